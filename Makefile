@@ -1,0 +1,83 @@
+# Everything a developer types. Tools and libraries are installed by `make setup`, which the other targets call; each step
+# runs again only when the file that pins it changes.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV   := .venv
+# Node.js of the pinned version and the CDK CLI come before the system's.
+export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/$(VENV)/bin:$(PATH)
+export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .stedi/python.done .stedi/node.done .stedi/jars.done ## install what the project needs, inside this folder
+	@go mod download
+
+.stedi/python.done: requirements.lock
+	@mkdir -p .stedi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=")'
+	@echo "installing Python packages into $(VENV) (1-3 minutes, once)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.stedi/node.done: package-lock.json
+	@mkdir -p .stedi
+	@echo "installing the CDK CLI and Node.js into node_modules"
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+.stedi/jars.done: local/setup/jars.lock.json .stedi/python.done
+	@$(VENV)/bin/python local/setup/fetch_jars.py .stedi/jars
+	@touch $@
+
+DATA ?= data/sample
+GATE ?=
+KEEP ?=
+
+.PHONY: demo
+demo: setup ## deploy into an embedded AWS, run the pipeline, show the result (DATA=folder GATE=as-of|ever KEEP=1)
+	@go run ./local/demo up -data "$(DATA)" -gate "$(GATE)" $(if $(KEEP),-keep)
+
+.PHONY: stop
+stop: ## destroy the stacks of a demo that was kept, and stop its embedded AWS
+	@go run ./local/demo down
+
+.PHONY: clean
+clean: ## stop what a demo left running and remove what it wrote
+	@if [ -e .stedi/demo/emulator.json ]; then go run ./local/demo kill; fi
+	@rm -rf .stedi/demo cdk.out cdk.out.* data/generated
+
+STAGES := dev prod local
+
+.PHONY: test
+test: setup ## run every test: Go, Spark, the embedded AWS and the whole pipeline end to end
+	go test ./...
+	$(VENV)/bin/python -m pytest
+
+.PHONY: lint
+lint: setup synth ## run every linter, and cfn-lint on the templates of every stage
+	go tool -modfile=local/setup/lint.mod golangci-lint run
+	ruff check .
+	ruff format --check .
+	sqlfluff lint glue-scripts/sql
+	cfn-lint .stedi/synth/*/*.template.json
+
+.PHONY: synth
+synth: setup ## synthesize the templates of every stage into .stedi/synth, without credentials
+	@for stage in $(STAGES); do cdk synth --quiet -c stage=$$stage -o .stedi/synth/$$stage; done
+
+.PHONY: golden
+golden: setup ## write the golden templates anew after a change that is meant
+	go test ./stacks -update
+
+.PHONY: lock
+lock: ## pin the Python packages of pyproject.toml anew (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	  pyproject.toml -o requirements.lock

@@ -1,0 +1,125 @@
+package gluejob
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"stedi-lakehouse/internal/contract"
+)
+
+// policies are the role's inline policies. The names S3Access, ListObjectsInBucket, AllObjectActions and GlueAccess are what users
+// of the lakehouse look for.
+func policies(scope constructs.Construct, props Props) *map[string]awsiam.PolicyDocument {
+	return &map[string]awsiam.PolicyDocument{
+		"S3Access":   document(s3Access(props)),
+		"GlueAccess": document(append(glueAccess(scope, props), networkAccess(scope, props)...)),
+	}
+}
+
+func s3Access(props Props) []awsiam.PolicyStatement {
+	var listed, read []string
+	for _, table := range append([]contract.Contract{props.Writes}, props.Reads...) {
+		listed = append(listed, table.Prefix(), table.Prefix()+"/*")
+	}
+	for _, table := range props.Reads {
+		// Spark asks for the folder itself before it lists it, and takes "not found" for an answer but not "forbidden".
+		if table.Format == contract.JSON {
+			read = append(read, props.Lake.BucketARN+"/"+table.Prefix())
+		}
+		read = append(read, props.Lake.BucketARN+"/"+table.Prefix()+"/*")
+	}
+	target := props.Lake.BucketARN + "/" + props.Writes.Prefix() + "/*"
+	return []awsiam.PolicyStatement{
+		allowIf("ListObjectsInBucket", []string{props.Lake.BucketARN}, map[string]any{
+			// "IfExists" because S3 also asks for this right, with no prefix in the request, to answer "not found" for an object.
+			"StringLikeIfExists": map[string]any{"s3:prefix": listed},
+		}, "s3:ListBucket"),
+		allow("LocateBucket", []string{props.Lake.BucketARN}, "s3:GetBucketLocation"),
+		allow("AllObjectActions", []string{target},
+			"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
+		allow("ReadSources", read, "s3:GetObject"),
+		allow("ReadCode", []string{objectARN(props.Code.Script), objectARN(props.Code.Packages)}, "s3:GetObject"),
+		allow("UseLakeKey", []string{props.Lake.KeyARN}, "kms:Decrypt", "kms:GenerateDataKey"),
+	}
+}
+
+func glueAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatement {
+	catalogARN := *awscdk.Stack_Of(scope).FormatArn(&awscdk.ArnComponents{Service: jsii.String("glue"), Resource: jsii.String("catalog")})
+	database := arn(scope, "glue", "database", props.Lake.Database)
+	table := func(table contract.Contract) string {
+		return arn(scope, "glue", "table", props.Lake.Database+"/"+table.Table)
+	}
+	readable := []string{catalogARN, database, table(props.Writes)}
+	for _, source := range props.Reads {
+		readable = append(readable, table(source))
+	}
+	logGroups := *awscdk.Stack_Of(scope).FormatArn(&awscdk.ArnComponents{
+		Service: jsii.String("logs"), Resource: jsii.String("log-group"), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+		ResourceName: jsii.String(props.LogGroups + "/*"),
+	})
+	return []awsiam.PolicyStatement{
+		allow("ReadTables", readable, "glue:GetDatabase", "glue:GetTable"),
+		// An Iceberg commit replaces the metadata location in the table's catalog entry.
+		allow("CommitToTable", []string{catalogARN, database, table(props.Writes)}, "glue:UpdateTable"),
+		allow("WriteLogs", []string{logGroups}, "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
+		allowIf("PutMetrics", []string{"*"}, map[string]any{
+			"StringEquals": map[string]any{"cloudwatch:namespace": "Glue"},
+		}, "cloudwatch:PutMetricData"),
+	}
+}
+
+// networkAccess is what Glue needs to give a run network interfaces in our subnets; without a connection it needs none of it.
+// Source: the managed policy AWSGlueServiceRole, limited here to this network.
+func networkAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatement {
+	if len(props.Connections) == 0 {
+		return nil
+	}
+	interfaces := arn(scope, "ec2", "network-interface", "*")
+	catalogARN := *awscdk.Stack_Of(scope).FormatArn(&awscdk.ArnComponents{Service: jsii.String("glue"), Resource: jsii.String("catalog")})
+	used := []string{catalogARN}
+	placed := []string{interfaces, arn(scope, "ec2", "security-group", props.Network.SecurityGroupID)}
+	var subnets []string
+	for _, connection := range props.Connections {
+		used = append(used, arn(scope, "glue", "connection", connection.Name))
+		subnets = append(subnets, arn(scope, "ec2", "subnet", connection.SubnetID))
+	}
+	onlyOurs := map[string]any{"ArnEquals": map[string]any{"ec2:Subnet": subnets}}
+	return []awsiam.PolicyStatement{
+		allow("UseConnection", used, "glue:GetConnection"),
+		// These calls know no resource to limit them to.
+		allow("SeeNetwork", []string{"*"}, "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups",
+			"ec2:DescribeSubnets", "ec2:DescribeVpcAttribute", "ec2:DescribeVpcEndpoints"),
+		allow("CreateInterfaces", append(placed, subnets...), "ec2:CreateNetworkInterface"),
+		allowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, "ec2:DeleteNetworkInterface"),
+		allowIf("TagInterfaces", []string{interfaces}, map[string]any{
+			"ForAllValues:StringEquals": map[string]any{"aws:TagKeys": []string{"aws-glue-service-resource"}},
+			"Null":                      map[string]any{"aws:TagKeys": "false"}, // else a request without tags would match
+		}, "ec2:CreateTags", "ec2:DeleteTags"),
+	}
+}
+
+func objectARN(asset awss3assets.Asset) string {
+	return fmt.Sprintf("%s/%s", *asset.Bucket().BucketArn(), *asset.S3ObjectKey())
+}
+
+func document(statements []awsiam.PolicyStatement) awsiam.PolicyDocument {
+	return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements})
+}
+
+func allow(sid string, resources []string, actions ...string) awsiam.PolicyStatement {
+	return allowIf(sid, resources, nil, actions...)
+}
+
+func allowIf(sid string, resources []string, conditions map[string]any, actions ...string) awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String(sid),
+		Actions:    jsii.Strings(actions...),
+		Resources:  jsii.Strings(resources...),
+		Conditions: &conditions,
+	})
+}

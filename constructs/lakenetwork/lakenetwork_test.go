@@ -1,0 +1,177 @@
+package lakenetwork_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+
+	"stedi-lakehouse/constructs/lakenetwork"
+	"stedi-lakehouse/internal/cdktest"
+)
+
+func TestMain(m *testing.M) { os.Exit(cdktest.Main(m)) }
+
+var given = lakenetwork.Props{
+	Name: "shop", CIDR: "10.9.0.0/22", Zones: 3, Buckets: []string{"arn:aws:s3:::lake"}, LogRetentionDays: 7,
+}
+
+func TestNewNetwork(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	network := lakenetwork.New(stack, "Network", given)
+	template := cdktest.Synthesize(t, stack)
+	template.Has("AWS::EC2::VPC", map[string]any{"CidrBlock": "10.9.0.0/22", "EnableDnsHostnames": true, "EnableDnsSupport": true})
+	for zone, block := range []string{"10.9.0.0/24", "10.9.1.0/24", "10.9.2.0/24"} {
+		template.Has("AWS::EC2::Subnet", map[string]any{
+			"CidrBlock":           block,
+			"AvailabilityZone":    map[string]any{"Fn::Select": []any{zone, map[string]any{"Fn::GetAZs": ""}}},
+			"MapPublicIpOnLaunch": false,
+		})
+	}
+	template.Count("AWS::EC2::Subnet", 3)
+	template.Count("AWS::EC2::RouteTable", 3)
+	template.Count("AWS::EC2::SubnetRouteTableAssociation", 3)
+	if len(network.Subnets) != 3 || !strings.Contains(network.Settings, "10.9.0.0/22 in 3 zones") {
+		t.Errorf("network = %+v, want 3 subnets and settings that name CIDR and zones", network)
+	}
+	for _, way := range []string{"InternetGateway", "NatGateway", "Route", "EgressOnlyInternetGateway", "VPCGatewayAttachment"} {
+		template.Count("AWS::EC2::"+way, 0)
+	}
+}
+
+func TestS3Endpoint(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	lakenetwork.New(stack, "Network", given)
+	template := cdktest.Synthesize(t, stack)
+	template.Count("AWS::EC2::VPCEndpoint", 1)
+	for _, endpoint := range template.Resources("AWS::EC2::VPCEndpoint") {
+		if tables := endpoint["RouteTableIds"].([]any); len(tables) != 3 {
+			t.Errorf("endpoint serves the route tables %v, want all three", tables)
+		}
+		if endpoint["VpcEndpointType"] != "Gateway" || !strings.Contains(fmt.Sprint(endpoint["ServiceName"]), ".s3") {
+			t.Errorf("endpoint is %v of %v, want Gateway of S3", endpoint["VpcEndpointType"], endpoint["ServiceName"])
+		}
+		checkEndpointPolicy(t, endpoint["PolicyDocument"].(map[string]any)["Statement"].([]any))
+	}
+}
+
+func checkEndpointPolicy(t *testing.T, statements []any) {
+	t.Helper()
+	mayWrite := ""
+	for _, statement := range statements {
+		statement := statement.(map[string]any)
+		resources, actions := fmt.Sprint(statement["Resource"]), fmt.Sprint(statement["Action"])
+		if resources == "*" || strings.Contains(actions, "*") {
+			t.Errorf("%v lets through %v on %v, want named buckets and actions", statement["Sid"], actions, resources)
+		}
+		if strings.Contains(actions, "Put") || strings.Contains(actions, "Delete") {
+			mayWrite += resources
+		}
+	}
+	if mayWrite != "arn:aws:s3:::lake/*" {
+		t.Errorf("the endpoint lets through writes to %s, want the given buckets only", mayWrite)
+	}
+	if len(statements) != 4 {
+		t.Errorf("%d statements, want buckets, objects, job code and Glue's own buckets", len(statements))
+	}
+}
+
+func TestSecurityGroup(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	lakenetwork.New(stack, "Network", given)
+	template := cdktest.Synthesize(t, stack)
+	template.Count("AWS::EC2::SecurityGroup", 1)
+	template.Has("AWS::EC2::SecurityGroup", map[string]any{
+		"SecurityGroupIngress": assertions.Match_Absent(),
+		"SecurityGroupEgress":  []any{map[string]any{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0"}},
+	})
+	itself := assertions.NewCapture(nil)
+	template.Has("AWS::EC2::SecurityGroupIngress", map[string]any{
+		"GroupId": itself, "IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535, "CidrIp": assertions.Match_Absent(),
+	})
+	template.Has("AWS::EC2::SecurityGroupIngress", map[string]any{"SourceSecurityGroupId": itself.AsObject()})
+	template.Has("AWS::EC2::SecurityGroupEgress", map[string]any{
+		"GroupId": itself.AsObject(), "DestinationSecurityGroupId": itself.AsObject(), "IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535,
+	})
+	template.Count("AWS::EC2::SecurityGroupIngress", 1)
+	template.Count("AWS::EC2::SecurityGroupEgress", 1)
+}
+
+func TestDefaultSecurityGroupIsClosed(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	lakenetwork.New(stack, "Network", given)
+	template := cdktest.Synthesize(t, stack)
+	template.Count("Custom::AWS", 2)
+	for _, action := range []string{"RevokeSecurityGroupIngress", "RevokeSecurityGroupEgress"} {
+		template.Has("AWS::IAM::Policy", map[string]any{"PolicyDocument": map[string]any{"Statement": []any{map[string]any{
+			"Action": "ec2:" + action,
+			"Resource": map[string]any{"Fn::Join": []any{"", assertions.Match_ArrayWith(&[]any{
+				map[string]any{"Fn::GetAtt": []any{assertions.Match_AnyValue(), "DefaultSecurityGroup"}},
+			})}},
+		}}}})
+	}
+	template.Has("AWS::Logs::LogGroup", map[string]any{"RetentionInDays": 7})
+	template.HasResource("AWS::Lambda::Function", map[string]any{"DependsOn": assertions.Match_Absent()})
+}
+
+func TestKeepDefaultSecurityGroup(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	kept := given
+	kept.KeepDefaultSecurityGroup, kept.LogRetentionDays, kept.Zones = true, 0, 1
+	lakenetwork.New(stack, "Network", kept)
+	template := cdktest.Synthesize(t, stack)
+	template.Count("Custom::AWS", 0)
+	template.Count("AWS::Lambda::Function", 0)
+	template.Has("AWS::EC2::Subnet", map[string]any{"CidrBlock": "10.9.0.0/22"})
+}
+
+var existing = lakenetwork.ExistingProps{
+	Name: "shop", VPCID: "vpc-0a1b2c3d", SubnetID: "subnet-0a1b2c3d", AvailabilityZone: "eu-central-1a", Buckets: []string{"arn:aws:s3:::lake"},
+}
+
+func TestExistingNetwork(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	network := lakenetwork.Existing(stack, "Network", existing)
+	template := cdktest.Synthesize(t, stack)
+	template.Has("AWS::EC2::SecurityGroup", map[string]any{"VpcId": "vpc-0a1b2c3d"})
+	for _, made := range []string{"VPC", "Subnet", "RouteTable", "VPCEndpoint", "NatGateway", "InternetGateway"} {
+		template.Count("AWS::EC2::"+made, 0)
+	}
+	if got := network.Subnets[0]; network.VPCID != "vpc-0a1b2c3d" || got.ID != "subnet-0a1b2c3d" || got.AvailabilityZone != "eu-central-1a" {
+		t.Errorf("network = %+v, want the given ids", network)
+	}
+}
+
+func TestExistingNetworkWithEndpoint(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	routed := existing
+	routed.RouteTableIDs = []string{"rtb-0a1b2c3d", "rtb-1a1b2c3d"}
+	lakenetwork.Existing(stack, "Network", routed)
+	cdktest.Synthesize(t, stack).Has("AWS::EC2::VPCEndpoint", map[string]any{
+		"VpcId": "vpc-0a1b2c3d", "VpcEndpointType": "Gateway", "RouteTableIds": []any{"rtb-0a1b2c3d", "rtb-1a1b2c3d"},
+	})
+}
+
+func TestMisuse(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*lakenetwork.Props)
+		want   string
+	}{
+		"bad CIDR":   {func(p *lakenetwork.Props) { p.CIDR = "10.9.0.0" }, `got CIDR "10.9.0.0" and 3 zones, want an IPv4 block`},
+		"no zones":   {func(p *lakenetwork.Props) { p.Zones = 0 }, "0 zones"},
+		"too small":  {func(p *lakenetwork.Props) { p.CIDR = "10.9.0.0/27" }, `CIDR "10.9.0.0/27" is too small for 3 zones`},
+		"no buckets": {func(p *lakenetwork.Props) { p.Buckets = nil }, "Buckets is empty"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			props := given
+			test.change(&props)
+			stack := cdktest.NewStack(t)
+			cdktest.Panics(t, func() { lakenetwork.New(stack, "Network", props) }, "lakenetwork Network", test.want)
+		})
+	}
+	stack := cdktest.NewStack(t)
+	cdktest.Panics(t, func() { lakenetwork.Existing(stack, "Network", lakenetwork.ExistingProps{VPCID: "vpc-0a1b2c3d"}) },
+		`VPCID is "vpc-0a1b2c3d", SubnetID "", AvailabilityZone "", want all three`)
+}

@@ -1,0 +1,10 @@
+// Package data carries the table contracts into the Go program. The files are the only place where a schema is written;
+// see internal/contract for what they may say.
+package data
+
+import "embed"
+
+// Contracts holds contracts/<table>.json, one file a table.
+//
+//go:embed contracts/*.json
+var Contracts embed.FS

@@ -1,0 +1,40 @@
+"""Errors a job reports, and how to report the ones it did not expect.
+
+A message of Spark may quote a value of a row (a failed cast does), and rows here are about people. So only our own
+messages are passed on as they are; of any other error only its class and the place in the code come out.
+"""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import PurePath
+
+
+class LakehouseError(Exception):
+    """A known failure. Its message says on one line what was wrong, where, what to do; it holds no value of a row."""
+
+
+def describe(error: BaseException) -> str:
+    """One line about any error, free of row values."""
+    if isinstance(error, LakehouseError):
+        return str(error)
+    return f"unexpected {_kind(error)} at {_place(error)}; the message is withheld because it may quote personal data"
+
+
+def condition(error: BaseException) -> str | None:
+    """Spark's name for an error, such as `PATH_NOT_FOUND`; None when it has none."""
+    named = getattr(error, "getCondition", None)
+    return named() if callable(named) else None
+
+
+def _kind(error: BaseException) -> str:
+    java = getattr(error, "java_exception", None)
+    name = java.getClass().getName() if java is not None else type(error).__name__
+    return f"{name} [{condition(error)}]" if condition(error) else name
+
+
+def _place(error: BaseException) -> str:
+    """The innermost frame of our own code: pyspark's frames say nothing about the cause."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if PurePath(f.filename).parent.name in ("lakehouse", "jobs")] or frames
+    return f"{PurePath(own[-1].filename).name}:{own[-1].lineno} ({own[-1].name})" if own else "an unknown place"

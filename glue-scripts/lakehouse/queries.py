@@ -1,0 +1,50 @@
+"""Runs the SELECTs that carry the rules."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StringType, StructType
+
+from lakehouse.contracts import Contract
+from lakehouse.errors import LakehouseError
+
+REASON = "reason"
+
+
+def text(zone: str, name: str) -> str:
+    resource = files("lakehouse").joinpath("sql", zone, f"{name}.sql")
+    if not resource.is_file():
+        raise LakehouseError(f"there is no SELECT for {name}: add sql/{zone}/{name}.sql")
+    return resource.read_text(encoding="utf-8")
+
+
+def view(spark: SparkSession, zone: str, name: str) -> None:
+    """Makes a SELECT available to other SELECTs under its name."""
+    spark.sql(text(zone, name)).createOrReplaceTempView(name)
+
+
+def gate(spark: SparkSession, contract: Contract, params: dict[str, str]) -> DataFrame:
+    """The table's SELECT: one row per row of its main source, the contract's columns and `reason` (null: accepted)."""
+    rows = spark.sql(text(contract.zone, contract.table), args=params)
+    check_columns(rows.schema, contract)
+    return rows
+
+
+def check_columns(schema: StructType, contract: Contract) -> None:
+    """Fails unless the SELECT gives the contract's columns. A missing one that is not required is null."""
+    where = f"sql/{contract.zone}/{contract.table}.sql"
+    given = {field.name: field.dataType for field in schema}
+    if given.pop(REASON, None) != StringType():
+        raise LakehouseError(f"{where}: the last column must be `{REASON}` of type string")
+    for column in contract.columns:
+        found = given.pop(column.name, None)
+        if found is None and column.required:
+            raise LakehouseError(f"{where}: column {column.name} is missing, the contract requires it")
+        if found is not None and found != column.spark_type:
+            raise LakehouseError(
+                f"{where}: column {column.name} has type {found.simpleString()}, the contract says {column.type}"
+            )
+    if given:
+        raise LakehouseError(f"{where}: column {min(given)} is not in the contract of {contract.table}")

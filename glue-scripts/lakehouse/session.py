@@ -1,0 +1,30 @@
+"""The Spark session of a job. What the job definition sets in `--conf` is left alone."""
+
+from __future__ import annotations
+
+from pyspark.sql import SparkSession
+
+TASKS_PER_CORE = 4
+_EMPTY_RELATION = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
+BROADCAST_BYTES = 64 * 1024 * 1024
+
+
+def start(name: str) -> SparkSession:
+    spark = SparkSession.builder.appName(name).getOrCreate()
+    # Below this level Spark logs plans and filters, and with them values of rows.
+    spark.sparkContext.setLogLevel("ERROR")
+    defaults = {
+        # Spark's fixed 200 is mostly empty tasks at our sizes; adaptive execution merges these further.
+        "spark.sql.shuffle.partitions": spark.sparkContext.defaultParallelism * TASKS_PER_CORE,
+        # Iceberg's SQL parser drops the arguments that Spark 4.1 binds while it parses; this binds them after it.
+        "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
+        # Customers are few beside readings: ship them to the readings instead of sorting both.
+        "spark.sql.autoBroadcastJoinThreshold": BROADCAST_BYTES,
+    }
+    # Otherwise a plan with an empty result is cut short, and what was counted on the way to it (R7) is lost.
+    spark.conf.set("spark.sql.adaptive.optimizer.excludedRules", _EMPTY_RELATION)
+    given = spark.sparkContext.getConf()
+    for key, value in defaults.items():
+        if not given.contains(key):
+            spark.conf.set(key, str(value))
+    return spark

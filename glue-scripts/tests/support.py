@@ -1,0 +1,106 @@
+"""What the tests of the Spark side share: lakes in local folders, tables made from contracts, rows from shorthand."""
+
+import gzip
+import importlib.util
+import itertools
+import json
+import os
+from pathlib import Path
+
+from pyspark.sql.types import StringType, StructType, TimestampType
+
+from lakehouse import contracts, job, queries, tables
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+LANDING = ("customer_landing", "accelerometer_landing", "step_trainer_landing")
+TARGETS = ("customer_trusted", "accelerometer_trusted", "customer_curated", "step_trainer_trusted", "machine_learning_curated")
+# In the order of the state machine.
+JOBS = (
+    "customer_landing_to_trusted",
+    "accelerometer_landing_to_trusted",
+    "customer_trusted_to_curated",
+    "step_trainer_trusted",
+    "machine_learning_curated",
+)
+_databases = (f"lake_{number}" for number in itertools.count(1))
+
+
+def load_job(name):
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / "jobs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.JOB
+
+
+def create_table(spark, name, contract, only_version=None):
+    """What CloudFormation does on AWS: the table as of a contract version, with no property of ours."""
+    columns = [c for c in contract.columns if only_version is None or c.since <= only_version]
+    spark.sql(f"create table {name} ({', '.join(f'`{c.name}` {c.type}' for c in columns)}) using iceberg")
+
+
+class Lake:
+    """A lake in a local folder: `deliver` writes landing files, `run` runs jobs, `rows` reads a table back."""
+
+    def __init__(self, spark, folder, landing=None):
+        self.spark, self.folder, self.database = spark, Path(folder), next(_databases)
+        self.uri = f"file://{landing or folder}"
+        self.delivered = 0
+
+    def create_tables(self):
+        self.spark.sql(f"create namespace glue_catalog.{self.database}")
+        for table in TARGETS:
+            create_table(self.spark, self.name(table), contracts.load(table))
+
+    def drop_tables(self):
+        for table in TARGETS:
+            self.spark.sql(f"drop table if exists {self.name(table)} purge")
+        self.spark.sql(f"drop namespace glue_catalog.{self.database}")
+
+    def name(self, table):
+        return tables.full_name(self.database, table)
+
+    def deliver(self, source, *rows, name=None, modified=None):
+        """A landing file, modified later than the one before. Rows are dicts, or lines as they are."""
+        self.delivered += 1
+        file = self.folder / source / "landing" / (name or f"{source}-{self.delivered:04}.json")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = [row if isinstance(row, bytes) else (row if isinstance(row, str) else json.dumps(row)).encode() for row in rows]
+        content = b"".join(line + b"\n" for line in lines)
+        file.write_bytes(gzip.compress(content) if file.suffix == ".gz" else content)
+        seconds = modified if modified is not None else 1_700_000_000 + self.delivered
+        os.utime(file, (seconds, seconds))
+        return file
+
+    def run(self, *names, gate="as-of"):
+        """Runs jobs (default: all, in order) and returns their ledger entries by table."""
+        options = job.Options(self.uri, self.database, gate)
+        entries = [job.run(self.spark, load_job(name), options) for name in names or JOBS]
+        return {entry.table: entry for entry in entries}
+
+    def rows(self, table):
+        """The table's rows as sorted tuples, nulls last."""
+        rows = [tuple(row) for row in self.spark.table(self.name(table)).collect()]
+        return sorted(rows, key=lambda row: tuple((value is None, value) for value in row))
+
+    def snapshots(self, table):
+        return self.spark.table(f"{self.name(table)}.snapshots").count()
+
+
+def view(spark, name, rows, contract=None):
+    """Rows given as dicts (missing columns are null) as a view with the columns of a contract; of landing, also of the file."""
+    contract = contract or contracts.load(name)
+    schema = StructType(contract.schema.fields)
+    if contract.zone == "landing":
+        schema = StructType([*schema.fields]).add("file_path", StringType()).add("file_modified", TimestampType())
+    unknown = {key for row in rows for key in row} - set(schema.names)
+    assert not unknown, f"not in {contract.table}: {unknown}"
+    values = [tuple(row.get(field.name) for field in schema) for row in rows]
+    spark.createDataFrame(values, schema).createOrReplaceTempView(name)
+
+
+def gate(spark, table, consent_gate="as-of"):
+    """All rows that the table's SELECT gives for the present views, accepted or not."""
+    contract = contracts.load(table)
+    rows = queries.gate(spark, contract, {"consent_gate": consent_gate})
+    assert rows.columns == [*contract.names, "reason"]
+    return rows.collect()

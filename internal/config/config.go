@@ -1,0 +1,73 @@
+// Package config holds the stages: named, typed settings of one deployment, written in cdk.json under the context key "stages"
+// and chosen with -c stage=NAME. Constructs and stacks see only what this package returns.
+package config
+
+// What happens to the data when a stack that holds it is destroyed.
+const (
+	// Retain keeps buckets, key, tables and logs when the stack goes.
+	Retain = "retain"
+	// Delete removes everything; a function of the CDK empties the buckets first.
+	Delete = "delete"
+	// DeleteIfEmpty removes everything, but a bucket with objects in it blocks the removal. For where functions cannot run.
+	DeleteIfEmpty = "delete-if-empty"
+)
+
+// When a customer's consent lets a reading pass (rule R3).
+const (
+	AsOf = "as-of" // readings made on or after the day of consent
+	Ever = "ever"  // all readings of a customer who consented, whenever they were made
+)
+
+// How the jobs get a network.
+const (
+	NewNetwork      = "new"      // a VPC of their own
+	ExistingNetwork = "existing" // a VPC that is already there
+)
+
+// Stage is the configuration of one deployment.
+type Stage struct {
+	Name          string        `json:"-"`                 // the key under "stages"
+	Account       string        `json:"account,omitempty"` // 12 digits; empty: the account of the CLI's credentials
+	Region        string        `json:"region,omitempty"`  // e.g. eu-central-1; empty: the Region of the CLI's environment
+	LakeName      string        `json:"lakeName"`          // names stacks, database, workgroup and state machine
+	ConsentGate   string        `json:"consentGate"`       // AsOf or Ever
+	DataRemoval   string        `json:"dataRemoval"`       // Retain, Delete or DeleteIfEmpty
+	Network       Network       `json:"network"`
+	Jobs          Jobs          `json:"jobs"`
+	RetentionDays RetentionDays `json:"retentionDays"`
+}
+
+// Network tells where the jobs run. With mode "new" give cidr and zones, with mode "existing" the ids.
+type Network struct {
+	Mode string `json:"mode"` // NewNetwork or ExistingNetwork
+
+	// Mode "new".
+	CIDR  string `json:"cidr,omitempty"`  // IPv4 block of the VPC, /16 to /24, shared evenly by the zones
+	Zones int    `json:"zones,omitempty"` // number of availability zones, 1 to 3, with one subnet each
+	// KeepDefaultSecurityGroup leaves the VPC's default security group as AWS makes it (open to its own members, which are
+	// none). Closing it takes a function, so only an environment without functions sets this.
+	KeepDefaultSecurityGroup bool `json:"keepDefaultSecurityGroup,omitempty"`
+
+	// Mode "existing".
+	VPCID            string `json:"vpcId,omitempty"`
+	SubnetID         string `json:"subnetId,omitempty"`         // where the jobs' network interfaces are made
+	AvailabilityZone string `json:"availabilityZone,omitempty"` // of the subnet
+	// RouteTableIDs get an S3 gateway endpoint whose policy allows the lake's buckets only. Empty: the VPC has its own way to S3.
+	RouteTableIDs []string `json:"routeTableIds,omitempty"`
+}
+
+// Jobs sizes every Glue job.
+type Jobs struct {
+	WorkerType     string `json:"workerType"`     // e.g. G.1X: 4 vCPU, 16 GB
+	Workers        int    `json:"workers"`        // 2 or more; one of them is the driver
+	TimeoutMinutes int    `json:"timeoutMinutes"` // a run is stopped after so long
+	Flex           bool   `json:"flex,omitempty"` // cheaper spare capacity, which may be slow to start; G.1X and G.2X only
+}
+
+// RetentionDays says after how many days things expire.
+type RetentionDays struct {
+	NoncurrentObjects int `json:"noncurrentObjects"` // overwritten and deleted objects: an erased row is gone after so long
+	QueryResults      int `json:"queryResults"`      // results of Athena queries
+	AccessLogs        int `json:"accessLogs"`        // the buckets' access logs
+	Logs              int `json:"logs"`              // logs of jobs and state machine; a number that CloudWatch knows
+}

@@ -1,0 +1,133 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Production is the stage that never removes data.
+const Production = "prod"
+
+var (
+	accountPattern  = regexp.MustCompile(`^\d{12}$`)
+	regionPattern   = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
+	zonePattern     = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d[a-z]$`)
+	lakeNamePattern = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	vpcPattern      = regexp.MustCompile(`^vpc-[0-9a-f]+$`)
+	subnetPattern   = regexp.MustCompile(`^subnet-[0-9a-f]+$`)
+	tablePattern    = regexp.MustCompile(`^rtb-[0-9a-f]+$`)
+)
+
+// workerTypes of Spark jobs; the first two may run on Flex.
+var workerTypes = []string{"G.1X", "G.2X", "G.4X", "G.8X", "G.12X", "G.16X", "R.1X", "R.2X", "R.4X", "R.8X"}
+
+// logDays are the retention times that CloudWatch Logs knows.
+var logDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+
+// Smallest and largest VPC: AWS allows no more than /16, and a /24 shared by three zones leaves 59 usable addresses in each,
+// enough for two runs of 10 workers whose interfaces linger up to an hour.
+const (
+	minPrefixBits = 16
+	maxPrefixBits = 24
+	maxZones      = 3
+)
+
+func (s Stage) mistakes() []error {
+	found := &findings{stage: s.Name}
+	found.unless(s.Account == "" || accountPattern.MatchString(s.Account), "account", s.Account, "12 digits, or nothing to use the CLI's account")
+	found.unless(s.Region == "" || regionPattern.MatchString(s.Region), "region", s.Region, "a Region such as eu-central-1, or nothing to use the CLI's")
+	found.unless(lakeNamePattern.MatchString(s.LakeName) && len(s.LakeName) <= 32, "lakeName", s.LakeName,
+		"lower-case letters and digits, words parted by one -, at most 32 characters")
+	found.oneOf("consentGate", s.ConsentGate, AsOf, Ever)
+	found.oneOf("dataRemoval", s.DataRemoval, Retain, Delete, DeleteIfEmpty)
+	found.unless(s.Name != Production || s.DataRemoval == Retain, "dataRemoval", s.DataRemoval,
+		fmt.Sprintf("%q: stage %s never removes data", Retain, Production))
+	s.Network.check(found)
+	s.Jobs.check(found)
+	s.RetentionDays.check(found)
+	return found.errors
+}
+
+func (n Network) check(found *findings) {
+	switch n.Mode {
+	case NewNetwork:
+		n.checkNew(found)
+	case ExistingNetwork:
+		n.checkExisting(found)
+	default:
+		found.oneOf("network.mode", n.Mode, NewNetwork, ExistingNetwork)
+	}
+}
+
+func (n Network) checkNew(found *findings) {
+	block, err := netip.ParsePrefix(n.CIDR)
+	good := err == nil && block.Addr().Is4() && block.Addr().IsPrivate() && block == block.Masked() &&
+		block.Bits() >= minPrefixBits && block.Bits() <= maxPrefixBits
+	found.unless(good, "network.cidr", n.CIDR,
+		fmt.Sprintf("a private IPv4 block from /%d to /%d such as 10.40.0.0/22, with no bits set after the prefix", minPrefixBits, maxPrefixBits))
+	found.unless(n.Zones >= 1 && n.Zones <= maxZones, "network.zones", n.Zones, fmt.Sprintf("1 to %d", maxZones))
+	found.absent(NewNetwork, "network.vpcId", n.VPCID)
+	found.absent(NewNetwork, "network.subnetId", n.SubnetID)
+	found.absent(NewNetwork, "network.availabilityZone", n.AvailabilityZone)
+	found.absent(NewNetwork, "network.routeTableIds", strings.Join(n.RouteTableIDs, ","))
+}
+
+func (n Network) checkExisting(found *findings) {
+	found.unless(vpcPattern.MatchString(n.VPCID), "network.vpcId", n.VPCID, "an id such as vpc-0a1b2c3d")
+	found.unless(subnetPattern.MatchString(n.SubnetID), "network.subnetId", n.SubnetID, "an id such as subnet-0a1b2c3d")
+	found.unless(zonePattern.MatchString(n.AvailabilityZone), "network.availabilityZone", n.AvailabilityZone, "the subnet's zone, such as eu-central-1a")
+	for i, id := range n.RouteTableIDs {
+		found.unless(tablePattern.MatchString(id), fmt.Sprintf("network.routeTableIds[%d]", i), id, "an id such as rtb-0a1b2c3d")
+	}
+	found.absent(ExistingNetwork, "network.cidr", n.CIDR)
+	if n.Zones != 0 {
+		found.absent(ExistingNetwork, "network.zones", fmt.Sprint(n.Zones))
+	}
+	if n.KeepDefaultSecurityGroup {
+		found.absent(ExistingNetwork, "network.keepDefaultSecurityGroup", "true")
+	}
+}
+
+func (j Jobs) check(found *findings) {
+	found.oneOf("jobs.workerType", j.WorkerType, workerTypes...)
+	found.unless(j.Workers >= 2 && j.Workers <= 299, "jobs.workers", j.Workers, "2 to 299")
+	found.unless(j.TimeoutMinutes >= 1 && j.TimeoutMinutes <= 10080, "jobs.timeoutMinutes", j.TimeoutMinutes, "1 to 10080 (7 days, the longest Glue allows)")
+	found.unless(!j.Flex || slices.Contains(workerTypes[:2], j.WorkerType), "jobs.flex", j.Flex,
+		fmt.Sprintf("false with workerType %s: Flex runs on %s only", j.WorkerType, strings.Join(workerTypes[:2], " and ")))
+}
+
+func (r RetentionDays) check(found *findings) {
+	const day = "1 or more"
+	found.unless(r.NoncurrentObjects >= 1, "retentionDays.noncurrentObjects", r.NoncurrentObjects, day)
+	found.unless(r.QueryResults >= 1, "retentionDays.queryResults", r.QueryResults, day)
+	found.unless(r.AccessLogs >= 1, "retentionDays.accessLogs", r.AccessLogs, day)
+	found.unless(slices.Contains(logDays, r.Logs), "retentionDays.logs", r.Logs, "one of "+strings.Trim(fmt.Sprint(logDays), "[]"))
+}
+
+// findings collects mistakes of one stage, so that all of them are reported at once.
+type findings struct {
+	stage  string
+	errors []error
+}
+
+func (f *findings) unless(good bool, key string, got any, allowed string) {
+	if good {
+		return
+	}
+	if text, isText := got.(string); isText {
+		got = fmt.Sprintf("%q", text)
+	}
+	f.errors = append(f.errors, fmt.Errorf("stage %q: %s is %v, allowed: %s", f.stage, key, got, allowed))
+}
+
+func (f *findings) oneOf(key, got string, allowed ...string) {
+	f.unless(slices.Contains(allowed, got), key, got, strings.Join(allowed, ", "))
+}
+
+// absent refuses a key that the network's mode would ignore.
+func (f *findings) absent(mode, key, got string) {
+	f.unless(got == "", key, got, fmt.Sprintf("nothing with network.mode %q", mode))
+}

@@ -1,0 +1,164 @@
+// Command demo runs the whole lakehouse on this machine: it starts the embedded AWS, deploys the stacks of stage local with the
+// CDK CLI, uploads landing data, runs the state machine and shows what each table holds.
+//
+//	demo up [-data folder] [-gate as-of|ever] [-keep]   deploy, run, show; destroy unless -keep
+//	demo down                                           destroy what a kept demo deployed and stop its embedded AWS
+//	demo kill                                           stop a kept embedded AWS without destroying anything in it
+//
+// It is run from the project's top folder, by the Makefile, which installs what it needs. Exit status: 0 when all went well, 1 when not, 2 for a wrong call.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "demo:", err)
+	if errors.Is(err, errUsage) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+var errUsage = errors.New("usage: demo up [-data folder] [-gate as-of|ever] [-keep] | demo down | demo kill; each with [-work folder]")
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	flags := flag.NewFlagSet("demo "+args[0], flag.ContinueOnError)
+	work := flags.String("work", ".stedi/demo", "folder for everything the demo writes")
+	switch args[0] {
+	case "up":
+		data := flags.String("data", "data/sample", "folder with <source>/landing/*.json")
+		gate := flags.String("gate", "", "consent gate, as-of or ever (default: the stage's)")
+		keep := flags.Bool("keep", false, "leave the embedded AWS running")
+		if flags.Parse(args[1:]) != nil || flags.NArg() > 0 {
+			return errUsage
+		}
+		return up(ctx, workspace(*work), *data, *gate, *keep)
+	case "down", "kill":
+		if flags.Parse(args[1:]) != nil || flags.NArg() > 0 {
+			return errUsage
+		}
+		if args[0] == "kill" {
+			return stopKept(workspace(*work))
+		}
+		return down(ctx, workspace(*work))
+	}
+	return errUsage
+}
+
+// workspace is the folder that holds everything a demo writes.
+type workspace string
+
+func (w workspace) file(name string) string { return filepath.Join(string(w), name) }
+
+// up deploys and runs everything. Without keep it also destroys it all again and checks that nothing remained.
+func up(ctx context.Context, work workspace, data, gate string, keep bool) (err error) {
+	landing, err := findLanding(data)
+	if err != nil {
+		return err
+	}
+	if gate != "" && gate != "as-of" && gate != "ever" {
+		return fmt.Errorf("gate %q: allowed are as-of and ever", gate)
+	}
+	started := time.Now()
+	aws, err := startEmulator(ctx, work)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil || !keep {
+			err = errors.Join(err, aws.stop())
+		}
+	}()
+	step("embedded AWS on %s", aws.Endpoint)
+
+	cdk := cdkCLI{endpoint: aws.Endpoint, gate: gate, work: work}
+	if err := cdk.prepare(ctx); err != nil {
+		return err
+	}
+	clients := newClients(aws.Endpoint)
+	before, err := clients.inventory(ctx)
+	if err != nil {
+		return err
+	}
+	outputs, err := cdk.deploy(ctx)
+	if err != nil {
+		return err
+	}
+	step("three stacks deployed")
+
+	if err := clients.upload(ctx, outputs.LakeBucket, landing); err != nil {
+		return err
+	}
+	if err := clients.runPipeline(ctx, outputs); err != nil {
+		return fmt.Errorf("%w\nlogs of the job runs: %s", err, work.file(runLogs))
+	}
+	if err := clients.show(ctx, outputs, data, gate); err != nil {
+		return err
+	}
+	if keep {
+		step("done in %s; the embedded AWS goes on", since(started))
+		return aws.keep(work)
+	}
+	if err := destroy(ctx, clients, cdk, before); err != nil {
+		return err
+	}
+	step("done in %s", since(started))
+	return nil
+}
+
+// down destroys the stacks of a kept demo as up does without -keep.
+func down(ctx context.Context, work workspace) error {
+	aws, err := kept(work)
+	if err != nil {
+		return err
+	}
+	clients := newClients(aws.Endpoint)
+	err = destroy(ctx, clients, cdkCLI{endpoint: aws.Endpoint, work: work}, nil)
+	return errors.Join(err, stopKept(work))
+}
+
+// destroy empties the buckets, destroys the stacks and, given what was there before the deployment, checks that nothing else is left.
+func destroy(ctx context.Context, clients *clients, cdk cdkCLI, before []string) error {
+	if err := clients.emptyBuckets(ctx); err != nil {
+		return err
+	}
+	if err := cdk.destroy(ctx); err != nil {
+		return err
+	}
+	if before == nil {
+		step("stacks destroyed")
+		return nil
+	}
+	after, err := clients.inventory(ctx)
+	if err != nil {
+		return err
+	}
+	if left := added(before, after); len(left) > 0 {
+		return fmt.Errorf("cdk destroy left behind: %q", left)
+	}
+	step("stacks destroyed, nothing remains")
+	return nil
+}
+
+// step tells the user that a stage of the work is done.
+func step(format string, args ...any) { fmt.Printf("✓ "+format+"\n", args...) }
+
+func since(t time.Time) string { return time.Since(t).Round(100 * time.Millisecond).String() }

@@ -1,0 +1,174 @@
+"""The embedded AWS keeps the promises that the emulator breaks: jobs run, fail, time out and exclude each other as on Glue."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import EmbeddedAWS, machine_of
+
+BUCKET = "scripts"
+ROLE = "arn:aws:iam::000000000000:role/none"
+PRINT_ARGUMENTS = "import sys; print('arguments', sys.argv[1:])"
+
+
+@pytest.fixture(scope="session")
+def job(aws: EmbeddedAWS):
+    """Makes a Glue job from the text of a script."""
+    aws.client("s3").create_bucket(Bucket=BUCKET)
+
+    def make(name: str, script: str, **definition) -> str:
+        aws.client("s3").put_object(Bucket=BUCKET, Key=f"{name}.py", Body=script.encode())
+        command = {"Name": "glueetl", "ScriptLocation": f"s3://{BUCKET}/{name}.py", "PythonVersion": "3"}
+        aws.client("glue").create_job(Name=name, Role=ROLE, Command=command, GlueVersion="6.0", **definition)
+        return name
+
+    return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slow_run(aws: EmbeddedAWS, job) -> tuple[str, str]:
+    """Job and run id of a run that must time out. Glue's shortest timeout is a minute: it passes while the other tests run."""
+    name = job("slow", "import time; time.sleep(600)", Timeout=1)
+    return name, aws.client("glue").start_job_run(JobName=name)["JobRunId"]
+
+
+def run(aws: EmbeddedAWS, name: str, **start) -> dict:
+    run_id = aws.client("glue").start_job_run(JobName=name, **start)["JobRunId"]
+    return aws.wait_run(name, run_id)
+
+
+def driver(aws: EmbeddedAWS, run_id: str) -> int:
+    """The process id of a run's Spark driver, once there is one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = subprocess.run(["pgrep", "-f", f"SparkSubmit.*{run_id}"], capture_output=True, text=True).stdout.split()
+        if found:
+            return int(found[0])
+        time.sleep(0.1)
+    raise TimeoutError(f"no driver of {run_id}")
+
+
+def test_listens_on_loopback_only(aws: EmbeddedAWS) -> None:
+    listening = subprocess.run(["ss", "-Hltn", f"sport = :{aws.port}"], capture_output=True, text=True, check=True).stdout.split()
+    assert listening[3] == f"127.0.0.1:{aws.port}"
+
+
+def test_a_job_runs_with_its_arguments(aws: EmbeddedAWS, job) -> None:
+    name = job("arguments", PRINT_ARGUMENTS, DefaultArguments={"--a": "default", "--b": "default"})
+    ended = run(aws, name, Arguments={"--b": "of the run"})
+    assert ended["JobRunState"] == "SUCCEEDED"
+    events = aws.client("logs").get_log_events(logGroupName="/aws-glue/jobs/output", logStreamName=ended["Id"])["events"]
+    said = next(event["message"] for event in events if event["message"].startswith("arguments"))
+    expected = ["--a", "default", "--b", "of the run", "--JOB_NAME", name, "--JOB_RUN_ID", ended["Id"]]
+    assert said == f"arguments {expected}"
+
+
+def test_a_failed_script_is_a_failed_run_and_execution(aws: EmbeddedAWS, job) -> None:
+    name = job("failing", "import sys; sys.exit('customer_landing: 1 malformed row')")
+    machine = aws.client("stepfunctions").create_state_machine(name=name, definition=machine_of(name), roleArn=ROLE)
+    execution = aws.client("stepfunctions").start_execution(stateMachineArn=machine["stateMachineArn"])
+    ended = aws.wait_execution(execution["executionArn"])
+    assert ended["status"] == "FAILED"
+    assert ended["error"] == "States.TaskFailed"
+    assert json.loads(ended["cause"])["ErrorMessage"] == "customer_landing: 1 malformed row"
+    state = aws.client("glue").get_job_runs(JobName=name)["JobRuns"][0]["JobRunState"]
+    assert state == "FAILED"
+
+
+def test_a_missing_script_is_a_failed_run(aws: EmbeddedAWS, job) -> None:
+    name = job("vanished", "")
+    aws.client("s3").delete_object(Bucket=BUCKET, Key=f"{name}.py")
+    ended = run(aws, name)
+    assert ended["JobRunState"] == "FAILED"
+    assert f"s3://{BUCKET}/{name}.py cannot be read" in ended["ErrorMessage"]
+
+
+def test_one_run_at_a_time_and_a_killed_driver_is_a_failed_run(aws: EmbeddedAWS, job) -> None:
+    name = job("sleeping", "import time; time.sleep(60)")
+    glue = aws.client("glue")
+    run_id = glue.start_job_run(JobName=name)["JobRunId"]
+    with pytest.raises(glue.exceptions.ConcurrentRunsExceededException):
+        glue.start_job_run(JobName=name)
+    os.kill(driver(aws, run_id), signal.SIGKILL)
+    ended = aws.wait_run(name, run_id)
+    assert ended["JobRunState"] == "FAILED"
+    assert "signal 9" in ended["ErrorMessage"] or "exit status 137" in ended["ErrorMessage"]
+
+
+def test_a_stopped_run_is_stopped(aws: EmbeddedAWS, job) -> None:
+    name = job("stopped", "import time; time.sleep(60)")
+    run_id = aws.client("glue").start_job_run(JobName=name)["JobRunId"]
+    driver(aws, run_id)
+    answer = aws.client("glue").batch_stop_job_run(JobName=name, JobRunIds=[run_id, "jr_unknown"])
+    assert [s["JobRunId"] for s in answer["SuccessfulSubmissions"]] == [run_id]
+    assert [e["JobRunId"] for e in answer["Errors"]] == ["jr_unknown"]
+    assert aws.wait_run(name, run_id)["JobRunState"] == "STOPPED"
+
+
+def test_a_declared_iceberg_table_has_metadata_and_a_cloudformation_update_breaks_it(aws: EmbeddedAWS) -> None:
+    aws.client("s3").create_bucket(Bucket="lake")
+
+    def template(comment: str) -> str:
+        table = {
+            "Name": "readings",
+            "TableType": "EXTERNAL_TABLE",
+            "Description": comment,
+            "StorageDescriptor": {
+                "Location": "s3://lake/readings/trusted/",
+                "Columns": [
+                    {"Name": "user", "Type": "string"},
+                    {"Name": "timestamp", "Type": "bigint"},
+                    {"Name": "x", "Type": "double"},
+                ],
+            },
+        }
+        iceberg = {"IcebergInput": {"MetadataOperation": "CREATE", "Version": "2"}}
+        properties = {"CatalogId": "000000000000", "DatabaseName": "db", "TableInput": table, "OpenTableFormatInput": iceberg}
+        return json.dumps({"Resources": {"Table": {"Type": "AWS::Glue::Table", "Properties": properties}}})
+
+    aws.client("glue").create_database(DatabaseInput={"Name": "db"})
+    stacks = aws.client("cloudformation")
+    stacks.create_stack(StackName="tables", TemplateBody=template("first"))
+    stacks.get_waiter("stack_create_complete").wait(StackName="tables", WaiterConfig={"Delay": 1})
+    parameters = aws.client("glue").get_table(DatabaseName="db", Name="readings")["Table"]["Parameters"]
+    assert parameters["table_type"] == "ICEBERG"
+    key = parameters["metadata_location"].removeprefix("s3://lake/")
+    assert key.startswith("readings/trusted/metadata/00000-")
+    metadata = json.load(aws.client("s3").get_object(Bucket="lake", Key=key)["Body"])
+    assert metadata["format-version"] == 2
+    assert [(f["name"], f["type"]) for f in metadata["schemas"][0]["fields"]] == [
+        ("user", "string"),
+        ("timestamp", "long"),
+        ("x", "double"),
+    ]
+
+    stacks.update_stack(StackName="tables", TemplateBody=template("second"))
+    stacks.get_waiter("stack_update_complete").wait(StackName="tables", WaiterConfig={"Delay": 1})
+    assert aws.client("glue").get_table(DatabaseName="db", Name="readings")["Table"]["Parameters"] == {}
+
+
+def test_stopping_the_emulator_ends_running_jobs(tmp_path) -> None:
+    aws = EmbeddedAWS(tmp_path)
+    try:
+        aws.wait_ready()
+        aws.client("s3").create_bucket(Bucket=BUCKET)
+        aws.client("s3").put_object(Bucket=BUCKET, Key="s.py", Body=b"import time; time.sleep(600)")
+        command = {"Name": "glueetl", "ScriptLocation": f"s3://{BUCKET}/s.py"}
+        aws.client("glue").create_job(Name="s", Role=ROLE, Command=command)
+        pid = driver(aws, aws.client("glue").start_job_run(JobName="s")["JobRunId"])
+    finally:
+        aws.stop()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and os.path.exists(f"/proc/{pid}"):
+        time.sleep(0.1)
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_the_timeout_is_kept(aws: EmbeddedAWS, slow_run: tuple[str, str]) -> None:
+    ended = aws.wait_run(*slow_run)
+    assert ended["JobRunState"] == "TIMEOUT"
+    assert ended["ErrorMessage"] == "Timeout of 1 minutes reached"
+    assert 60 <= (ended["CompletedOn"] - ended["StartedOn"]).total_seconds() < 75

@@ -1,0 +1,51 @@
+// The CDK app of the lakehouse: the chosen stage's settings become three CloudFormation stacks.
+//
+//	cdk synth -c stage=dev|prod|local [-c consentGate=as-of|ever]
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+
+	"stedi-lakehouse/data"
+	"stedi-lakehouse/internal/config"
+	"stedi-lakehouse/internal/contract"
+	"stedi-lakehouse/stacks"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	context, ok := app.Node().GetAllContext(nil).(map[string]any)
+	if !ok {
+		return fmt.Errorf("reading the app's context: got %T, want an object", app.Node().GetAllContext(nil))
+	}
+	stage, err := config.Load(context)
+	if err != nil {
+		return err
+	}
+	contracts, err := contract.Load(data.Contracts)
+	if err != nil {
+		return err
+	}
+	// What the stage leaves open the CLI has filled in from the user's credentials, if there are any.
+	if stage.Account == "" {
+		stage.Account = os.Getenv("CDK_DEFAULT_ACCOUNT")
+	}
+	if stage.Region == "" {
+		stage.Region = os.Getenv("CDK_DEFAULT_REGION")
+	}
+	stacks.NewLakehouse(app, stacks.Props{Stage: stage, Contracts: contracts, Scripts: "glue-scripts"})
+	app.Synth(nil)
+	return nil
+}

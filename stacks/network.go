@@ -1,0 +1,70 @@
+// Package stacks composes the constructs into what is deployed: catalog (the data), network, and pipeline (what moves the data).
+// References run one way: the network lets through the catalog's buckets, the pipeline uses both.
+package stacks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"stedi-lakehouse/constructs/lakenetwork"
+	"stedi-lakehouse/internal/config"
+)
+
+// NetworkProps of the network stack.
+type NetworkProps struct {
+	Stage   config.Stage
+	Catalog Catalog
+}
+
+// Network is the network stack.
+type Network struct {
+	Stack awscdk.Stack
+	Jobs  lakenetwork.Network // where the jobs run
+}
+
+// NewNetwork makes the network stack <lakeName>-network.
+func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
+	stage := props.Stage
+	stack := newStack(scope, stage, "network", "Network of the jobs: S3 and nothing else")
+	buckets := []string{
+		*props.Catalog.Lake.BucketArn(), *props.Catalog.Results.BucketArn(), *props.Catalog.AccessLogs.BucketArn(),
+	}
+	if stage.Network.Mode == config.ExistingNetwork {
+		return Network{Stack: stack, Jobs: lakenetwork.Existing(stack, "Network", lakenetwork.ExistingProps{
+			Name:             stage.LakeName,
+			VPCID:            stage.Network.VPCID,
+			SubnetID:         stage.Network.SubnetID,
+			AvailabilityZone: stage.Network.AvailabilityZone,
+			RouteTableIDs:    stage.Network.RouteTableIDs,
+			Buckets:          buckets,
+		})}
+	}
+	return Network{Stack: stack, Jobs: lakenetwork.New(stack, "Network", lakenetwork.Props{
+		Name:                     stage.LakeName,
+		CIDR:                     stage.Network.CIDR,
+		Zones:                    stage.Network.Zones,
+		Buckets:                  buckets,
+		KeepDefaultSecurityGroup: stage.Network.KeepDefaultSecurityGroup,
+		LogRetentionDays:         stage.RetentionDays.Logs,
+	})}
+}
+
+// newStack makes the stack <lakeName>-<part> in the stage's account and Region.
+func newStack(scope constructs.Construct, stage config.Stage, part, description string) awscdk.Stack {
+	id := stage.LakeName + "-" + part
+	return awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
+		StackName:   jsii.String(id),
+		Description: jsii.Sprintf("%s: %s (stage %s)", stage.LakeName, description, stage.Name),
+		Env:         &awscdk.Environment{Account: optional(stage.Account), Region: optional(stage.Region)},
+		// What keeps its data is not to be destroyed by accident either.
+		TerminationProtection: jsii.Bool(stage.DataRemoval == config.Retain),
+	})
+}
+
+func optional(value string) *string {
+	if value == "" {
+		return nil
+	}
+	return &value
+}

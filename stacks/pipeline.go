@@ -1,0 +1,157 @@
+package stacks
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsglue"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"stedi-lakehouse/constructs/gluejob"
+	"stedi-lakehouse/constructs/jobchain"
+	"stedi-lakehouse/constructs/loggroup"
+	"stedi-lakehouse/internal/config"
+	"stedi-lakehouse/internal/contract"
+)
+
+// flow is one job: the table it writes and the tables it reads.
+type flow struct {
+	job    string
+	writes string
+	reads  []string
+}
+
+// flows are the jobs in the order in which they run. The jobs' names are what users know; do not change them.
+var flows = []flow{
+	{"customer_landing_to_trusted", "customer_trusted", []string{"customer_landing"}},
+	{"accelerometer_landing_to_trusted", "accelerometer_trusted",
+		[]string{"accelerometer_landing", "customer_landing", "customer_trusted"}},
+	{"customer_trusted_to_curated", "customer_curated", []string{"customer_trusted", "accelerometer_trusted"}},
+	{"step_trainer_trusted", "step_trainer_trusted", []string{"step_trainer_landing", "customer_landing", "customer_curated"}},
+	{"machine_learning_curated", "machine_learning_curated",
+		[]string{"customer_curated", "accelerometer_trusted", "step_trainer_trusted"}},
+}
+
+// PipelineProps of the pipeline stack.
+type PipelineProps struct {
+	Stage     config.Stage
+	Contracts contract.Set
+	Catalog   Catalog
+	Network   Network
+	Scripts   string // folder glue-scripts
+}
+
+// Pipeline is the pipeline stack: what moves the data from landing to curated.
+type Pipeline struct {
+	Stack awscdk.Stack
+	Jobs  []gluejob.Job // in the order in which they run
+}
+
+// NewPipeline makes the pipeline stack <lakeName>-pipeline. It panics when a job names a table without a contract.
+func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
+	stage := props.Stage
+	stack := newStack(scope, stage, "pipeline", "Jobs from landing to curated")
+	pipeline := Pipeline{Stack: stack}
+	common := gluejob.Props{
+		Lake: gluejob.Lake{
+			Bucket:    *props.Catalog.Lake.BucketName(),
+			BucketARN: *props.Catalog.Lake.BucketArn(),
+			KeyARN:    *props.Catalog.Key.KeyArn(),
+			Database:  props.Catalog.Database,
+		},
+		ConsentGate: stage.ConsentGate,
+		Size: gluejob.Size{
+			WorkerType:     stage.Jobs.WorkerType,
+			Workers:        stage.Jobs.Workers,
+			TimeoutMinutes: stage.Jobs.TimeoutMinutes,
+			Flex:           stage.Jobs.Flex,
+		},
+		Network:     props.Network.Jobs,
+		Connections: newConnections(stack, props),
+		LogGroups:   "/aws-glue/" + stage.LakeName,
+	}
+	packages := pythonPackages(stack, props.Scripts)
+	for _, flow := range flows {
+		job := common
+		job.Name = flow.job
+		job.Writes = table(props.Contracts, flow.job, flow.writes)
+		job.Description = job.Writes.Description
+		for _, name := range flow.reads {
+			job.Reads = append(job.Reads, table(props.Contracts, flow.job, name))
+		}
+		job.Code = gluejob.Code{Packages: packages, Script: script(stack, props.Scripts, flow.job)}
+		pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(flow.job), job))
+	}
+	for _, stream := range []string{"output", "error"} {
+		newLogGroup(stack, "Job"+pascalCase(stream)+"Log", common.LogGroups+"/"+stream, stage)
+	}
+	chain := jobchain.New(stack, "Chain", jobchain.Props{
+		Name: stage.LakeName + "-pipeline",
+		Jobs: pipeline.Jobs,
+		// Names under /aws/vendedlogs need no resource policy of their own, of which an account has only ten.
+		Log: newLogGroup(stack, "ChainLog", "/aws/vendedlogs/states/"+stage.LakeName+"-pipeline", stage),
+	})
+	output(stack, "StateMachineArn", chain.StateMachineArn())
+	return pipeline
+}
+
+// newConnections makes a Glue connection for each subnet: a run takes the first one with a working subnet and enough addresses.
+func newConnections(stack awscdk.Stack, props PipelineProps) []gluejob.Connection {
+	network := props.Network.Jobs
+	var connections []gluejob.Connection
+	for i, subnet := range network.Subnets {
+		name := fmt.Sprintf("%s-%d", props.Stage.LakeName, i+1)
+		awsglue.NewCfnConnection(stack, jsii.Sprintf("Connection%d", i+1), &awsglue.CfnConnectionProps{
+			CatalogId: awscdk.Aws_ACCOUNT_ID(),
+			ConnectionInput: &awsglue.CfnConnection_ConnectionInputProperty{
+				Name:           jsii.String(name),
+				Description:    jsii.Sprintf("Network of the lakehouse's jobs: %s", network.Settings),
+				ConnectionType: jsii.String("NETWORK"),
+				PhysicalConnectionRequirements: &awsglue.CfnConnection_PhysicalConnectionRequirementsProperty{
+					SubnetId:            jsii.String(subnet.ID),
+					AvailabilityZone:    jsii.String(subnet.AvailabilityZone),
+					SecurityGroupIdList: jsii.Strings(network.SecurityGroupID),
+				},
+			},
+		})
+		connections = append(connections, gluejob.Connection{Name: name, SubnetID: subnet.ID})
+	}
+	return connections
+}
+
+// pythonPackages is the zip that every job imports from: glue-scripts/lakehouse with the contracts and the SQL, which are links
+// there, and nothing else of the folder.
+func pythonPackages(stack awscdk.Stack, scripts string) awss3assets.Asset {
+	return awss3assets.NewAsset(stack, jsii.String("PythonPackages"), &awss3assets.AssetProps{
+		Path:           jsii.String(scripts),
+		FollowSymlinks: awscdk.SymlinkFollowMode_ALWAYS,
+		IgnoreMode:     awscdk.IgnoreMode_GIT,
+		Exclude:        jsii.Strings("/*", "!/lakehouse", "__pycache__", "*.pyc", ".*"),
+	})
+}
+
+func script(stack awscdk.Stack, scripts, job string) awss3assets.Asset {
+	return awss3assets.NewAsset(stack, jsii.String(pascalCase(job)+"Script"), &awss3assets.AssetProps{
+		Path: jsii.String(filepath.Join(scripts, "jobs", job+".py")),
+	})
+}
+
+func table(contracts contract.Set, job, name string) contract.Contract {
+	found, err := contracts.Get(name)
+	if err != nil {
+		panic(fmt.Sprintf("job %s: %v", job, err))
+	}
+	return found
+}
+
+func newLogGroup(stack awscdk.Stack, id, name string, stage config.Stage) awslogs.CfnLogGroup {
+	return loggroup.New(stack, id, loggroup.Props{
+		Name:            name,
+		RetentionDays:   stage.RetentionDays.Logs,
+		DeleteWithStack: stage.DataRemoval != config.Retain,
+	})
+}
