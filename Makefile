@@ -59,7 +59,8 @@ STAGES := dev prod local
 .PHONY: test
 test: setup ## run every test: Go, Spark, the embedded AWS and the whole pipeline end to end
 	go test ./...
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest glue-scripts/tests
+	$(VENV)/bin/python -m pytest local/tests
 
 .PHONY: lint
 lint: setup synth ## run every linter, and cfn-lint on the templates of every stage

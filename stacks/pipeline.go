@@ -105,7 +105,7 @@ func newConnections(stack awscdk.Stack, props PipelineProps) []gluejob.Connectio
 	var connections []gluejob.Connection
 	for i, subnet := range network.Subnets {
 		name := fmt.Sprintf("%s-%d", props.Stage.LakeName, i+1)
-		awsglue.NewCfnConnection(stack, jsii.Sprintf("Connection%d", i+1), &awsglue.CfnConnectionProps{
+		connection := awsglue.NewCfnConnection(stack, jsii.Sprintf("Connection%d", i+1), &awsglue.CfnConnectionProps{
 			CatalogId: awscdk.Aws_ACCOUNT_ID(),
 			ConnectionInput: &awsglue.CfnConnection_ConnectionInputProperty{
 				Name:           jsii.String(name),
@@ -118,9 +118,20 @@ func newConnections(stack awscdk.Stack, props PipelineProps) []gluejob.Connectio
 				},
 			},
 		})
+		if props.Stage.Network.Mode == config.ExistingNetwork {
+			acknowledgeZone(connection)
+		}
 		connections = append(connections, gluejob.Connection{Name: name, SubnetID: subnet.ID})
 	}
 	return connections
+}
+
+// acknowledgeZone tells the CDK's validation and cfn-lint that a zone by its name (W3010) is meant: it is that of the user's subnet.
+func acknowledgeZone(connection awsglue.CfnConnection) {
+	awscdk.Validations_Of(connection).Acknowledge(&awscdk.Acknowledgment{
+		Id: jsii.String("CloudFormation-Validate::W3010"), Reason: jsii.String("Glue wants the zone of the given subnet by its name"),
+	})
+	connection.AddMetadata(jsii.String("cfn-lint"), map[string]any{"config": map[string]any{"ignore_checks": []string{"W3010"}}})
 }
 
 // pythonPackages is the zip that every job imports from: glue-scripts/lakehouse with the contracts and the SQL, which are links

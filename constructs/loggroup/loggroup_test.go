@@ -14,7 +14,7 @@ func TestMain(m *testing.M) { os.Exit(cdktest.Main(m)) }
 
 func TestLogGroup(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	loggroup.New(stack, "Default", loggroup.Props{RetentionDays: 7})
+	loggroup.New(stack, "Unnamed", loggroup.Props{RetentionDays: 7})
 	loggroup.New(stack, "Named", loggroup.Props{Name: "/shop/log", RetentionDays: 30, DeleteWithStack: true})
 	template := cdktest.Synthesize(t, stack)
 	template.HasResource("AWS::Logs::LogGroup", map[string]any{
@@ -25,5 +25,5 @@ func TestLogGroup(t *testing.T) {
 		"Properties":     map[string]any{"RetentionInDays": 30, "LogGroupName": "/shop/log"},
 		"DeletionPolicy": "Delete",
 	})
-	cdktest.Panics(t, func() { loggroup.New(stack, "For ever", loggroup.Props{}) }, "loggroup For ever: RetentionDays is 0, want 1 or more")
+	cdktest.Panics(t, func() { loggroup.New(stack, "Endless", loggroup.Props{}) }, "loggroup Endless: RetentionDays is 0, want 1 or more")
 }

@@ -20,6 +20,11 @@ import (
 //
 //	func TestMain(m *testing.M) { os.Exit(cdktest.Main(m)) }
 func Main(m *testing.M) int {
+	// The CDK checks every template against the CloudFormation schemas, which takes most of the time of a synthesis. cdk synth and
+	// cfn-lint do the same for the templates that are deployed.
+	if err := os.Setenv("CDK_VALIDATION", "false"); err != nil {
+		panic(err)
+	}
 	defer jsii.Close()
 	return m.Run()
 }

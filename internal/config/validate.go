@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -84,7 +85,7 @@ func (n Network) checkExisting(found *findings) {
 	}
 	found.absent(ExistingNetwork, "network.cidr", n.CIDR)
 	if n.Zones != 0 {
-		found.absent(ExistingNetwork, "network.zones", fmt.Sprint(n.Zones))
+		found.absent(ExistingNetwork, "network.zones", strconv.Itoa(n.Zones))
 	}
 	if n.KeepDefaultSecurityGroup {
 		found.absent(ExistingNetwork, "network.keepDefaultSecurityGroup", "true")

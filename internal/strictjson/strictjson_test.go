@@ -31,7 +31,7 @@ func TestUnmarshalFillsTarget(t *testing.T) {
 
 func TestUnmarshalRefuses(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
-		"unknown key":       {`{"name":"a","nmae":1}`, "nmae: unknown key; allowed: name, count, share, items, named, child"},
+		"unknown key":       {`{"name":"a","title":1}`, "title: unknown key; allowed: name, count, share, items, named, child"},
 		"other case":        {`{"Name":"a"}`, "Name: unknown key"},
 		"unknown inside":    {`{"name":"a","items":[{"on":true},{"on":true,"of":1}]}`, "items[1].of: unknown key; allowed: on"},
 		"unknown in map":    {`{"name":"a","named":{"x":{"on":true,"of":{"a":[1]}}}}`, "named.x.of: unknown key"},
@@ -62,8 +62,8 @@ func TestUnmarshalRefuses(t *testing.T) {
 
 func TestUnmarshalReportsEveryMistake(t *testing.T) {
 	var got document
-	err := Unmarshal([]byte(`{"count":"3","nmae":1}`), &got)
+	err := Unmarshal([]byte(`{"count":"3","title":1}`), &got)
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
-		t.Errorf("error = %v, want three lines: count, nmae, name", err)
+		t.Errorf("error = %v, want three lines: count, title, name", err)
 	}
 }

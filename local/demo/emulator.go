@@ -31,7 +31,9 @@ const startLimit = 60 * time.Second
 type emulator struct {
 	PID      int    `json:"pid"`
 	Endpoint string `json:"endpoint"` // http://127.0.0.1:PORT
-	exited   <-chan error
+	// Before is the inventory from before the deployment: what may be there after the stacks are destroyed.
+	Before []string `json:"before"`
+	exited <-chan error
 }
 
 // startEmulator starts the embedded AWS on a free port of 127.0.0.1 and waits until it answers.

@@ -94,8 +94,7 @@ func up(ctx context.Context, work workspace, data, gate string, keep bool) (err 
 		return err
 	}
 	clients := newClients(aws.Endpoint)
-	before, err := clients.inventory(ctx)
-	if err != nil {
+	if aws.Before, err = clients.inventory(ctx); err != nil {
 		return err
 	}
 	outputs, err := cdk.deploy(ctx)
@@ -117,7 +116,7 @@ func up(ctx context.Context, work workspace, data, gate string, keep bool) (err 
 		step("done in %s; the embedded AWS goes on", since(started))
 		return aws.keep(work)
 	}
-	if err := destroy(ctx, clients, cdk, before); err != nil {
+	if err := destroy(ctx, clients, cdk, aws.Before); err != nil {
 		return err
 	}
 	step("done in %s", since(started))
@@ -131,21 +130,17 @@ func down(ctx context.Context, work workspace) error {
 		return err
 	}
 	clients := newClients(aws.Endpoint)
-	err = destroy(ctx, clients, cdkCLI{endpoint: aws.Endpoint, work: work}, nil)
+	err = destroy(ctx, clients, cdkCLI{endpoint: aws.Endpoint, work: work}, aws.Before)
 	return errors.Join(err, stopKept(work))
 }
 
-// destroy empties the buckets, destroys the stacks and, given what was there before the deployment, checks that nothing else is left.
+// destroy empties the buckets, destroys the stacks and checks that nothing is left but what was there before they were deployed.
 func destroy(ctx context.Context, clients *clients, cdk cdkCLI, before []string) error {
 	if err := clients.emptyBuckets(ctx); err != nil {
 		return err
 	}
 	if err := cdk.destroy(ctx); err != nil {
 		return err
-	}
-	if before == nil {
-		step("stacks destroyed")
-		return nil
 	}
 	after, err := clients.inventory(ctx)
 	if err != nil {

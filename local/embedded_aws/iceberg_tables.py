@@ -1,7 +1,8 @@
 """Iceberg tables declared in a template get their first metadata, as Glue writes it; the emulator ignores the declaration.
 
-Mended the other way too: on AWS any CloudFormation update of such a table erases table_type and metadata_location and breaks the
-table (aws-cloudformation/cloudformation-coverage-roadmap#1919). Here it breaks just as much, so that nobody finds out in production.
+Mended the other way too: on AWS any CloudFormation update of such a table erases table_type and metadata_location and breaks
+the table (aws-cloudformation/cloudformation-coverage-roadmap#1919). Here it breaks just as much, so that nobody finds out in
+production.
 """
 
 import uuid

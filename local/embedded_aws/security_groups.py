@@ -1,5 +1,7 @@
-"""AWS::EC2::SecurityGroupIngress and ...Egress, which the emulator's CloudFormation does not know: a rule of a security group that
-names the group itself can only be declared apart from it."""
+"""AWS::EC2::SecurityGroupIngress and ...Egress, which the emulator's CloudFormation does not know.
+
+A rule of a security group that names the group itself can only be declared apart from it.
+"""
 
 from ministack.services import ec2
 from ministack.services.cloudformation import provisioners

@@ -1,88 +1,9 @@
 """Fixtures: an embedded AWS in a process of its own, on 127.0.0.1 and a free port, stopped by its process id."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
-import boto3
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class EmbeddedAWS:
-    """A running embedded AWS and clients for it."""
-
-    def __init__(self, work: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.work = work
-        self._log = (work / "emulator.log").open("wb")
-        command = [
-            sys.executable,
-            "-m",
-            "embedded_aws",
-            "--port",
-            str(self.port),
-            "--work",
-            str(work),
-            "--jars",
-            str(ROOT / ".stedi" / "jars"),
-        ]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | {"PYTHONPATH": "local"}, stdout=self._log, stderr=self._log
-        )
-
-    def client(self, service: str):
-        credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        return boto3.client(service, endpoint_url=self.endpoint, **credentials)
-
-    def wait_ready(self) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        raise RuntimeError(f"the embedded AWS did not start: {(self.work / 'emulator.log').read_text()}")
-
-    def wait_run(self, job: str, run_id: str, seconds: float = 120) -> dict:
-        """The job run once it has ended."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            run = self.client("glue").get_job_run(JobName=job, RunId=run_id)["JobRun"]
-            if run["JobRunState"] not in ("STARTING", "RUNNING", "STOPPING"):
-                return run
-            time.sleep(0.1)
-        raise TimeoutError(f"{job} is still running after {seconds} s")
-
-    def wait_execution(self, arn: str, seconds: float = 300) -> dict:
-        """The execution of a state machine once it has ended."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            execution = self.client("stepfunctions").describe_execution(executionArn=arn)
-            if execution["status"] != "RUNNING":
-                return execution
-            time.sleep(0.2)
-        raise TimeoutError(f"{arn} is still running after {seconds} s")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._log.close()
+from embedded import EmbeddedAWS
 
 
 @pytest.fixture(scope="session")
@@ -93,9 +14,3 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAWS]:
         yield embedded
     finally:
         embedded.stop()
-
-
-def machine_of(job: str) -> str:
-    """A state machine definition that runs one job and waits for it."""
-    task = {"Type": "Task", "Resource": "arn:aws:states:::glue:startJobRun.sync", "Parameters": {"JobName": job}, "End": True}
-    return json.dumps({"StartAt": "Run", "States": {"Run": task}})

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import EmbeddedAWS, machine_of
+from embedded import EmbeddedAWS, driver, machine_of
 
 BUCKET = "scripts"
 ROLE = "arn:aws:iam::000000000000:role/none"
@@ -38,17 +38,6 @@ def slow_run(aws: EmbeddedAWS, job) -> tuple[str, str]:
 def run(aws: EmbeddedAWS, name: str, **start) -> dict:
     run_id = aws.client("glue").start_job_run(JobName=name, **start)["JobRunId"]
     return aws.wait_run(name, run_id)
-
-
-def driver(aws: EmbeddedAWS, run_id: str) -> int:
-    """The process id of a run's Spark driver, once there is one."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = subprocess.run(["pgrep", "-f", f"SparkSubmit.*{run_id}"], capture_output=True, text=True).stdout.split()
-        if found:
-            return int(found[0])
-        time.sleep(0.1)
-    raise TimeoutError(f"no driver of {run_id}")
 
 
 def test_listens_on_loopback_only(aws: EmbeddedAWS) -> None:
@@ -92,7 +81,7 @@ def test_one_run_at_a_time_and_a_killed_driver_is_a_failed_run(aws: EmbeddedAWS,
     run_id = glue.start_job_run(JobName=name)["JobRunId"]
     with pytest.raises(glue.exceptions.ConcurrentRunsExceededException):
         glue.start_job_run(JobName=name)
-    os.kill(driver(aws, run_id), signal.SIGKILL)
+    os.kill(driver(run_id), signal.SIGKILL)
     ended = aws.wait_run(name, run_id)
     assert ended["JobRunState"] == "FAILED"
     assert "signal 9" in ended["ErrorMessage"] or "exit status 137" in ended["ErrorMessage"]
@@ -101,7 +90,7 @@ def test_one_run_at_a_time_and_a_killed_driver_is_a_failed_run(aws: EmbeddedAWS,
 def test_a_stopped_run_is_stopped(aws: EmbeddedAWS, job) -> None:
     name = job("stopped", "import time; time.sleep(60)")
     run_id = aws.client("glue").start_job_run(JobName=name)["JobRunId"]
-    driver(aws, run_id)
+    driver(run_id)
     answer = aws.client("glue").batch_stop_job_run(JobName=name, JobRunIds=[run_id, "jr_unknown"])
     assert [s["JobRunId"] for s in answer["SuccessfulSubmissions"]] == [run_id]
     assert [e["JobRunId"] for e in answer["Errors"]] == ["jr_unknown"]
@@ -158,7 +147,7 @@ def test_stopping_the_emulator_ends_running_jobs(tmp_path) -> None:
         aws.client("s3").put_object(Bucket=BUCKET, Key="s.py", Body=b"import time; time.sleep(600)")
         command = {"Name": "glueetl", "ScriptLocation": f"s3://{BUCKET}/s.py"}
         aws.client("glue").create_job(Name="s", Role=ROLE, Command=command)
-        pid = driver(aws, aws.client("glue").start_job_run(JobName="s")["JobRunId"])
+        pid = driver(aws.client("glue").start_job_run(JobName="s")["JobRunId"])
     finally:
         aws.stop()
     deadline = time.monotonic() + 5

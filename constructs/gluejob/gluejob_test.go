@@ -1,0 +1,290 @@
+package gluejob_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/jsii-runtime-go"
+
+	"stedi-lakehouse/constructs/gluejob"
+	"stedi-lakehouse/constructs/lakenetwork"
+	"stedi-lakehouse/internal/cdktest"
+	"stedi-lakehouse/internal/contract"
+)
+
+func TestMain(m *testing.M) { os.Exit(cdktest.Main(m)) }
+
+const lakeARN = "arn:aws:s3:::lake"
+
+func table(source, zone, format string) contract.Contract {
+	return contract.Contract{Table: source + "_" + zone, Source: source, Zone: zone, Format: format}
+}
+
+func asset(t *testing.T, stack awscdk.Stack, name string) awss3assets.Asset {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return awss3assets.NewAsset(stack, jsii.String(name), &awss3assets.AssetProps{Path: jsii.String(path)})
+}
+
+func props(t *testing.T, stack awscdk.Stack) gluejob.Props {
+	t.Helper()
+	return gluejob.Props{
+		Name:        "shoe_landing_to_trusted",
+		Description: "Shoes.",
+		Code:        gluejob.Code{Script: asset(t, stack, "job.py"), Packages: asset(t, stack, "packages.zip")},
+		Lake:        gluejob.Lake{Bucket: "lake", BucketARN: lakeARN, KeyARN: "arn:aws:kms:eu-central-1:111122223333:key/abc", Database: "shop"},
+		Reads:       []contract.Contract{table("shoe", contract.Landing, contract.JSON), table("boot", contract.Trusted, contract.Iceberg)},
+		Writes:      table("shoe", contract.Trusted, contract.Iceberg),
+		ConsentGate: "as-of",
+		Size:        gluejob.Size{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30},
+		Network:     lakenetwork.Network{SecurityGroupID: "sg-1"},
+		Connections: []gluejob.Connection{{Name: "shop-1", SubnetID: "subnet-1"}, {Name: "shop-2", SubnetID: "subnet-2"}},
+		LogGroups:   "/aws-glue/shop",
+	}
+}
+
+func synthesize(t *testing.T, change func(*gluejob.Props)) cdktest.Template {
+	t.Helper()
+	stack := cdktest.NewStack(t)
+	given := props(t, stack)
+	change(&given)
+	gluejob.New(stack, "Job", given)
+	return cdktest.Synthesize(t, stack)
+}
+
+func TestJob(t *testing.T) {
+	template := synthesize(t, func(*gluejob.Props) {})
+	template.Has("AWS::Glue::Job", map[string]any{
+		"Name":              "shoe_landing_to_trusted",
+		"Description":       "Shoes.",
+		"GlueVersion":       "6.0",
+		"WorkerType":        "G.1X",
+		"NumberOfWorkers":   2,
+		"ExecutionClass":    "STANDARD",
+		"Timeout":           30,
+		"MaxRetries":        0,
+		"ExecutionProperty": map[string]any{"MaxConcurrentRuns": 1},
+		"Connections":       map[string]any{"Connections": []any{"shop-1", "shop-2"}},
+		"Command": map[string]any{
+			"Name": "glueetl", "PythonVersion": "3", "ScriptLocation": assertions.Match_ObjectLike(&map[string]any{}),
+		},
+		"Role": map[string]any{"Fn::GetAtt": []any{assertions.Match_StringLikeRegexp(jsii.String("^JobRole")), "Arn"}},
+	})
+	template.HasResource("AWS::IAM::Role", map[string]any{"Properties": map[string]any{
+		"AssumeRolePolicyDocument": map[string]any{"Statement": []any{map[string]any{
+			"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": map[string]any{"Service": "glue.amazonaws.com"},
+		}}},
+		"ManagedPolicyArns": assertions.Match_Absent(),
+	}})
+	template.Count("AWS::IAM::Policy", 0) // the role has its inline policies and no other
+}
+
+func TestArguments(t *testing.T) {
+	template := synthesize(t, func(*gluejob.Props) {})
+	var arguments map[string]any
+	for _, job := range template.Resources("AWS::Glue::Job") {
+		arguments = job["DefaultArguments"].(map[string]any)
+	}
+	packages := fmt.Sprint(arguments["--extra-py-files"])
+	if !strings.Contains(packages, "s3://") || !strings.Contains(packages, ".zip") {
+		t.Errorf("--extra-py-files is %s, want the zip in S3", packages)
+	}
+	delete(arguments, "--extra-py-files")
+	want := map[string]any{
+		"--job-language":           "python",
+		"--datalake-formats":       "iceberg",
+		"--custom-logGroup-prefix": "/aws-glue/shop",
+		"--lake_uri":               "s3://lake",
+		"--database":               "shop",
+		"--consent_gate":           "as-of",
+		"--conf": "spark.sql.extensions=org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions" +
+			" --conf spark.sql.catalog.glue_catalog=org.apache.iceberg.spark.SparkCatalog" +
+			" --conf spark.sql.catalog.glue_catalog.catalog-impl=org.apache.iceberg.aws.glue.GlueCatalog" +
+			" --conf spark.sql.catalog.glue_catalog.io-impl=org.apache.iceberg.aws.s3.S3FileIO" +
+			" --conf spark.sql.catalog.glue_catalog.warehouse=s3://lake" +
+			" --conf spark.sql.session.timeZone=UTC",
+	}
+	for name := range want {
+		if arguments[name] != want[name] {
+			t.Errorf("%s is %v\nwant %v", name, arguments[name], want[name])
+		}
+	}
+	if len(arguments) != len(want) {
+		t.Errorf("arguments are %v, want no others than %v", arguments, want)
+	}
+}
+
+func TestOverrides(t *testing.T) {
+	template := synthesize(t, func(p *gluejob.Props) {
+		p.Size = gluejob.Size{WorkerType: "G.2X", Workers: 7, TimeoutMinutes: 5, Flex: true}
+		p.Connections = nil
+	})
+	template.Has("AWS::Glue::Job", map[string]any{
+		"WorkerType": "G.2X", "NumberOfWorkers": 7, "Timeout": 5, "ExecutionClass": "FLEX", "Connections": assertions.Match_Absent(),
+	})
+	for sid := range statements(t, template) {
+		if strings.Contains(sid, "Interfaces") || strings.Contains(sid, "Network") || strings.Contains(sid, "Connection") {
+			t.Errorf("the role has statement %s, want none about networks without a connection", sid)
+		}
+	}
+}
+
+// statement is a policy statement with its lists as text; intrinsic functions are left out of ARNs.
+type statement struct {
+	policy    string
+	actions   []string
+	resources []string
+	condition string
+}
+
+func statements(t *testing.T, template cdktest.Template) map[string]statement {
+	t.Helper()
+	found := map[string]statement{}
+	for _, role := range template.Resources("AWS::IAM::Role") {
+		for _, policy := range role["Policies"].([]any) {
+			policy := policy.(map[string]any)
+			for _, item := range policy["PolicyDocument"].(map[string]any)["Statement"].([]any) {
+				item := item.(map[string]any)
+				condition, err := json.Marshal(item["Condition"])
+				if err != nil {
+					t.Fatal(err)
+				}
+				found[item["Sid"].(string)] = statement{
+					policy: policy["PolicyName"].(string), actions: texts(item["Action"]), resources: texts(item["Resource"]), condition: string(condition),
+				}
+			}
+		}
+	}
+	return found
+}
+
+// texts turns one value or a list into text; in joined text, references become nothing.
+func texts(value any) []string {
+	switch value := value.(type) {
+	case string:
+		return []string{value}
+	case []any:
+		var list []string
+		for _, item := range value {
+			list = append(list, texts(item)...)
+		}
+		return list
+	case map[string]any:
+		if join, ok := value["Fn::Join"].([]any); ok {
+			return []string{strings.Join(texts(join[1]), "")}
+		}
+	}
+	return nil
+}
+
+func TestS3Access(t *testing.T) {
+	found := statements(t, synthesize(t, func(*gluejob.Props) {}))
+	check := func(sid string, actions, resources []string) {
+		t.Helper()
+		got := found[sid]
+		if got.policy != "S3Access" || !slices.Equal(got.actions, actions) || !slices.Equal(got.resources, resources) {
+			t.Errorf("%s is %+v\nwant in S3Access %q on %q", sid, got, actions, resources)
+		}
+	}
+	check("ListObjectsInBucket", []string{"s3:ListBucket"}, []string{lakeARN})
+	check("LocateBucket", []string{"s3:GetBucketLocation"}, []string{lakeARN})
+	check("AllObjectActions",
+		[]string{"s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"},
+		[]string{lakeARN + "/shoe/trusted/*"})
+	check("ReadSources", []string{"s3:GetObject"},
+		[]string{lakeARN + "/boot/trusted/*", lakeARN + "/shoe/landing", lakeARN + "/shoe/landing/*"})
+	check("UseLakeKey", []string{"kms:Decrypt", "kms:GenerateDataKey"}, []string{"arn:aws:kms:eu-central-1:111122223333:key/abc"})
+	want := `{"StringLikeIfExists":{"s3:prefix":["shoe/trusted","shoe/trusted/*","shoe/landing","shoe/landing/*","boot/trusted","boot/trusted/*"]}}`
+	if got := found["ListObjectsInBucket"].condition; got != want {
+		t.Errorf("ListObjectsInBucket holds on condition %s\nwant %s", got, want)
+	}
+	code := found["ReadCode"]
+	if !slices.Equal(code.actions, []string{"s3:GetObject"}) || len(code.resources) != 2 {
+		t.Errorf("ReadCode is %+v, want to get exactly script and packages", code)
+	}
+	for _, resource := range code.resources {
+		if strings.Contains(resource, "*") {
+			t.Errorf("ReadCode covers %s, want one object", resource)
+		}
+	}
+}
+
+func TestGlueAccess(t *testing.T) {
+	found := statements(t, synthesize(t, func(*gluejob.Props) {}))
+	suffixes := func(sid string) []string {
+		var list []string
+		for _, resource := range found[sid].resources {
+			list = append(list, resource[strings.LastIndex(resource, ":")+1:])
+		}
+		return list
+	}
+	for sid, want := range map[string]struct{ actions, resources []string }{
+		"ReadTables": {[]string{"glue:GetDatabase", "glue:GetTable"},
+			[]string{"catalog", "database/shop", "table/shop/boot_trusted", "table/shop/shoe_landing", "table/shop/shoe_trusted"}},
+		"CommitToTable": {[]string{"glue:UpdateTable"}, []string{"catalog", "database/shop", "table/shop/shoe_trusted"}},
+		"WriteLogs":     {[]string{"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}, []string{"/aws-glue/shop/*"}},
+		"PutMetrics":    {[]string{"cloudwatch:PutMetricData"}, []string{"*"}},
+		"UseConnection": {[]string{"glue:GetConnection"}, []string{"catalog", "connection/shop-1", "connection/shop-2"}},
+		"CreateInterfaces": {[]string{"ec2:CreateNetworkInterface"},
+			[]string{"network-interface/*", "security-group/sg-1", "subnet/subnet-1", "subnet/subnet-2"}},
+		"DeleteInterfaces": {[]string{"ec2:DeleteNetworkInterface"}, []string{"network-interface/*"}},
+		"TagInterfaces":    {[]string{"ec2:CreateTags", "ec2:DeleteTags"}, []string{"network-interface/*"}},
+	} {
+		if got := found[sid]; got.policy != "GlueAccess" || !slices.Equal(got.actions, want.actions) {
+			t.Errorf("%s is %+v, want in GlueAccess %q", sid, got, want.actions)
+		}
+		if got := suffixes(sid); !slices.Equal(got, want.resources) {
+			t.Errorf("%s is about %q, want %q", sid, got, want.resources)
+		}
+	}
+	for sid, want := range map[string]string{
+		"PutMetrics":       `{"StringEquals":{"cloudwatch:namespace":"Glue"}}`,
+		"DeleteInterfaces": `"ec2:Subnet"`,
+		"TagInterfaces":    `"aws:TagKeys":["aws-glue-service-resource"]`,
+	} {
+		if !strings.Contains(found[sid].condition, want) {
+			t.Errorf("%s holds on condition %s, want %s", sid, found[sid].condition, want)
+		}
+	}
+}
+
+// What may be done to anything at all is limited to calls that know no resource, or by a condition.
+func TestNoWildcards(t *testing.T) {
+	for sid, got := range statements(t, synthesize(t, func(*gluejob.Props) {})) {
+		for _, action := range got.actions {
+			if strings.Contains(action, "*") {
+				t.Errorf("%s allows %s, want named actions", sid, action)
+			}
+			if slices.Contains(got.resources, "*") && !strings.HasPrefix(action, "ec2:Describe") && got.condition == "null" {
+				t.Errorf("%s allows %s on everything without a condition", sid, action)
+			}
+		}
+	}
+}
+
+func TestMisuse(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	for name, change := range map[string]func(*gluejob.Props){
+		"no name":        func(p *gluejob.Props) { p.Name = "" },
+		"no worker type": func(p *gluejob.Props) { p.Size.WorkerType = "" },
+		"one worker":     func(p *gluejob.Props) { p.Size.Workers = 1 },
+		"no timeout":     func(p *gluejob.Props) { p.Size.TimeoutMinutes = 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			given := gluejob.Props{Name: "job", Size: gluejob.Size{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30}}
+			change(&given)
+			cdktest.Panics(t, func() { gluejob.New(stack, "Job", given) }, "gluejob Job: ", "want a name, a worker type, 2 workers or more and a timeout")
+		})
+	}
+}

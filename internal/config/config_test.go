@@ -1,0 +1,186 @@
+package config_test
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"stedi-lakehouse/internal/config"
+)
+
+const newVPC = `{"mode": "new", "cidr": "10.40.0.0/22", "zones": 2}`
+
+const existingVPC = `{"mode": "existing", "vpcId": "vpc-0a1b2c3d", "subnetId": "subnet-0a1b2c3d",
+  "availabilityZone": "eu-central-1a", "routeTableIds": ["rtb-0a1b2c3d"]}`
+
+const valid = `{
+  "stage": "dev",
+  "@aws-cdk/core:checkSecretUsage": true,
+  "stages": {
+    "dev": {
+      "lakeName": "shop-dev", "consentGate": "as-of", "dataRemoval": "delete",
+      "network": ` + newVPC + `,
+      "jobs": {"workerType": "G.1X", "workers": 2, "timeoutMinutes": 30, "flex": true},
+      "retentionDays": {"noncurrentObjects": 7, "queryResults": 7, "accessLogs": 30, "logs": 30}
+    }
+  }
+}`
+
+// load loads the valid context with pairs of texts replaced.
+func load(t *testing.T, replacements ...string) (config.Stage, error) {
+	t.Helper()
+	text := valid
+	for i := 0; i < len(replacements); i += 2 {
+		changed := strings.ReplaceAll(text, replacements[i], replacements[i+1])
+		if changed == text {
+			t.Fatalf("the context does not contain %q", replacements[i])
+		}
+		text = changed
+	}
+	var context map[string]any
+	if err := json.Unmarshal([]byte(text), &context); err != nil {
+		t.Fatalf("test context: %v", err)
+	}
+	return config.Load(context)
+}
+
+func TestLoad(t *testing.T) {
+	stage, err := load(t, `"lakeName"`, `"account": "111122223333", "region": "eu-central-1", "lakeName"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Stage{
+		Name: "dev", Account: "111122223333", Region: "eu-central-1", LakeName: "shop-dev",
+		ConsentGate: config.AsOf, DataRemoval: config.Delete,
+		Network:       config.Network{Mode: config.NewNetwork, CIDR: "10.40.0.0/22", Zones: 2},
+		Jobs:          config.Jobs{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30, Flex: true},
+		RetentionDays: config.RetentionDays{NoncurrentObjects: 7, QueryResults: 7, AccessLogs: 30, Logs: 30},
+	}
+	if text(stage) != text(want) || stage.Name != want.Name {
+		t.Errorf("got  %+v\nwant %+v", stage, want)
+	}
+}
+
+func text(stage config.Stage) string {
+	encoded, _ := json.Marshal(stage)
+	return string(encoded)
+}
+
+func TestLoadAccepts(t *testing.T) {
+	for name, replacements := range map[string][]string{
+		"gate of the stage":      {`"as-of"`, `"ever"`},
+		"existing network":       {newVPC, existingVPC},
+		"existing, own S3 route": {newVPC, strings.Replace(existingVPC, `"rtb-0a1b2c3d"`, ``, 1)},
+		"no Flex":                {`, "flex": true`, ``},
+		"prod that retains":      {`"dev"`, `"prod"`, `"delete"`, `"retain"`},
+		"emptied by hand":        {`"delete"`, `"delete-if-empty"`},
+		"zone lookups cached":    {`"stage"`, `"availability-zones:account=1:region=x": ["a"], "stage"`},
+		"largest VPC":            {`10.40.0.0/22`, `172.16.0.0/16`},
+		"smallest VPC":           {`10.40.0.0/22`, `192.168.7.0/24`},
+		"no functions":           {`"zones": 2`, `"zones": 2, "keepDefaultSecurityGroup": true`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := load(t, replacements...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestConsentGateFromCommandLine(t *testing.T) {
+	stage, err := load(t, `"stage": "dev"`, `"stage": "dev", "consentGate": "ever"`)
+	if err != nil || stage.ConsentGate != config.Ever {
+		t.Errorf("gate is %q (error %v), want the command line's %q", stage.ConsentGate, err, config.Ever)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		replacements []string
+		want         string
+	}{
+		"unknown stage":            {[]string{`"stage": "dev"`, `"stage": "test"`}, `stage "test" is unknown; allowed: dev`},
+		"no stage":                 {[]string{`"stage": "dev",`, ``}, "no stage chosen; use -c stage=NAME with one of: dev"},
+		"no stages":                {[]string{`"stages"`, `"@stages/x"`}, `context key "stages" is missing`},
+		"mistyped option":          {[]string{`"stage": "dev"`, `"stage": "dev", "consentgate": "ever"`}, `context key "consentgate" is unknown; allowed: stages, stage, consentGate`},
+		"gate on the command line": {[]string{`"stage": "dev"`, `"stage": "dev", "consentGate": "never"`}, `stage "dev": consentGate is "never", allowed: as-of, ever`},
+		"unknown key":              {[]string{`"lakeName"`, `"lakename"`}, `dev.lakename: unknown key; allowed: account, region, lakeName`},
+		"unknown network key":      {[]string{`"zones": 2`, `"zones": 2, "nat": true`}, `dev.network.nat: unknown key; allowed: mode, cidr, zones`},
+		"missing key":              {[]string{`"dataRemoval": "delete",`, ``}, "dev.dataRemoval: missing"},
+		"wrong kind":               {[]string{`"workers": 2`, `"workers": "2"`}, `dev.jobs.workers: got "2", want a whole number`},
+		"stages as text":           {[]string{`{"workerType"`, `["x"], "x": {"workerType"`}, "dev.jobs: got a list, want an object"},
+		"account":                  {[]string{`"lakeName"`, `"account": "1111", "lakeName"`}, `account is "1111", allowed: 12 digits`},
+		"region":                   {[]string{`"lakeName"`, `"region": "Frankfurt", "lakeName"`}, `region is "Frankfurt", allowed: a Region such as`},
+		"lake name":                {[]string{`shop-dev`, `Shop_dev`}, `lakeName is "Shop_dev"`},
+		"lake name too long":       {[]string{`shop-dev`, strings.Repeat("x", 33)}, "at most 32 characters"},
+		"gate":                     {[]string{`"as-of"`, `"always"`}, `consentGate is "always", allowed: as-of, ever`},
+		"removal":                  {[]string{`"delete"`, `"purge"`}, `dataRemoval is "purge", allowed: retain, delete, delete-if-empty`},
+		"prod that deletes":        {[]string{`"dev"`, `"prod"`}, `stage "prod": dataRemoval is "delete", allowed: "retain": stage prod never removes data`},
+		"prod that may delete":     {[]string{`"dev"`, `"prod"`, `"delete"`, `"delete-if-empty"`}, `stage prod never removes data`},
+		"network mode":             {[]string{`"mode": "new"`, `"mode": "nat"`}, `network.mode is "nat", allowed: new, existing`},
+		"CIDR is not one":          {[]string{`10.40.0.0/22`, `10.40.0.0`}, `network.cidr is "10.40.0.0", allowed: a private IPv4 block from /16 to /24`},
+		"CIDR too small":           {[]string{`10.40.0.0/22`, `10.40.0.0/25`}, `network.cidr is "10.40.0.0/25"`},
+		"CIDR too large":           {[]string{`10.40.0.0/22`, `10.0.0.0/15`}, `network.cidr is "10.0.0.0/15"`},
+		"CIDR public":              {[]string{`10.40.0.0/22`, `8.8.0.0/22`}, `network.cidr is "8.8.0.0/22"`},
+		"CIDR inside a block":      {[]string{`10.40.0.0/22`, `10.40.1.0/22`}, `network.cidr is "10.40.1.0/22"`},
+		"CIDR of IPv6":             {[]string{`10.40.0.0/22`, `fd00::/22`}, `network.cidr is "fd00::/22"`},
+		"no zones":                 {[]string{`"zones": 2`, `"zones": 0`}, "network.zones is 0, allowed: 1 to 3"},
+		"too many zones":           {[]string{`"zones": 2`, `"zones": 4`}, "network.zones is 4"},
+		"ids in a new network":     {[]string{`"zones": 2`, `"zones": 2, "vpcId": "vpc-0a1b2c3d"`}, `network.vpcId is "vpc-0a1b2c3d", allowed: nothing with network.mode "new"`},
+		"route tables in new":      {[]string{`"zones": 2`, `"zones": 2, "routeTableIds": ["rtb-1"]`}, `network.routeTableIds`},
+		"CIDR in an existing":      {[]string{newVPC, strings.Replace(existingVPC, `"vpcId"`, `"cidr": "10.0.0.0/16", "vpcId"`, 1)}, `network.cidr is "10.0.0.0/16", allowed: nothing with network.mode "existing"`},
+		"zones in an existing":     {[]string{newVPC, strings.Replace(existingVPC, `"vpcId"`, `"zones": 1, "vpcId"`, 1)}, "network.zones"},
+		"group in an existing":     {[]string{newVPC, strings.Replace(existingVPC, `"vpcId"`, `"keepDefaultSecurityGroup": true, "vpcId"`, 1)}, "network.keepDefaultSecurityGroup"},
+		"VPC id":                   {[]string{newVPC, strings.Replace(existingVPC, `vpc-0a1b2c3d`, `main`, 1)}, `network.vpcId is "main", allowed: an id such as vpc-0a1b2c3d`},
+		"subnet id":                {[]string{newVPC, strings.Replace(existingVPC, `subnet-0a1b2c3d`, ``, 1)}, `network.subnetId is ""`},
+		"zone of the subnet":       {[]string{newVPC, strings.Replace(existingVPC, `eu-central-1a`, `eu-central-1`, 1)}, `network.availabilityZone is "eu-central-1"`},
+		"route table id":           {[]string{newVPC, strings.Replace(existingVPC, `rtb-0a1b2c3d`, `main`, 1)}, `network.routeTableIds[0] is "main"`},
+		"worker type":              {[]string{`G.1X`, `Standard`}, `jobs.workerType is "Standard", allowed: G.1X, G.2X`},
+		"one worker":               {[]string{`"workers": 2`, `"workers": 1`}, "jobs.workers is 1, allowed: 2 to 299"},
+		"timeout":                  {[]string{`"timeoutMinutes": 30`, `"timeoutMinutes": 0`}, "jobs.timeoutMinutes is 0, allowed: 1 to 10080"},
+		"Flex on large workers":    {[]string{`G.1X`, `G.8X`}, "jobs.flex is true, allowed: false with workerType G.8X"},
+		"noncurrent":               {[]string{`"noncurrentObjects": 7`, `"noncurrentObjects": 0`}, "retentionDays.noncurrentObjects is 0"},
+		"results":                  {[]string{`"queryResults": 7`, `"queryResults": -1`}, "retentionDays.queryResults is -1"},
+		"access logs":              {[]string{`"accessLogs": 30`, `"accessLogs": 0`}, "retentionDays.accessLogs is 0"},
+		"logs":                     {[]string{`"logs": 30`, `"logs": 31`}, "retentionDays.logs is 31, allowed: one of 1 3 5 7 14 30"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, test.replacements...)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error = %v\nwant it to contain %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestLoadReportsEveryMistake(t *testing.T) {
+	_, err := load(t, `"workers": 2`, `"workers": 1`, `"zones": 2`, `"zones": 9`)
+	if err == nil || !strings.Contains(err.Error(), "jobs.workers") || !strings.Contains(err.Error(), "network.zones") {
+		t.Errorf("error = %v, want both mistakes", err)
+	}
+}
+
+func TestProjectStages(t *testing.T) {
+	file, err := os.ReadFile("../../cdk.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"dev", "prod", "local"} {
+		var project struct {
+			Context map[string]any `json:"context"`
+		}
+		if err := json.Unmarshal(file, &project); err != nil {
+			t.Fatal(err)
+		}
+		project.Context["stage"] = name
+		stage, err := config.Load(project.Context)
+		if err != nil {
+			t.Errorf("stage %s: %v", name, err)
+		}
+		if name == "local" && (stage.Account != "000000000000" || stage.Region != "us-east-1" || !stage.Network.KeepDefaultSecurityGroup ||
+			stage.DataRemoval != config.DeleteIfEmpty) {
+			t.Errorf("stage local is %+v, want what the embedded AWS can run: its account and Region, no functions", stage)
+		}
+	}
+}

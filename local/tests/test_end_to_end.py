@@ -1,0 +1,299 @@
+"""The whole product as a user has it: the demo deploys the real templates, and what it deployed is then used, broken and mended.
+
+The tests share one deployment and build on each other, in the order of the file: a run of the pipeline takes most of a minute.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import oracle
+import pytest
+from embedded import ROOT, connect, driver
+from pyiceberg.table import StaticTable
+
+DATABASE = "stedi_local"
+JOBS = (
+    "customer_landing_to_trusted",
+    "accelerometer_landing_to_trusted",
+    "customer_trusted_to_curated",
+    "step_trainer_trusted",
+    "machine_learning_curated",
+)
+# The design's table of row counts of the public data set.
+PUBLIC_COUNTS = {
+    "customer_trusted": 482,
+    "accelerometer_trusted": 32_025,
+    "customer_curated": 464,
+    "step_trainer_trusted": 11_297,
+    "machine_learning_curated": 32_025,
+}
+
+
+class Lakehouse:
+    """A demo that was kept: its deployment, and a local copy of what was delivered to it."""
+
+    def __init__(self, work: Path, data: Path) -> None:
+        self.work = work / "demo"
+        self.landing = work / "landing"
+        self.public = data.name == "stedi"
+        self._binary = work / "demo-binary"
+        subprocess.run(["go", "build", "-o", self._binary, "./local/demo"], cwd=ROOT, check=True)
+        for source in ("customer", "accelerometer", "step_trainer"):
+            shutil.copytree(data / source / "landing", self.landing / source / "landing")
+        self.output = self.demo("up", "-keep", "-data", str(self.landing))
+        self.endpoint = json.loads((self.work / "emulator.json").read_text())["endpoint"]
+        self.environment = os.environ | self._emulator_environment()
+        outputs = json.loads((self.work / "outputs.json").read_text())
+        self.outputs = {name: value for stack in outputs.values() for name, value in stack.items()}
+        self.bucket = self.outputs["LakeBucketName"]
+
+    def client(self, service: str):
+        return connect(self.endpoint, service)
+
+    def demo(self, *arguments: str) -> str:
+        command = [self._binary, arguments[0], "-work", self.work, *arguments[1:]]
+        return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def cdk(self, *arguments: str, cwd: Path = ROOT) -> str:
+        command = [ROOT / "node_modules" / ".bin" / "cdk", *arguments, "-c", "stage=local", "--no-color", "--no-notices"]
+        done = subprocess.run(command, cwd=cwd, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def deliver(self, key: str, lines: list[str]) -> None:
+        """Put a landing file into the lake and into the local copy."""
+        path = self.landing / key
+        path.write_text("".join(f"{line}\n" for line in lines))
+        self.client("s3").upload_file(str(path), self.bucket, key)
+
+    def take_back(self, key: str) -> None:
+        (self.landing / key).unlink()
+        self.client("s3").delete_object(Bucket=self.bucket, Key=key)
+
+    def start(self) -> str:
+        return self.client("stepfunctions").start_execution(stateMachineArn=self.outputs["StateMachineArn"])["executionArn"]
+
+    def wait(self, execution: str, seconds: float = 600) -> dict:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            state = self.client("stepfunctions").describe_execution(executionArn=execution)
+            if state["status"] != "RUNNING":
+                return state
+            time.sleep(0.3)
+        raise TimeoutError(f"{execution} is still running after {seconds} s")
+
+    def run(self) -> None:
+        ended = self.wait(self.start())
+        assert ended["status"] == "SUCCEEDED", ended.get("cause")
+
+    def last_run(self, job: str) -> dict:
+        return self.client("glue").get_job_runs(JobName=job)["JobRuns"][0]
+
+    def metadata_location(self, table: str) -> str:
+        found = self.client("glue").get_table(DatabaseName=DATABASE, Name=table)["Table"]
+        return found["Parameters"]["metadata_location"]
+
+    def table(self, name: str) -> StaticTable:
+        s3 = {"s3.endpoint": self.endpoint, "s3.access-key-id": "test", "s3.secret-access-key": "test", "s3.region": "us-east-1"}
+        return StaticTable.from_metadata(self.metadata_location(name), properties=s3)
+
+    def rows(self, name: str) -> list[tuple]:
+        """The rows of an Iceberg table, sorted."""
+        columns = self.table(name).scan().to_arrow().to_pydict().values()
+        return sorted(zip(*columns, strict=True), key=oracle.nulls_last)
+
+    def versions(self) -> dict[str, int | None]:
+        """The current snapshot of every target table."""
+        return {name: self.table(name).metadata.current_snapshot_id for name in oracle.TARGET_TABLES}
+
+    def expected(self, gate: str = "as-of") -> dict[str, list[tuple]]:
+        return oracle.expected_tables(self.landing, gate)
+
+    def _emulator_environment(self) -> dict[str, str]:
+        lines = (self.work / "emulator.env").read_text().splitlines()
+        return dict(line.removeprefix("export ").split("=", 1) for line in lines)
+
+
+@pytest.fixture(scope="module")
+def lakehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
+    public = Path(os.environ.get("STEDI_DATA", ROOT.parent / "shared" / "data" / "stedi"))
+    work = tmp_path_factory.mktemp("lakehouse")
+    kept = None
+    try:
+        kept = Lakehouse(work, public if public.is_dir() else ROOT / "data" / "sample")
+        yield kept
+    finally:
+        if (work / "demo" / "emulator.json").exists():
+            subprocess.run([work / "demo-binary", "kill", "-work", work / "demo"], cwd=ROOT, check=True)
+
+
+def test_the_demo_shows_every_tables_rows(lakehouse: Lakehouse) -> None:
+    print(lakehouse.output)
+    expected = {table: len(rows) for table, rows in lakehouse.expected().items()}
+    if lakehouse.public:
+        assert expected == PUBLIC_COUNTS
+    for table, count in expected.items():
+        assert f"{table}: read" in lakehouse.output
+        assert f"= {count:,} accepted" in lakehouse.output
+
+
+def test_only_loopback_is_listened_on(lakehouse: Lakehouse) -> None:
+    port = lakehouse.endpoint.rsplit(":", 1)[1]
+    listening = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
+    assert [line.split()[3] for line in listening.splitlines()] == [f"127.0.0.1:{port}"]
+
+
+def test_every_row_is_what_the_rules_say(lakehouse: Lakehouse) -> None:
+    for table, rows in lakehouse.expected().items():
+        assert lakehouse.rows(table) == rows, table
+
+
+def test_athena_reads_landing_data(lakehouse: Lakehouse) -> None:
+    athena = lakehouse.client("athena")
+    started = athena.start_query_execution(
+        QueryString="select count(*) from customer_landing",
+        QueryExecutionContext={"Database": DATABASE},
+        WorkGroup=lakehouse.outputs["WorkgroupName"],
+    )
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        status = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]["Status"]
+        if status["State"] not in ("QUEUED", "RUNNING"):
+            break
+        time.sleep(0.1)
+    rows = athena.get_query_results(QueryExecutionId=started["QueryExecutionId"])["ResultSet"]["Rows"]
+    delivered = sum(len(file.read_text().splitlines()) for file in (lakehouse.landing / "customer" / "landing").glob("*.json"))
+    if lakehouse.public:
+        assert int(rows[1]["Data"][0]["VarCharValue"]) == delivered
+
+
+def test_a_diff_right_after_the_deployment_is_empty(lakehouse: Lakehouse) -> None:
+    diff = lakehouse.cdk("diff")
+    assert diff.count("There were no differences") == 3, diff
+    assert "Number of stacks with differences: 0" in diff
+
+
+def test_a_second_run_changes_nothing(lakehouse: Lakehouse) -> None:
+    before = lakehouse.versions()
+    lakehouse.run()
+    assert lakehouse.versions() == before
+
+
+def test_a_broken_line_fails_the_run_before_it_writes(lakehouse: Lakehouse) -> None:
+    before = lakehouse.versions()
+    key = "customer/landing/broken.json"
+    lakehouse.deliver(key, ['{"customerName": "Planted Name", "email": "planted@example.com'])
+    ended = lakehouse.wait(lakehouse.start())
+    lakehouse.take_back(key)
+    assert ended["status"] == "FAILED"
+    message = lakehouse.last_run(JOBS[0])["ErrorMessage"]
+    assert "customer_landing: 1 of" in message
+    assert "malformed" in message
+    assert "broken.json" in message
+    assert "planted" not in (message + ended["cause"]).lower()
+    assert lakehouse.versions() == before
+
+
+def test_a_killed_job_leaves_the_old_version_and_the_next_run_completes(lakehouse: Lakehouse) -> None:
+    person = withdrawing_person(lakehouse)
+    lakehouse.deliver("customer/landing/withdrawn.json", [json.dumps(person)])
+    before = lakehouse.versions()
+    execution = lakehouse.start()
+    victim = "accelerometer_landing_to_trusted"
+    os.kill(driver(running(lakehouse, victim)), signal.SIGKILL)
+    ended = lakehouse.wait(execution)
+    assert ended["status"] == "FAILED"
+    assert lakehouse.last_run(victim)["JobRunState"] == "FAILED"
+    assert "137" in lakehouse.last_run(victim)["ErrorMessage"] or "signal 9" in lakehouse.last_run(victim)["ErrorMessage"]
+    after = lakehouse.versions()
+    assert [table for table in after if after[table] != before[table]] == ["customer_trusted"]
+
+    lakehouse.run()
+    expected = lakehouse.expected()
+    assert person["email"].strip().lower() not in {row[0] for row in expected["accelerometer_trusted"]}
+    for table, rows in expected.items():
+        assert lakehouse.rows(table) == rows, table
+
+
+def test_a_new_column_leaves_the_template_alone_and_comes_with_the_next_run(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    """And the gate `ever`, deployed along with it, lets every reading of a consenting person pass."""
+    changed = tmp_path / "project"
+    tracked = ("main.go", "go.mod", "go.sum", "cdk.json", "internal", "stacks", "constructs", "data", "glue-scripts")
+    for name in tracked:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, changed / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            changed.mkdir(exist_ok=True)
+            shutil.copy(source, changed / name)
+    contract = changed / "data" / "contracts" / "accelerometer_trusted.json"
+    document = json.loads(contract.read_text())
+    document["columns"].append({"name": "battery", "type": "int", "since": 2, "description": "Charge of the phone, percent."})
+    contract.write_text(json.dumps(document))
+
+    diff = lakehouse.cdk("diff", "stedi-local-catalog", cwd=changed)
+    assert "There were no differences" in diff, diff
+    lakehouse.cdk("deploy", "--all", "--require-approval", "never", "-c", "consentGate=ever", cwd=changed)
+    lakehouse.run()
+    assert [field.name for field in lakehouse.table("accelerometer_trusted").schema().fields][-1] == "battery"
+    expected = lakehouse.expected("ever")
+    assert [row[:-1] for row in lakehouse.rows("accelerometer_trusted")] == expected["accelerometer_trusted"]
+    assert {row[-1] for row in lakehouse.rows("accelerometer_trusted")} == {None}
+    assert lakehouse.rows("machine_learning_curated") == expected["machine_learning_curated"]
+
+
+def test_no_person_is_named_in_logs_or_histories(lakehouse: Lakehouse) -> None:
+    people = {row[0] for row in lakehouse.expected("ever")["accelerometer_trusted"]}
+    assert people
+    texts = list(log_messages(lakehouse)) + list(histories(lakehouse))
+    assert len(texts) > 100
+    said = "\n".join(texts).lower()
+    assert [person for person in people if person in said] == []
+
+
+def test_destroy_leaves_nothing(lakehouse: Lakehouse) -> None:
+    assert "stacks destroyed, nothing remains" in lakehouse.demo("down")
+
+
+def running(lakehouse: Lakehouse, job: str) -> str:
+    """The id of the job's run that is at work, once there is one."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        if (run := lakehouse.last_run(job))["JobRunState"] == "RUNNING":
+            return run["Id"]
+        time.sleep(0.1)
+    raise TimeoutError(f"no run of {job}")
+
+
+def withdrawing_person(lakehouse: Lakehouse) -> dict:
+    """A new record of somebody with trusted readings, without consent."""
+    email = lakehouse.expected()["accelerometer_trusted"][0][0]
+    records = []
+    for path in sorted((lakehouse.landing / "customer" / "landing").glob("*.json")):
+        records += [json.loads(line) for line in path.read_text().splitlines()]
+    current = max((r for r in records if r["email"].strip().lower() == email), key=lambda r: r["lastUpdateDate"])
+    kept = {key: value for key, value in current.items() if key != "shareWithResearchAsOfDate"}
+    return kept | {"lastUpdateDate": current["lastUpdateDate"] + 1}
+
+
+def log_messages(lakehouse: Lakehouse) -> Iterator[str]:
+    logs = lakehouse.client("logs")
+    for group in logs.describe_log_groups()["logGroups"]:
+        for stream in logs.describe_log_streams(logGroupName=group["logGroupName"])["logStreams"]:
+            page = logs.get_log_events(
+                logGroupName=group["logGroupName"], logStreamName=stream["logStreamName"], startFromHead=True
+            )
+            yield from (event["message"] for event in page["events"])
+
+
+def histories(lakehouse: Lakehouse) -> Iterator[str]:
+    states = lakehouse.client("stepfunctions")
+    for execution in states.list_executions(stateMachineArn=lakehouse.outputs["StateMachineArn"])["executions"]:
+        for page in states.get_paginator("get_execution_history").paginate(executionArn=execution["executionArn"]):
+            yield from (json.dumps(event, default=str) for event in page["events"])

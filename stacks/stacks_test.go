@@ -1,0 +1,287 @@
+package stacks
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+
+	"stedi-lakehouse/data"
+	"stedi-lakehouse/internal/cdktest"
+	"stedi-lakehouse/internal/config"
+	"stedi-lakehouse/internal/contract"
+)
+
+// update writes what the tests find over what they compare it with: go test ./stacks -update
+var update = flag.Bool("update", false, "write the golden templates, and add new tables to the frozen ones")
+
+// folder holds what the tests synthesize; it goes when they are done.
+var folder string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	made, err := os.MkdirTemp("", "stacks-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	folder = made
+	code := cdktest.Main(m)
+	if err := os.RemoveAll(folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// assembly is a cloud assembly as the CDK wrote it.
+type assembly string
+
+// synthesized keeps one assembly for each stage: the tests only read it.
+var synthesized = map[string]assembly{}
+
+// ofStage synthesizes a stage of cdk.json, as if the CLI had no credentials.
+func ofStage(t *testing.T, name string) assembly {
+	t.Helper()
+	if synthesized[name] == "" {
+		synthesized[name] = synthesize(t, stageOf(t, name), contracts(t))
+	}
+	return synthesized[name]
+}
+
+func synthesize(t *testing.T, stage config.Stage, set contract.Set) assembly {
+	t.Helper()
+	outdir, err := os.MkdirTemp(folder, stage.Name+"-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	context := cdktest.Context(t)
+	app := awscdk.NewApp(&awscdk.AppProps{Context: &context, Outdir: jsii.String(outdir)})
+	NewLakehouse(app, Props{Stage: stage, Contracts: set, Scripts: filepath.Join(cdktest.Root(), "glue-scripts")})
+	app.Synth(nil)
+	return assembly(outdir)
+}
+
+func stageOf(t *testing.T, name string) config.Stage {
+	t.Helper()
+	context := cdktest.Context(t)
+	context[config.StageKey] = name
+	stage, err := config.Load(context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stage
+}
+
+func contracts(t *testing.T) contract.Set {
+	t.Helper()
+	set, err := contract.Load(data.Contracts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// text is the template of the stack whose name ends in part.
+func (a assembly) text(t *testing.T, part string) string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(string(a), "*-"+part+".template.json"))
+	if err != nil || len(paths) != 1 {
+		t.Fatalf("templates of stack %s: %q (error %v), want one", part, paths, err)
+	}
+	text, err := os.ReadFile(paths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+type template struct {
+	Resources map[string]struct {
+		Type           string
+		Properties     map[string]any
+		DeletionPolicy string
+	}
+	Outputs map[string]any
+}
+
+func (a assembly) template(t *testing.T, part string) template {
+	t.Helper()
+	var decoded template
+	if err := json.Unmarshal([]byte(a.text(t, part)), &decoded); err != nil {
+		t.Fatal(err)
+	}
+	return decoded
+}
+
+var parts = []string{"network", "catalog", "pipeline"}
+
+func TestSynthIsDeterministic(t *testing.T) {
+	again := synthesize(t, stageOf(t, "dev"), contracts(t))
+	for _, part := range parts {
+		if first, second := ofStage(t, "dev").text(t, part), again.text(t, part); first != second {
+			t.Errorf("two syntheses of stack %s differ %s", part, firstDifference(first, second))
+		}
+	}
+}
+
+// People, the demo and the documentation refer to these names.
+func TestNames(t *testing.T) {
+	local := ofStage(t, "local")
+	outputs := append(keys(local.template(t, "catalog").Outputs), keys(local.template(t, "pipeline").Outputs)...)
+	for _, name := range []string{"LakeBucketName", "LogBucketName", "ResultBucketName", "DatabaseName", "WorkgroupName", "StateMachineArn"} {
+		if !slices.Contains(outputs, name) {
+			t.Errorf("there is no output %s", name)
+		}
+	}
+	for _, name := range []string{
+		`"stedi_local"`, `"customer_landing_to_trusted"`, `"accelerometer_landing_to_trusted"`, `"customer_trusted_to_curated"`,
+		`"step_trainer_trusted"`, `"machine_learning_curated"`, `"stedi-local"`, `"stedi-local-pipeline"`,
+	} {
+		if !strings.Contains(local.text(t, "catalog")+local.text(t, "pipeline"), name) {
+			t.Errorf("nothing is named %s", name)
+		}
+	}
+}
+
+// The embedded AWS runs no functions, and knows neither of these resource types.
+func TestLocalStageDeploysInTheEmbeddedAWS(t *testing.T) {
+	for _, part := range parts {
+		for id, resource := range ofStage(t, "local").template(t, part).Resources {
+			unknown := []string{"AWS::Lambda::Function", "AWS::Athena::NamedQuery", "AWS::Glue::SecurityConfiguration", "AWS::Glue::TableOptimizer"}
+			if slices.Contains(unknown, resource.Type) || strings.HasPrefix(resource.Type, "Custom::") {
+				t.Errorf("stack %s has %s of type %s", part, id, resource.Type)
+			}
+		}
+	}
+}
+
+// A deployed stack finds its data by these ids: another id means another, empty bucket or table.
+func TestIdentityOfData(t *testing.T) {
+	want := map[string]string{
+		"Key961B73FD":        "AWS::KMS::Key",
+		"Lake5F1B88EA":       "AWS::S3::Bucket",
+		"Results25575328":    "AWS::S3::Bucket",
+		"AccessLogs8B620ECA": "AWS::S3::Bucket",
+		"Database":           "AWS::Glue::Database",
+		"Workgroup":          "AWS::Athena::WorkGroup",
+	}
+	for _, table := range contracts(t) {
+		want[pascalCase(table.Table)] = "AWS::Glue::Table"
+	}
+	for stage, policy := range map[string]string{"prod": "Retain", "dev": "Delete", "local": "Delete"} {
+		resources := ofStage(t, stage).template(t, "catalog").Resources
+		for id, resourceType := range want {
+			if got := resources[id]; got.Type != resourceType || got.DeletionPolicy != policy {
+				t.Errorf("stage %s: %s is %q with deletion policy %q, want %s with %s", stage, id, got.Type, got.DeletionPolicy, resourceType, policy)
+			}
+		}
+	}
+}
+
+// CloudFormation cannot know a value of another stack when it plans, so it would replace a resource whose property demands that.
+// Values of other stacks may therefore only feed what is updated in place.
+func TestCrossStackReferencesUpdateInPlace(t *testing.T) {
+	allowed := []string{
+		"AWS::EC2::VPCEndpoint.PolicyDocument", "AWS::Glue::Connection.ConnectionInput", "AWS::Glue::Job.DefaultArguments",
+		"AWS::IAM::Role.Policies",
+	}
+	found := 0
+	for _, part := range parts {
+		for id, resource := range ofStage(t, "prod").template(t, part).Resources {
+			for name, value := range resource.Properties {
+				text, err := json.Marshal(value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(string(text), "Fn::ImportValue") {
+					t.Errorf("%s imports an export, which its stack then cannot change", id)
+				}
+				if !strings.Contains(string(text), "Fn::GetStackOutput") {
+					continue
+				}
+				found++
+				if place := resource.Type + "." + name; !slices.Contains(allowed, place) {
+					t.Errorf("%s takes %s from another stack, allowed: %q", id, place, allowed)
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no reference between stacks found; has the way they are written changed?")
+	}
+}
+
+func TestExistingNetwork(t *testing.T) {
+	stage := stageOf(t, "dev")
+	stage.Network = config.Network{
+		Mode: config.ExistingNetwork, VPCID: "vpc-0a1b2c3d", SubnetID: "subnet-0a1b2c3d", AvailabilityZone: "eu-central-1a",
+		RouteTableIDs: []string{"rtb-0a1b2c3d"},
+	}
+	assembly := synthesize(t, stage, contracts(t))
+	for id, resource := range assembly.template(t, "network").Resources {
+		if allowed := []string{"AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress", "AWS::EC2::VPCEndpoint"}; !slices.Contains(allowed, resource.Type) {
+			t.Errorf("%s is a %s, allowed in an existing network: %q", id, resource.Type, allowed)
+		}
+	}
+	pipeline := assembly.text(t, "pipeline")
+	for _, text := range []string{`"SubnetId": "subnet-0a1b2c3d"`, `"AvailabilityZone": "eu-central-1a"`, `"W3010"`} {
+		if !strings.Contains(pipeline, text) {
+			t.Errorf("the connection does not have %s", text)
+		}
+	}
+	if strings.Contains(ofStage(t, "dev").text(t, "pipeline"), "ignore_checks") {
+		t.Error("a new network ignores a finding of cfn-lint; only the zone of an existing subnet is given by name")
+	}
+}
+
+func TestFlowsFollowTheZones(t *testing.T) {
+	set := contracts(t)
+	written := map[string]bool{}
+	for _, flow := range flows {
+		target := table(set, flow.job, flow.writes)
+		if written[flow.writes] || target.Zone == contract.Landing {
+			t.Errorf("job %s writes %s, which is landing or already written by another job", flow.job, flow.writes)
+		}
+		for _, source := range flow.reads {
+			if table(set, flow.job, source).Zone != contract.Landing && !written[source] {
+				t.Errorf("job %s reads %s before it is written", flow.job, source)
+			}
+		}
+		written[flow.writes] = true
+	}
+	for _, table := range set {
+		if table.Zone != contract.Landing && !written[table.Table] {
+			t.Errorf("no job writes %s", table.Table)
+		}
+	}
+}
+
+func TestJobWithoutContract(t *testing.T) {
+	cdktest.Panics(t, func() { table(contracts(t), "some_job", "shoe_trusted") }, `job some_job: no contract for table "shoe_trusted"`)
+}
+
+func keys(values map[string]any) []string {
+	var list []string
+	for key := range values {
+		list = append(list, key)
+	}
+	return list
+}
+
+// firstDifference shows the first line in which two texts differ.
+func firstDifference(want, got string) string {
+	wantLines, gotLines := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range min(len(wantLines), len(gotLines)) {
+		if wantLines[i] != gotLines[i] {
+			return fmt.Sprintf("at line %d:\n  want %s\n  got  %s", i+1, strings.TrimSpace(wantLines[i]), strings.TrimSpace(gotLines[i]))
+		}
+	}
+	return fmt.Sprintf("in length: want %d lines, got %d", len(wantLines), len(gotLines))
+}
