@@ -50,8 +50,6 @@ class Landing:
 
     @cached_property
     def rows(self) -> DataFrame:
-        # Spark moves no filter and no choice of columns below an observation. So every column of every row is parsed, and
-        # a row is good or bad alike for all jobs, whichever columns they use.
         observed = self._classified().observe(self._observation, *_count_columns())
         return observed.where(F.col(_REASON).isNull()).select(*self.contract.names, "file_path", "file_modified")
 
@@ -108,7 +106,10 @@ class Landing:
         missing = [_missing(c.type, F.col(c.name)) for c in columns if c.required]
         ahead = self.contract.limits.get("future_ms", {})
         future = [F.col(name) > self._now_ms + allowed for name, allowed in ahead.items()]
-        reason = F.when(unreadable, MALFORMED).when(_any(mistyped), WRONG_TYPE)
+        # A row without any value. It would be found below too; asking for every column here makes Spark parse every column,
+        # and so a row is good or bad alike for all jobs, whichever columns they use.
+        empty = reduce(lambda a, b: a & b, [F.col(name).isNull() for name in self.contract.names])
+        reason = F.when(unreadable, MALFORMED).when(_any(mistyped), WRONG_TYPE).when(empty, MISSING_KEY)
         return reason.when(_any(missing), MISSING_KEY).when(_any(future), FUTURE_TIME)
 
 

@@ -36,8 +36,8 @@ class Changes:
 
 def compute(spark: SparkSession, target: TableState, accepted: DataFrame, contract: Contract) -> Changes:
     """The changes that make the target equal to the accepted rows. One action: it runs everything before it, once."""
-    current = _current(spark, target)
-    before = current.count() if current is not None else 0
+    current = spark.table(target.name)
+    before = current.count() if target.snapshot_id else 0
     rows = difference(accepted, current, contract) if before else accepted.withColumn(OP, F.lit(INSERT))
     rows = rows.persist()
     counts = {row[OP]: row["count"] for row in rows.groupBy(OP).count().collect()}
@@ -84,13 +84,6 @@ def _merge(target: TableState, changes: Changes, contract: Contract) -> None:
     if changes.inserted:
         merge = merge.whenNotMatched(F.col(f"changes.{OP}") == INSERT).insert(source)
     merge.merge()
-
-
-def _current(spark: SparkSession, target: TableState) -> DataFrame | None:
-    """The table as of the snapshot this run has seen; None for a table never written."""
-    if target.snapshot_id is None:
-        return None
-    return spark.read.option("versionAsOf", target.snapshot_id).table(target.name)
 
 
 def _equal(name: str) -> Column:

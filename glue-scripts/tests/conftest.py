@@ -5,10 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
-from support import DATABASE, Lake
-from pyspark.sql import SparkSession
-
 from lakehouse import session
+from pyspark.sql import SparkSession
+from support import Lake
 
 REPO = Path(__file__).resolve().parents[2]
 # The catalog's warehouse is fixed for the life of a session: every lake gets a database of its own in it.
@@ -20,6 +19,8 @@ CATALOG = {
 }
 LIMITS = {
     "spark.driver.memory": "2g",
+    # Many small queries: Java's second compiler would take longer than it saves.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",

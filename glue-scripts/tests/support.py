@@ -7,9 +7,8 @@ import json
 import os
 from pathlib import Path
 
-from pyspark.sql.types import StringType, StructType, TimestampType
-
 from lakehouse import contracts, job, queries, tables
+from pyspark.sql.types import StringType, StructType, TimestampType
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 LANDING = ("customer_landing", "accelerometer_landing", "step_trainer_landing")

@@ -1,6 +1,7 @@
 """The generator's promise: what it says of its data is what the rules make of it."""
 
 import json
+import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,15 @@ def generated(tmp_path_factory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module", params=[1, 3])
+def history(request, tmp_path_factory) -> list[Path]:
+    """The folders of a growing history, with so many files a source and delivery."""
+    out = tmp_path_factory.mktemp("history")
+    flags = f"-people 400 -readings 10 -seed 7 -deliveries 8 -files {request.param} -out".split()
+    subprocess.run(["go", "run", "./data/generator", *flags, str(out)], cwd=REPO, check=True, timeout=300)
+    return sorted(out.iterdir())
+
+
 @pytest.fixture(params=["sample", "generated"])
 def landing(request) -> Path:
     return REPO / "data" / "sample" if request.param == "sample" else request.getfixturevalue("generated")
@@ -30,6 +40,18 @@ def test_the_rules_give_the_expected_rows_and_reasons(landing, gate):
     result = compute(landing, gate)
     assert result.counts() == expected(landing, "expected.json", gate)
     assert {table: dict(found) for table, found in result.outcomes.items()} == expected(landing, "expected_reasons.json", gate)
+
+
+def test_the_rules_give_the_expected_rows_and_reasons_after_every_delivery(history, tmp_path):
+    """One folder laid over the other; a file that comes again replaces the earlier one."""
+    assert len(history) == 8
+    for delivery in history:
+        shutil.copytree(delivery, tmp_path, dirs_exist_ok=True)
+        for gate in GATES:
+            result = compute(tmp_path, gate)
+            assert result.counts() == expected(delivery, "expected.json", gate), delivery.name
+            outcomes = {table: dict(found) for table, found in result.outcomes.items()}
+            assert outcomes == expected(delivery, "expected_reasons.json", gate), delivery.name
 
 
 def test_a_join_on_the_time_alone_would_be_noticed(landing):
