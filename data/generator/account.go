@@ -66,26 +66,42 @@ func (l *ledger) rows(t table) int { return l[asOf][t][accepted] }
 // account adds what the household's rows must become. It works from what was planted, people and ticks, and not from
 // the rows written; docs/consent-rules.md has the rules.
 func (h *household) account(l *ledger) {
+	now := h.currentRecords()
 	for g := range gates {
-		h.accountRecords(&l[g])
-		kept, curated := h.accountSamples(g, &l[g])
-		h.accountCurated(curated, &l[g])
-		passed := h.accountSteps(g, curated, &l[g])
-		h.accountLearning(kept, passed, &l[g])
+		h.accountRecords(now, &l[g])
+		kept, curated := h.accountSamples(g, now, &l[g])
+		h.accountCurated(now, curated, &l[g])
+		passed := h.accountSteps(g, now, curated, &l[g])
+		h.accountLearning(now, kept, passed, &l[g])
 	}
 }
 
 type tally = [tables][outcomes]int
 
-func (h *household) accountRecords(t *tally) {
-	for _, r := range h.records {
-		t[customerLanding][accepted] += 1 + len(r.copies)
-		if !r.current {
-			t[customerTrusted][superseded] += 1 + len(r.copies)
+// current is everybody's current record; strangers, and customers of whom no record has been delivered, have none.
+type current map[*person]*record
+
+func (h *household) currentRecords() current {
+	now := current{}
+	for i := range h.records {
+		r := &h.records[i]
+		if known := now[r.person]; known == nil || known.updated < r.updated {
+			now[r.person] = r
+		}
+	}
+	return now
+}
+
+func (h *household) accountRecords(now current, t *tally) {
+	for i := range h.records {
+		r := &h.records[i]
+		t[customerLanding][accepted] += len(r.copies)
+		if now[r.person] != r {
+			t[customerTrusted][superseded] += len(r.copies)
 			continue
 		}
-		t[customerTrusted][duplicate] += len(r.copies)
-		if r.person.from == noConsent {
+		t[customerTrusted][duplicate] += len(r.copies) - 1
+		if r.from == noConsent {
 			t[customerTrusted][noConsentGiven]++
 		} else {
 			t[customerTrusted][accepted]++
@@ -94,40 +110,40 @@ func (h *household) accountRecords(t *tally) {
 }
 
 // accountSamples gives the accepted samples and who has one.
-func (h *household) accountSamples(g gate, t *tally) (kept []sample, curated map[*person]bool) {
+func (h *household) accountSamples(g gate, now current, t *tally) (kept []sample, curated map[*person]bool) {
 	curated = map[*person]bool{}
 	for _, s := range h.samples {
-		t[accelerometerLanding][accepted] += 1 + len(s.copies)
-		o := s.person.outcome(g, s.tick)
-		t[accelerometerTrusted][o]++
+		t[accelerometerLanding][accepted] += len(s.copies)
+		o := now[s.person].outcome(g, s.tick)
 		if o != accepted {
 			t[accelerometerTrusted][o] += len(s.copies)
 			continue
 		}
-		t[accelerometerTrusted][duplicate] += len(s.copies)
+		t[accelerometerTrusted][accepted]++
+		t[accelerometerTrusted][duplicate] += len(s.copies) - 1
 		curated[s.person] = true
 		kept = append(kept, s)
 	}
 	return kept, curated
 }
 
-// outcome of a reading of the person at a tick.
-func (p *person) outcome(g gate, tick int) outcome {
+// outcome of a reading at a tick, of the person with this current record.
+func (r *record) outcome(g gate, tick int) outcome {
 	switch {
-	case p.story == stranger:
+	case r == nil:
 		return unknownCustomer
-	case p.from == noConsent:
+	case r.from == noConsent:
 		return noConsentGiven
-	case g == asOf && tick < p.from:
+	case g == asOf && tick < r.from:
 		return beforeConsent
 	}
 	return accepted
 }
 
-func (h *household) accountCurated(curated map[*person]bool, t *tally) {
-	for _, p := range h.people {
+func (h *household) accountCurated(now current, curated map[*person]bool, t *tally) {
+	for p, r := range now {
 		switch {
-		case p.story == stranger || p.from == noConsent:
+		case r.from == noConsent:
 		case curated[p]:
 			t[customerCurated][accepted]++
 		default:
@@ -136,46 +152,57 @@ func (h *household) accountCurated(curated map[*person]bool, t *tally) {
 	}
 }
 
-// accountSteps gives the ticks at which the present device has an accepted reading.
-func (h *household) accountSteps(g gate, curated map[*person]bool, t *tally) (passed map[int]bool) {
-	passed = map[int]bool{}
+// moment is a device's tick.
+type moment struct {
+	serial string
+	tick   int
+}
+
+// accountSteps gives the moments with an accepted reading.
+func (h *household) accountSteps(g gate, now current, curated map[*person]bool, t *tally) (passed map[moment]bool) {
+	passed = map[moment]bool{}
 	for _, s := range h.steps {
-		t[stepTrainerLanding][accepted] += len(s.distances)
-		o := h.stepOutcome(g, curated, s)
+		t[stepTrainerLanding][accepted] += len(s.copies)
+		o := h.stepOutcome(g, now, curated, s)
 		if o != accepted {
-			t[stepTrainerTrusted][o] += len(s.distances)
+			t[stepTrainerTrusted][o] += len(s.copies)
 			continue
 		}
 		t[stepTrainerTrusted][accepted]++
-		t[stepTrainerTrusted][duplicate] += len(s.distances) - 1
-		passed[s.tick] = true
+		t[stepTrainerTrusted][duplicate] += len(s.copies) - 1
+		passed[moment{s.serial, s.tick}] = true
 	}
 	return passed
 }
 
-func (h *household) stepOutcome(g gate, curated map[*person]bool, s step) outcome {
-	if s.serial != h.device || len(h.people) == 0 {
-		return unknownCustomer
-	}
-	first := accepted
+func (h *household) stepOutcome(g gate, now current, curated map[*person]bool, s step) outcome {
+	owners, first := 0, accepted
 	for _, p := range h.people {
-		o := p.outcome(g, s.tick)
-		if p.from != noConsent && !curated[p] {
+		r := now[p]
+		if r == nil || r.serial != s.serial {
+			continue
+		}
+		owners++
+		o := r.outcome(g, s.tick)
+		if r.from != noConsent && !curated[p] {
 			o = noReadings
 		}
 		if first == accepted {
 			first = o
 		}
 	}
-	if first != accepted && len(h.people) > 1 {
+	switch {
+	case owners == 0:
+		return unknownCustomer
+	case first != accepted && owners > 1:
 		return ambiguousDevice
 	}
 	return first
 }
 
-func (h *household) accountLearning(kept []sample, passed map[int]bool, t *tally) {
+func (h *household) accountLearning(now current, kept []sample, passed map[moment]bool, t *tally) {
 	for _, s := range kept {
-		if passed[s.tick] {
+		if passed[moment{now[s.person].serial, s.tick}] {
 			t[machineLearningCurated][accepted]++
 		} else {
 			t[machineLearningCurated][noStepReading]++

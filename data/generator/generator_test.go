@@ -21,17 +21,20 @@ import (
 )
 
 // small holds every kind of household and at least one of every disturbance.
-var small = options{people: 60, readings: 20, files: 3, seed: 1}
+var small = options{people: 60, readings: 20, shape: single(3), seed: 1}
 
-// generated runs the generator and gives the ledger and the folder.
+// single is the shape of one delivery.
+func single(files int) shape { return shape{deliveries: 1, files: files} }
+
+// generated runs the generator and gives the ledger after the last delivery, and the folder.
 func generated(t *testing.T, opts options) (*ledger, string) {
 	t.Helper()
 	opts.out = filepath.Join(t.TempDir(), "lake")
-	total, err := generate(opts)
+	totals, err := generate(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return total, opts.out
+	return &totals[len(totals)-1], opts.out
 }
 
 // content gives the bytes of every file below dir by its relative path; unpacked says whether .gz files are unpacked.
@@ -86,15 +89,17 @@ func lines(t *testing.T, dir, source string) []string {
 }
 
 func TestSameFlagsGiveTheSameBytes(t *testing.T) {
-	_, one := generated(t, small)
-	_, two := generated(t, small)
-	first, second := content(t, one, false), content(t, two, false)
-	if !slices.Equal(slices.Sorted(maps.Keys(first)), slices.Sorted(maps.Keys(second))) {
-		t.Fatalf("files differ: %v and %v", slices.Sorted(maps.Keys(first)), slices.Sorted(maps.Keys(second)))
-	}
-	for name, text := range first {
-		if !bytes.Equal(text, second[name]) {
-			t.Errorf("%s differs between two runs", name)
+	for _, opts := range []options{small, growing} {
+		_, one := generated(t, opts)
+		_, two := generated(t, opts)
+		first, second := content(t, one, false), content(t, two, false)
+		if !slices.Equal(slices.Sorted(maps.Keys(first)), slices.Sorted(maps.Keys(second))) {
+			t.Fatalf("files differ: %v and %v", slices.Sorted(maps.Keys(first)), slices.Sorted(maps.Keys(second)))
+		}
+		for name, text := range first {
+			if !bytes.Equal(text, second[name]) {
+				t.Errorf("%s differs between two runs", name)
+			}
 		}
 	}
 }
@@ -131,9 +136,9 @@ func TestAnotherSeedIsAnotherPopulation(t *testing.T) {
 }
 
 func TestTheNumberOfFilesChangesNoRow(t *testing.T) {
-	single := small
-	single.files = 1
-	want, one := generated(t, single)
+	whole := small
+	whole.files = 1
+	want, one := generated(t, whole)
 	for _, files := range []int{2, 7, maxFiles} {
 		several := small
 		several.files = files
@@ -174,9 +179,9 @@ func TestFilesAreNamedInOrderAndTheLastIsCompressed(t *testing.T) {
 		}
 	}
 
-	single := small
-	single.files = 1
-	_, dir = generated(t, single)
+	whole := small
+	whole.files = 1
+	_, dir = generated(t, whole)
 	if _, err := os.Stat(filepath.Join(dir, "customer", "landing", "customer-00000.json")); err != nil {
 		t.Errorf("one file a source stays uncompressed: %v", err)
 	}
@@ -184,14 +189,14 @@ func TestFilesAreNamedInOrderAndTheLastIsCompressed(t *testing.T) {
 
 func TestSizesFollowTheFlags(t *testing.T) {
 	for _, people := range []int{1, 2, 60, 1000} {
-		total, _ := generated(t, options{people: people, readings: 30, files: 3, seed: 1})
+		total, _ := generated(t, options{people: people, readings: 30, shape: single(3), seed: 1})
 		trusted := total[asOf][customerTrusted]
 		if got := trusted[accepted] + trusted[noConsentGiven]; got != people {
 			t.Errorf("%d people asked for, %d have a current record", people, got)
 		}
 	}
-	few, _ := generated(t, options{people: 500, readings: 10, files: 1, seed: 1})
-	many, _ := generated(t, options{people: 500, readings: 40, files: 1, seed: 1})
+	few, _ := generated(t, options{people: 500, readings: 10, shape: single(1), seed: 1})
+	many, _ := generated(t, options{people: 500, readings: 40, shape: single(1), seed: 1})
 	for _, table := range []table{accelerometerLanding, stepTrainerLanding} {
 		if ratio := float64(many.rows(table)) / float64(few.rows(table)); math.Abs(ratio-4) > 0.4 {
 			t.Errorf("%s: four times the readings gave %.2f times the rows", tableNames[table], ratio)
@@ -200,7 +205,7 @@ func TestSizesFollowTheFlags(t *testing.T) {
 }
 
 func TestTheShapeIsThatOfARealPopulation(t *testing.T) {
-	total, _ := generated(t, options{people: 4000, readings: 30, files: 1, seed: 7})
+	total, _ := generated(t, options{people: 4000, readings: 30, shape: single(1), seed: 7})
 	share := func(part, whole int) float64 { return float64(part) / float64(whole) }
 	people := 4000
 	for _, c := range []struct {
@@ -297,13 +302,18 @@ func TestEveryKindHasItsOutcomes(t *testing.T) {
 			{and(noConsentGiven), and(noConsentGiven, beforeConsent), only(ambiguousDevice)},
 			{and(noConsentGiven), and(noConsentGiven), only(ambiguousDevice)},
 		},
-		"unknown user":   both(facts{nil, only(unknownCustomer), nil}),
-		"unknown device": both(facts{nil, nil, only(unknownCustomer)}),
+		"earlier":               {{passes, and(beforeConsent), and(beforeConsent)}, {passes, passes, passes}},
+		"later":                 {{passes, and(beforeConsent), and(beforeConsent)}, {passes, passes, passes}},
+		"joins one who never":   both(facts{and(noConsentGiven), and(noConsentGiven), only(unknownCustomer, ambiguousDevice)}),
+		"left by one who never": both(facts{and(noConsentGiven), and(noConsentGiven), passes}),
+		"unknown user":          both(facts{nil, only(unknownCustomer), nil}),
+		"unknown device":        both(facts{nil, nil, only(unknownCustomer)}),
 	}
-	for index, k := range kinds {
+	for index, k := range kindsOverTime {
 		t.Run(k.name, func(t *testing.T) {
 			// Many readings, so that each stretch between two events has some.
 			h := plant(random(1, index, streamPlanting), k, index, 0, 200)
+			newCourier(single(1), 0, random(1, index, streamPlacing), random(1, index, streamTiming)).deliver(h)
 			var l ledger
 			h.account(&l)
 			for g, name := range gateNames {
@@ -314,8 +324,8 @@ func TestEveryKindHasItsOutcomes(t *testing.T) {
 			}
 		})
 	}
-	if len(want) != len(kinds) {
-		t.Errorf("%d kinds, %d of them checked", len(kinds), len(want))
+	if len(want) != len(kindsOverTime) {
+		t.Errorf("%d kinds, %d of them checked", len(kindsOverTime), len(want))
 	}
 }
 
@@ -345,7 +355,7 @@ func TestRowsAreValidAndNobodyIsReal(t *testing.T) {
 	birthday := regexp.MustCompile(`^(19|20)\d\d-[01]\d-[0-3]\d$`)
 	normal := func(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
-	_, dir := generated(t, options{people: 300, readings: 5, files: 2, seed: 11})
+	_, dir := generated(t, options{people: 300, readings: 5, shape: single(2), seed: 11})
 	records := map[string]string{} // by person and time of the change
 	for _, line := range lines(t, dir, "customer") {
 		row := decode[struct {
@@ -388,6 +398,16 @@ func TestRowsAreValidAndNobodyIsReal(t *testing.T) {
 	}
 }
 
+// decodeSome takes the fields of T and leaves the others.
+func decodeSome[T any](t *testing.T, line string) T {
+	t.Helper()
+	var row T
+	if err := json.Unmarshal([]byte(line), &row); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return row
+}
+
 func decode[T any](t *testing.T, line string) T {
 	t.Helper()
 	var row T
@@ -420,6 +440,8 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		{"-out x -readings 2", "-readings is 2: at least 3 are needed"},
 		{"-out x -files 0", "-files is 0: 1 to 200 are possible"},
 		{"-out x -files 201", "-files is 201: 1 to 200 are possible"},
+		{"-out x -deliveries 0", "-deliveries is 0: at least 1 is needed"},
+		{"-out x -deliveries 41", "-deliveries 41 with -files 3 is too much: each delivery has 2 files more, and 200 of a source are possible"},
 		{"-out x -people 200000000 -readings 3", "choose smaller ones"},
 		{"-out x -seed -1", `invalid value "-1" for flag -seed`},
 		{"-out x -size 3", "flag provided but not defined: -size (see -help)"},
@@ -442,7 +464,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	if err := run([]string{"-help"}, &usage); !errors.Is(err, flag.ErrHelp) {
 		t.Fatalf("error %v", err)
 	}
-	for _, name := range []string{"-people", "-readings", "-files", "-seed", "-out", "-force"} {
+	for _, name := range []string{"-people", "-readings", "-files", "-deliveries", "-seed", "-out", "-force"} {
 		if !strings.Contains(usage.String(), name) {
 			t.Errorf("%s is missing", name)
 		}

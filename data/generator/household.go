@@ -16,6 +16,8 @@ const (
 	withdrawn              // agreed, and took it back
 	regiven                // agreed, took it back, and agreed again in the middle of the readings
 	persuaded              // did not agree, then did in the middle of the readings
+	earlier                // agreed from after the last reading on, then from the middle of the readings on
+	later                  // agreed when registering, then only from the middle of the readings on
 	stranger               // has readings, but no customer record
 )
 
@@ -23,6 +25,7 @@ const (
 type role struct {
 	story  story
 	silent bool // carries no phone: no accelerometer readings
+	leaves bool // gets a device of their own
 }
 
 // kind is a household as it occurs in the data: the people who share one device, about weight times in a thousand.
@@ -55,6 +58,14 @@ var kinds = []kind{
 	{name: "unknown device", weight: 5},
 }
 
+// kindsOverTime are those that differ from the others only while they are being delivered.
+var kindsOverTime = append(slices.Clone(kinds), []kind{
+	{name: "earlier", weight: 30, roles: []role{{story: earlier}}},
+	{name: "later", weight: 30, roles: []role{{story: later}}},
+	{name: "joins one who never", weight: 20, roles: []role{{story: always}, {story: never}}, newDevice: true},
+	{name: "left by one who never", weight: 20, roles: []role{{story: always}, {story: never, leaves: true}}},
+}...)
+
 // customers is the number of people with a customer record.
 func (k kind) customers() int {
 	n := 0
@@ -71,8 +82,8 @@ func (k kind) customers() int {
 type household struct {
 	ticks   []int64 // ms since epoch, ascending
 	people  []*person
-	device  string // serial number; several people may have it
-	records []record
+	device  string   // serial number; several people may have it
+	records []record // of every person the latest last
 	samples []sample
 	steps   []step
 }
@@ -81,39 +92,45 @@ type household struct {
 type person struct {
 	identity
 	role
-	from int // the first tick that the consent in force covers, len(ticks) for none of them, or noConsent
+	from int // the first tick that the latest consent covers, len(ticks) for none of them, or noConsent
 }
 
 const noConsent = -1
 
-// record is a customer record as delivered at least once.
+// record is a customer record.
 type record struct {
 	person   *person
 	identity identity // as it was then
 	serial   string
 	updated  int64
 	research share
+	from     int // the first tick that its consent covers, as in person
 	public   share
 	friends  share
-	current  bool
-	spelling spelling
-	copies   []spelling // the same record, delivered again
+	latest   bool // of its person
+	copies   []copied
 }
 
 // sample is an accelerometer reading; x, y, z in tenths.
 type sample struct {
-	person   *person
-	tick     int
-	x, y, z  int
-	spelling spelling
-	copies   []spelling // the same reading, delivered again
+	person  *person
+	tick    int
+	x, y, z int
+	copies  []copied
 }
 
 // step is what a device read at a tick.
 type step struct {
-	serial    string
-	tick      int
-	distances []int // one per delivery; of several, the smallest counts
+	serial string
+	tick   int
+	copies []copied // of several distances, the smallest counts
+}
+
+// copied is a row as one file holds it; the first one is the original.
+type copied struct {
+	spelling spelling // of the e-mail in a record or sample
+	distance int      // in a step
+	place             // see deliver
 }
 
 // Chances in a thousand of what disturbs a delivery.
@@ -191,7 +208,7 @@ func (h *household) consentFrom(rng *rand.Rand, s story) int {
 	switch s {
 	case always:
 		return 0
-	case late, regiven, persuaded:
+	case late, regiven, persuaded, earlier, later:
 		return 1 + rng.IntN(len(h.ticks)-1)
 	case tooLate:
 		return len(h.ticks)
@@ -220,45 +237,57 @@ func (h *household) plantRecords(rng *rand.Rand, p *person, oldDevice string) {
 	}
 	p.registered = h.ticks[0] - minute - rng.Int64N(30*day)
 	agreed := given(p.registered)
-	add := func(updated int64, research share) {
-		h.records = append(h.records, newRecord(rng, p, h.device, updated, research))
+	add := func(updated int64, research share, from int) {
+		h.records = append(h.records, newRecord(rng, p, h.device, updated, research, from))
 	}
 
 	switch p.story {
 	case always:
 		if oldDevice != "" || chance(rng, chanceRevised) {
-			add(p.registered, agreed)
+			add(p.registered, agreed, 0)
 			h.revise(rng, oldDevice)
-			add(p.registered+1+rng.Int64N(day), agreed)
+			add(p.registered+1+rng.Int64N(day), agreed, 0)
 		} else {
-			add(p.registered, agreed)
+			add(p.registered, agreed, 0)
 		}
 	case never:
-		add(p.registered, refused(rng))
+		add(p.registered, refused(rng), noConsent)
+		if p.leaves {
+			add(p.registered+1+rng.Int64N(day), refused(rng), noConsent)
+			h.records[len(h.records)-1].serial = newSerial(rng)
+		}
 	case withdrawn:
-		add(p.registered, agreed)
-		add(h.ticks[len(h.ticks)-1]+1+rng.Int64N(day), refused(rng))
+		add(p.registered, agreed, 0)
+		add(h.ticks[len(h.ticks)-1]+1+rng.Int64N(day), refused(rng), noConsent)
 	case regiven, persuaded:
 		date := h.consentDate(rng, p)
 		if p.story == regiven {
-			add(p.registered, agreed)
+			add(p.registered, agreed, 0)
 		}
-		add(p.registered+1, refused(rng))
-		add(date, given(date))
+		add(p.registered+1, refused(rng), noConsent)
+		add(date, given(date), p.from)
 	case late, tooLate:
 		date := h.consentDate(rng, p)
-		add(date, given(date))
+		add(date, given(date), p.from)
+	case earlier:
+		after := h.ticks[len(h.ticks)-1] + 1
+		add(after, given(after), len(h.ticks))
+		add(after+1, given(h.consentDate(rng, p)), p.from)
+	case later:
+		date := h.consentDate(rng, p)
+		add(p.registered, agreed, 0)
+		add(date, given(date), p.from)
 	}
-	h.records[len(h.records)-1].current = true
+	h.records[len(h.records)-1].latest = true
 }
 
-func newRecord(rng *rand.Rand, p *person, serial string, updated int64, research share) record {
+func newRecord(rng *rand.Rand, p *person, serial string, updated int64, research share, from int) record {
 	r := record{
-		person: p, identity: p.identity, serial: serial, updated: updated, research: research,
-		public: perhaps(rng, updated), friends: perhaps(rng, updated), spelling: newSpelling(rng),
+		person: p, identity: p.identity, serial: serial, updated: updated, research: research, from: from,
+		public: perhaps(rng, updated), friends: perhaps(rng, updated), copies: []copied{{spelling: newSpelling(rng)}},
 	}
 	if chance(rng, chanceRecordAgain) {
-		r.copies = append(r.copies, newSpelling(rng))
+		r.copies = append(r.copies, copied{spelling: newSpelling(rng)})
 	}
 	return r
 }
@@ -298,12 +327,12 @@ func (h *household) plantSamples(rng *rand.Rand) {
 func (h *household) plantTick(rng *rand.Rand, p *person, tick int) {
 	first := len(h.samples)
 	for range samplesAtOnce(rng) {
-		s := sample{person: p, tick: tick, spelling: newSpelling(rng)}
+		s := sample{person: p, tick: tick, copies: []copied{{spelling: newSpelling(rng)}}}
 		for s.x = -11; s.x == -11 || slices.ContainsFunc(h.samples[first:], s.samePlace); {
 			s.x, s.y, s.z = rng.IntN(21)-10, rng.IntN(21)-10, rng.IntN(11)-10
 		}
 		if chance(rng, chanceSampleAgain) {
-			s.copies = append(s.copies, newSpelling(rng))
+			s.copies = append(s.copies, copied{spelling: newSpelling(rng)})
 		}
 		h.samples = append(h.samples, s)
 	}
@@ -330,15 +359,15 @@ func (h *household) plantSteps(rng *rand.Rand, changed int, oldDevice string) {
 		if chance(rng, chanceNoStep) {
 			continue
 		}
-		s := step{serial: h.device, tick: tick, distances: []int{newDistance(rng)}}
+		s := step{serial: h.device, tick: tick, copies: []copied{{distance: newDistance(rng)}}}
 		if tick < changed {
 			s.serial = oldDevice
 		}
 		if chance(rng, chanceStepAgain) {
-			s.distances = append(s.distances, s.distances[0])
+			s.copies = append(s.copies, s.copies[0])
 		}
 		if chance(rng, chanceStepDiffers) {
-			s.distances = append(s.distances, newDistance(rng))
+			s.copies = append(s.copies, copied{distance: newDistance(rng)})
 		}
 		h.steps = append(h.steps, s)
 	}
@@ -348,13 +377,18 @@ func newDistance(rng *rand.Rand) int { return 201 + rng.IntN(100) }
 
 // replay delivers everything of the household a second time.
 func (h *household) replay() {
+	h.each(func(_ int, copies *[]copied) { *copies = append(*copies, (*copies)[0]) })
+}
+
+// each visits the copies of every row: records, samples, steps, in the order in which they are written.
+func (h *household) each(visit func(source int, copies *[]copied)) {
 	for i := range h.records {
-		h.records[i].copies = append(h.records[i].copies, h.records[i].spelling)
+		visit(customer, &h.records[i].copies)
 	}
 	for i := range h.samples {
-		h.samples[i].copies = append(h.samples[i].copies, h.samples[i].spelling)
+		visit(accelerometer, &h.samples[i].copies)
 	}
 	for i := range h.steps {
-		h.steps[i].distances = append(h.steps[i].distances, h.steps[i].distances[0])
+		visit(stepTrainer, &h.steps[i].copies)
 	}
 }

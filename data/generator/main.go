@@ -6,6 +6,9 @@
 // one of a source is a .json.gz), expected.json with the rows of all eight tables per consent gate, and
 // expected_reasons.json with the accepted and excluded rows of the five target tables. Nobody in it exists.
 //
+// With -deliveries N the data comes in N folders <out>/01, <out>/02, ..., to be laid one over the other: each holds what is new
+// or changed since the one before, and what the tables must hold once everything up to it has been delivered.
+//
 // The same flags give the same rows on every machine, and the same bytes with the same Go release (compressed bytes may
 // change with Go's compressor).
 package main
@@ -34,10 +37,11 @@ func run(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	summary, err := generate(opts)
+	totals, err := generate(opts)
 	if err != nil {
 		return err
 	}
+	summary := totals[len(totals)-1]
 	_, err = fmt.Fprintf(stdout, "%d people in %s: %d customer, %d accelerometer and %d step trainer rows\n",
 		opts.people, opts.out, summary.rows(customerLanding), summary.rows(accelerometerLanding), summary.rows(stepTrainerLanding))
 	return err
@@ -53,9 +57,9 @@ const (
 
 // options are the validated flags.
 type options struct {
+	shape
 	people   int    // people with a customer record
 	readings int    // times per person at which devices read, on average
-	files    int    // files per source, at most
 	seed     uint64 // another seed is another population
 	out      string // folder to write
 	force    bool   // replace what an earlier run wrote there
@@ -67,7 +71,8 @@ func parse(args []string, usage io.Writer) (options, error) {
 	flags.SetOutput(io.Discard) // main reports errors
 	flags.IntVar(&o.people, "people", 1000, "people with a customer record")
 	flags.IntVar(&o.readings, "readings", 30, "times per person at which the devices read, on average")
-	flags.IntVar(&o.files, "files", 3, "files per source; with several, the last one is a .json.gz")
+	flags.IntVar(&o.files, "files", 3, "files per source and delivery; with several, the last one is a .json.gz")
+	flags.IntVar(&o.deliveries, "deliveries", 1, "deliveries in which the data comes; with several, each in a folder 01, 02, ...")
 	flags.Uint64Var(&o.seed, "seed", 1, "another seed is another population")
 	flags.StringVar(&o.out, "out", "", "folder to write (required)")
 	flags.BoolVar(&o.force, "force", false, "replace what an earlier run wrote to the folder")
@@ -94,6 +99,11 @@ func (o options) validate() error {
 		return fmt.Errorf("-readings is %d: at least %d are needed", o.readings, minReadings)
 	case o.files < 1 || o.files > maxFiles:
 		return fmt.Errorf("-files is %d: 1 to %d are possible", o.files, maxFiles)
+	case o.deliveries < 1:
+		return fmt.Errorf("-deliveries is %d: at least 1 is needed", o.deliveries)
+	case o.deliveries > 1 && o.deliveries > maxFiles/(o.files+2):
+		return fmt.Errorf("-deliveries %d with -files %d is too much: each delivery has 2 files more, and %d of a source are possible",
+			o.deliveries, o.files, maxFiles)
 	case o.people > maxTicks/o.readings:
 		return fmt.Errorf("-people %d times -readings %d is more than %d: choose smaller ones", o.people, o.readings, maxTicks)
 	}

@@ -25,24 +25,40 @@ var sourceNames = [sources]string{"customer", "accelerometer", "step_trainer"}
 
 // output is the set of landing files. A file comes into being with its first row, so that none is empty.
 type output struct {
+	shape
 	dir   string
-	files [sources][]*landingFile
+	files map[version]*landingFile
 	line  []byte // reused for every row
 }
 
+// version is a file as a delivery brings it.
+type version struct {
+	source, delivery int
+	file             file
+}
+
 // openOutput makes the folders. A folder that is not empty is refused, or cleared of an earlier run's files.
-func openOutput(dir string, files int, force bool) (*output, error) {
+func openOutput(dir string, s shape, force bool) (*output, error) {
 	if err := prepare(dir, force); err != nil {
 		return nil, err
 	}
-	out := &output{dir: dir}
-	for s, name := range sourceNames {
-		if err := os.MkdirAll(landing(dir, name), 0o755); err != nil {
-			return nil, err
+	out := &output{shape: s, dir: dir, files: map[version]*landingFile{}}
+	for delivery := 1; delivery <= s.deliveries; delivery++ {
+		for _, name := range sourceNames {
+			if err := os.MkdirAll(landing(out.folder(delivery), name), 0o755); err != nil {
+				return nil, err
+			}
 		}
-		out.files[s] = make([]*landingFile, files)
 	}
 	return out, nil
+}
+
+// folder of a delivery: a single one needs none of its own.
+func (o *output) folder(delivery int) string {
+	if o.deliveries == 1 {
+		return o.dir
+	}
+	return filepath.Join(o.dir, fmt.Sprintf("%02d", delivery))
 }
 
 func landing(dir, source string) string { return filepath.Join(dir, source, "landing") }
@@ -57,6 +73,33 @@ func prepare(dir string, force bool) error {
 	case len(entries) > 0 && !force:
 		return fmt.Errorf("-out %s is not empty: choose another folder, or give -force to replace what an earlier run wrote there", dir)
 	}
+	for _, entry := range entries {
+		if regexp.MustCompile(`^\d\d+$`).MatchString(entry.Name()) {
+			if err := clearDelivery(filepath.Join(dir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return clearFiles(dir)
+}
+
+// clearDelivery removes the folder of an earlier run's delivery.
+func clearDelivery(dir string) error {
+	if err := clearFiles(dir); err != nil {
+		return err
+	}
+	for _, source := range sourceNames {
+		for _, folder := range []string{landing(dir, source), filepath.Join(dir, source)} {
+			if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return os.Remove(dir)
+}
+
+// clearFiles removes the files of an earlier run from a folder with landing data.
+func clearFiles(dir string) error {
 	for _, source := range sourceNames {
 		if err := clearLanding(dir, source); err != nil {
 			return err
@@ -92,40 +135,28 @@ func clearLanding(dir, source string) error {
 	return nil
 }
 
-// writeHousehold writes the rows of a household into the files of its home number. Earlier customer records and rows
-// delivered again go elsewhere. Rows that are not valid would be written here, accounted for by their outcome.
-func (o *output) writeHousehold(h *household, home int, elsewhere func() int) error {
+// writeHousehold writes every copy of every row into the files that hold it. Rows that are not valid would be written
+// here, accounted for by their outcome.
+func (o *output) writeHousehold(h *household) error {
 	for _, r := range h.records {
-		file := home
-		if !r.current {
-			file = elsewhere()
-		}
-		if err := o.write(customer, file, r.append(o.line[:0], r.spelling)); err != nil {
-			return err
-		}
-		for _, spelling := range r.copies {
-			if err := o.write(customer, elsewhere(), r.append(o.line[:0], spelling)); err != nil {
+		for _, c := range r.copies {
+			if err := o.write(customer, c.place, r.append(o.line[:0], c.spelling)); err != nil {
 				return err
 			}
 		}
 	}
 	for _, s := range h.samples {
-		if err := o.write(accelerometer, home, s.append(o.line[:0], h.ticks, s.spelling)); err != nil {
-			return err
-		}
-		for _, spelling := range s.copies {
-			if err := o.write(accelerometer, elsewhere(), s.append(o.line[:0], h.ticks, spelling)); err != nil {
+		for _, c := range s.copies {
+			if err := o.write(accelerometer, c.place, s.append(o.line[:0], h.ticks, c.spelling)); err != nil {
 				return err
 			}
 		}
 	}
 	for _, s := range h.steps {
-		file := home
-		for _, distance := range s.distances {
-			if err := o.write(stepTrainer, file, s.append(o.line[:0], h.ticks, distance)); err != nil {
+		for _, c := range s.copies {
+			if err := o.write(stepTrainer, c.place, s.append(o.line[:0], h.ticks, c.distance)); err != nil {
 				return err
 			}
-			file = elsewhere()
 		}
 	}
 	return nil
@@ -196,27 +227,46 @@ func (s step) append(line []byte, ticks []int64, distance int) []byte {
 	return append(line, "}\n"...)
 }
 
-func (o *output) write(source, number int, line []byte) error {
+// write puts a row into all versions of its file that hold it.
+func (o *output) write(source int, at place, line []byte) error {
 	o.line = line // it may have grown
-	file := o.files[source][number]
-	if file == nil {
-		var err error
-		if file, err = createFile(o.path(source, number)); err != nil {
+	last := at.file.delivery
+	if o.changed(at.file) {
+		last++
+	}
+	for delivery := at.file.delivery; delivery <= last; delivery++ {
+		if !at.heldAfter(delivery) {
+			continue
+		}
+		file, err := o.open(version{source, delivery, at.file})
+		if err != nil {
 			return err
 		}
-		o.files[source][number] = file
+		if _, err := file.Write(line); err != nil {
+			return err
+		}
 	}
-	_, err := file.Write(line)
-	return err
+	return nil
+}
+
+func (o *output) open(v version) (*landingFile, error) {
+	if file := o.files[v]; file != nil {
+		return file, nil
+	}
+	file, err := createFile(o.path(v))
+	if err == nil {
+		o.files[v] = file
+	}
+	return file, err
 }
 
 // path of a landing file; of several, the last one is compressed.
-func (o *output) path(source, number int) string {
-	name := fmt.Sprintf("%s-%05d.json", sourceNames[source], number)
-	if last := len(o.files[source]) - 1; number == last && last > 0 {
+func (o *output) path(v version) string {
+	name := fmt.Sprintf("%s-%05d.json", sourceNames[v.source], o.index(v.file))
+	if o.packed(v.file) {
 		name += ".gz"
 	}
-	return filepath.Join(landing(o.dir, sourceNames[source]), name)
+	return filepath.Join(landing(o.folder(v.delivery), sourceNames[v.source]), name)
 }
 
 func (o *output) close() error {
@@ -230,12 +280,8 @@ func (o *output) abandon() {
 
 func (o *output) each(do func(*landingFile) error) error {
 	var err error
-	for _, files := range o.files {
-		for _, f := range files {
-			if f != nil {
-				err = errors.Join(err, do(f))
-			}
-		}
+	for _, f := range o.files {
+		err = errors.Join(err, do(f))
 	}
 	return err
 }
