@@ -37,7 +37,7 @@ class Landing:
     """The delivered rows of one landing table.
 
     `rows`: the good ones, with the contract's columns, `file_path` and `file_modified`.
-    `counts()`: of good and bad ones; known once an action has consumed `rows`.
+    `counts()`: of good and bad ones; known, without a pass of its own, once an action has consumed `rows`.
     `rejected()`: the bad ones, raw, in a second pass over the files: they are rare, and the first pass stays fast.
     """
 
@@ -50,25 +50,15 @@ class Landing:
 
     @cached_property
     def rows(self) -> DataFrame:
-        read, bad = F.count(F.lit(1)).alias("read"), F.count(_REASON).alias("bad")
-        observed = self._classified().observe(self._observation, read, bad)
+        observed = self._classified().observe(self._observation, *_count_columns())
         return observed.where(F.col(_REASON).isNull()).select(*self.contract.names, "file_path", "file_modified")
 
     def counts(self) -> Counts:
-        """What the action that consumed `rows` met. Only when there was a bad row, a pass of its own tells which ones."""
-        observed = self._observation.get
-        return self.recount() if observed["bad"] else Counts(observed["read"], {}, {})
+        return _to_counts(self._observation.get)
 
     def recount(self) -> Counts:
         """The same, exact, at the price of a pass of its own."""
-        columns = [F.count(F.lit(1)).alias("read")]
-        for reason in REASONS:
-            is_it = F.col(_REASON) == reason
-            columns.append(F.count_if(is_it).alias(reason))
-            columns.append(F.min(F.when(is_it, F.col("file_path"))).alias(f"{reason}_file"))
-        metrics = self._classified().agg(*columns).first().asDict()
-        bad = {reason: metrics[reason] for reason in REASONS if metrics[reason]}
-        return Counts(metrics["read"], bad, {reason: metrics[f"{reason}_file"] for reason in bad})
+        return _to_counts(self._classified().agg(*_count_columns()).first().asDict())
 
     def rejected(self) -> DataFrame:
         """The bad rows: `reason`, `line` (as delivered), `file_path`."""
@@ -141,3 +131,16 @@ def _missing(type_name: str, column: Column) -> Column:
 
 def _any(conditions: list[Column]) -> Column:
     return reduce(lambda a, b: a | b, conditions, F.lit(False))
+
+
+def _count_columns() -> list[Column]:
+    columns = [F.count(F.lit(1)).alias("read")]
+    for reason in REASONS:
+        columns.append(F.count_if(F.col(_REASON) == reason).alias(reason))
+        columns.append(F.min(F.when(F.col(_REASON) == reason, F.col("file_path"))).alias(f"{reason}_file"))
+    return columns
+
+
+def _to_counts(metrics: dict[str, Any]) -> Counts:
+    bad = {reason: metrics[reason] for reason in REASONS if metrics[reason]}
+    return Counts(metrics["read"], bad, {reason: metrics[f"{reason}_file"] for reason in bad})

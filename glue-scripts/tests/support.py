@@ -7,9 +7,7 @@ import json
 import os
 from pathlib import Path
 
-import pyarrow
 from lakehouse import contracts, job, queries, tables
-from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StringType, StructType, TimestampType
 
 SCRIPTS = Path(__file__).resolve().parents[1]
@@ -95,13 +93,8 @@ def view(spark, name, rows, contract=None):
         schema = StructType([*schema.fields]).add("file_path", StringType()).add("file_modified", TimestampType())
     unknown = {key for row in rows for key in row} - set(schema.names)
     assert not unknown, f"not in {contract.table}: {unknown}"
-    frame(spark, rows, schema).createOrReplaceTempView(name)
-
-
-def frame(spark, rows, schema):
-    """Rows given as dicts or tuples as a DataFrame. By way of Arrow: plain Python rows would start Python workers."""
-    rows = [row if isinstance(row, dict) else dict(zip(schema.names, row, strict=True)) for row in rows]
-    return spark.createDataFrame(pyarrow.Table.from_pylist(rows, to_arrow_schema(schema)), schema)
+    values = [tuple(row.get(field.name) for field in schema) for row in rows]
+    spark.createDataFrame(values, schema).createOrReplaceTempView(name)
 
 
 def gate(spark, table, consent_gate="as-of"):

@@ -5,8 +5,6 @@ import pytest
 from lakehouse import contracts
 from lakehouse.errors import LakehouseError
 from lakehouse.ledger import EXCLUSIONS, Entry, Gated, Tally
-from pyspark.sql.types import StructType
-from support import frame
 
 STEPS = contracts.load("step_trainer_trusted")
 COUNTS = {**dict.fromkeys(EXCLUSIONS, 0), "accepted": 3, "null_key": 0, "no_consent": 2, "duplicate": 1}
@@ -15,8 +13,8 @@ COUNTS = {**dict.fromkeys(EXCLUSIONS, 0), "accepted": 3, "null_key": 0, "no_cons
 @pytest.fixture
 def gated(spark):
     def make(*rows, contract=STEPS):
-        schema = StructType(STEPS.schema.fields).add("reason", "string")
-        return Gated(frame(spark, rows, schema), contract)
+        schema = "sensorreadingtime bigint, serialnumber string, distancefromobject int, reason string"
+        return Gated(spark.createDataFrame(rows, schema), contract)
 
     return make
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 from lakehouse import contracts, publish, tables
-from support import create_table, frame
+from support import create_table
 
 STEPS = contracts.load("step_trainer_trusted")
 SAMPLES = contracts.load("accelerometer_trusted")
@@ -17,7 +17,7 @@ class Target:
     def publish(self, *rows, contract=None):
         contract = contract or self.contract
         state = tables.reconcile(self.spark, NAME, contract)
-        accepted = frame(self.spark, rows, contract.schema)
+        accepted = self.spark.createDataFrame(rows, contract.schema)
         changes = publish.compute(self.spark, state, accepted, contract)
         publish.apply(state, changes, contract)
         changes.rows.unpersist()

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from lakehouse import contracts, tables
 from lakehouse.errors import LakehouseError
-from support import create_table, frame
+from support import create_table
 
 STEPS = contracts.load("step_trainer_trusted")
 SAMPLES = contracts.load("accelerometer_trusted")
@@ -90,7 +90,7 @@ def test_missing_table_is_an_error(spark, make, name):
 def test_no_bounds_of_personal_values_in_manifests(spark, make):
     make(SAMPLES)
     tables.reconcile(spark, NAME, SAMPLES)
-    rows = frame(spark, [("ann@example.com", 5, 1.0, 2.0, 3.0)], SAMPLES.schema)
+    rows = spark.createDataFrame([("ann@example.com", 5, 1.0, 2.0, 3.0)], SAMPLES.schema)
     rows.writeTo(NAME).append()
     (file,) = spark.table(f"{NAME}.files").select("lower_bounds", "upper_bounds", "readable_metrics").collect()
     bounds = file.readable_metrics

@@ -39,12 +39,11 @@ gated as (
     left join people on readings.`user` = people.email
 ),
 
--- The key is the whole row: which of several equal rows stays is no matter. The time comes first in the partition because
--- it tells most rows apart: a number is sorted several times faster than a text.
+-- The key is the whole row: which of several equal rows stays is no matter.
 numbered as (
     select
         *,
-        row_number() over (partition by timestamp, `user`, x, y, z order by timestamp) as delivery
+        row_number() over (partition by `user`, timestamp, x, y, z order by timestamp) as delivery
     from gated
 ),
 

@@ -58,12 +58,11 @@ gated as (
     left join devices on readings.serialnumber = devices.serialnumber
 ),
 
--- Of several readings of a device at one time the smallest distance stays, whatever the order of delivery (R9). The time
--- comes first in the partition because it tells most rows apart: a number is sorted several times faster than a text.
+-- Of several readings of a device at one time the smallest distance stays, whatever the order of delivery (R9).
 numbered as (
     select
         *,
-        row_number() over (partition by sensorreadingtime, serialnumber order by distancefromobject) as delivery
+        row_number() over (partition by serialnumber, sensorreadingtime order by distancefromobject) as delivery
     from gated
 ),
 
