@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,7 +88,7 @@ func TestCompare(t *testing.T) {
 
 func TestWrongCalls(t *testing.T) {
 	for _, args := range [][]string{nil, {"sideways"}, {"up", "-nothing"}, {"down", "extra"}} {
-		if err := run(t.Context(), args); err != errUsage {
+		if err := run(t.Context(), args); !errors.Is(err, errUsage) {
 			t.Errorf("run(%q) = %v, want the usage", args, err)
 		}
 	}
