@@ -40,6 +40,7 @@ setup: .stedi/python.done .stedi/node.done .stedi/jars.done ## install what the 
 DATA ?= data/sample
 GATE ?=
 KEEP ?=
+BENCH ?=
 
 .PHONY: demo
 demo: setup ## deploy into an embedded AWS, run the pipeline, show the result (DATA=folder GATE=as-of|ever KEEP=1)
@@ -61,6 +62,10 @@ test: setup ## run every test: Go, Spark, the embedded AWS and the whole pipelin
 	go test ./...
 	$(VENV)/bin/python -m pytest glue-scripts/tests
 	$(VENV)/bin/python -m pytest local/tests
+
+.PHONY: bench
+bench: setup ## measure the pipeline and write docs/performance.md (about an hour; wants an idle machine)
+	@PYTHONPATH=local $(VENV)/bin/python -m bench $(BENCH)
 
 .PHONY: lint
 lint: setup synth ## run every linter, and cfn-lint on the templates of every stage

@@ -132,6 +132,16 @@ func TestProjectPackages(t *testing.T) {
 			t.Errorf("the zip does not hold %s", path)
 		}
 	}
+	for _, contract := range contracts(t) {
+		for i, check := range contract.Checks {
+			isSelect := slices.ContainsFunc(files, func(file string) bool {
+				return strings.HasPrefix(file, "lakehouse/sql/") && strings.HasSuffix(file, "/"+check.To+".sql")
+			})
+			if _, err := contracts(t).Get(check.To); check.To != "" && err != nil && !isSelect {
+				t.Errorf("%s: checks[%d] looks in %s, which is neither a table nor a SELECT in the zip", contract.Table, i, check.To)
+			}
+		}
+	}
 	for _, path := range files {
 		if !strings.HasPrefix(path, "lakehouse/") {
 			t.Errorf("the zip holds %s, want nothing beside lakehouse/", path)

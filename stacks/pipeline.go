@@ -18,22 +18,49 @@ import (
 	"stedi-lakehouse/internal/contract"
 )
 
-// flow is one job: the table it writes and the tables it reads.
+// flow is one job: the table it is for, the other tables it writes and the tables it reads.
 type flow struct {
 	job    string
 	writes string
+	keeps  []string
 	reads  []string
 }
 
+// intake is the table of which every job has one object of its own, where it notes what its last finished run has read.
+const intake = "intake_ledger"
+
 // flows are the jobs in the order in which they run. The jobs' names are what users know; do not change them.
 var flows = []flow{
-	{"customer_landing_to_trusted", "customer_trusted", []string{"customer_landing"}},
-	{"accelerometer_landing_to_trusted", "accelerometer_trusted",
-		[]string{"accelerometer_landing", "customer_landing", "customer_trusted"}},
-	{"customer_trusted_to_curated", "customer_curated", []string{"customer_trusted", "accelerometer_trusted"}},
-	{"step_trainer_trusted", "step_trainer_trusted", []string{"step_trainer_landing", "customer_landing", "customer_curated"}},
-	{"machine_learning_curated", "machine_learning_curated",
-		[]string{"customer_curated", "accelerometer_trusted", "step_trainer_trusted"}},
+	{
+		job:    "customer_landing_to_trusted",
+		writes: "customer_trusted",
+		keeps:  []string{"customer_consent", "customer_quarantine", "run_ledger"},
+		reads:  []string{"customer_landing"},
+	},
+	{
+		job:    "accelerometer_landing_to_trusted",
+		writes: "accelerometer_trusted",
+		keeps:  []string{"accelerometer_index", "accelerometer_quarantine", "run_ledger"},
+		reads:  []string{"accelerometer_landing", "customer_consent"},
+	},
+	{
+		job:    "customer_trusted_to_curated",
+		writes: "customer_curated",
+		keeps:  []string{"run_ledger"},
+		reads:  []string{"customer_trusted", "accelerometer_trusted"},
+	},
+	{
+		job:    "step_trainer_trusted",
+		writes: "step_trainer_trusted",
+		keeps:  []string{"step_trainer_index", "step_trainer_quarantine", "run_ledger"},
+		reads:  []string{"step_trainer_landing", "customer_consent", "customer_curated"},
+	},
+	{
+		job:    "machine_learning_curated",
+		writes: "machine_learning_curated",
+		keeps:  []string{"run_ledger"},
+		reads:  []string{"customer_curated", "accelerometer_trusted", "step_trainer_trusted"},
+	},
 }
 
 // PipelineProps of the pipeline stack.
@@ -58,6 +85,7 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 	pipeline := Pipeline{Stack: stack}
 	common := gluejob.Props{
 		Lake: gluejob.Lake{
+			Name:      stage.LakeName,
 			Bucket:    *props.Catalog.Lake.BucketName(),
 			BucketARN: *props.Catalog.Lake.BucketArn(),
 			KeyARN:    *props.Catalog.Key.KeyArn(),
@@ -80,9 +108,13 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 		job.Name = flow.job
 		job.Writes = table(props.Contracts, flow.job, flow.writes)
 		job.Description = job.Writes.Description
+		for _, name := range flow.keeps {
+			job.Keeps = append(job.Keeps, table(props.Contracts, flow.job, name))
+		}
 		for _, name := range flow.reads {
 			job.Reads = append(job.Reads, table(props.Contracts, flow.job, name))
 		}
+		job.Intake = table(props.Contracts, flow.job, intake).Prefix() + "/" + flow.job + ".json"
 		job.Code = gluejob.Code{Packages: packages, Script: script(stack, props.Scripts, flow.job)}
 		pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(flow.job), job))
 	}

@@ -21,7 +21,7 @@ type Props struct {
 	DeleteWithTheLake bool   // false: the table stays when its stack is destroyed
 }
 
-// New declares the table. Landing tables are external tables over the delivered JSON files; the others are Iceberg tables.
+// New declares the table: an external table over JSON files, delivered ones or those of a ledger, or an Iceberg table.
 // It panics on a format that it does not know.
 func New(scope constructs.Construct, id string, props Props) awsglue.CfnTable {
 	table := &awsglue.CfnTableProps{
@@ -31,7 +31,7 @@ func New(scope constructs.Construct, id string, props Props) awsglue.CfnTable {
 	location := fmt.Sprintf("s3://%s/%s/", props.Lake, props.Contract.Prefix())
 	switch props.Contract.Format {
 	case contract.JSON:
-		table.TableInput = landing(props.Contract, location)
+		table.TableInput = jsonFiles(props.Contract, location)
 	case contract.Iceberg:
 		table.TableInput = frozen(props.Contract, location)
 		table.OpenTableFormatInput = &awsglue.CfnTable_OpenTableFormatInputProperty{
@@ -49,9 +49,9 @@ func New(scope constructs.Construct, id string, props Props) awsglue.CfnTable {
 	return resource
 }
 
-// landing describes newline-delimited JSON. The serde compares keys without regard to case, so customerName fills the column
+// jsonFiles describes newline-delimited JSON. The serde compares keys without regard to case, so customerName fills the column
 // customername; a key that differs in more than case is mapped. A line that is not JSON fails a query, it is not hidden.
-func landing(table contract.Contract, location string) *awsglue.CfnTable_TableInputProperty {
+func jsonFiles(table contract.Contract, location string) *awsglue.CfnTable_TableInputProperty {
 	parameters := map[string]string{"case.insensitive": "true"}
 	var columns []*awsglue.CfnTable_ColumnProperty
 	for _, column := range table.TemplateColumns() {

@@ -19,11 +19,15 @@ import (
 // glueVersion is Spark 4.1, Python 3.13 and Iceberg 1.11.
 const glueVersion = "6.0"
 
+// metricsNamespace is where a run puts its own metrics, beside those that Glue makes of it.
+const metricsNamespace = "StediLakehouse"
+
 // catalog is the name under which Spark sees the Glue Data Catalog: glue_catalog.<database>.<table>.
 const catalog = "glue_catalog"
 
 // Lake is where the data is.
 type Lake struct {
+	Name      string // of the whole lakehouse; the dimension Lake of its metrics
 	Bucket    string // name of the lake bucket
 	BucketARN string
 	KeyARN    string // encrypts the bucket
@@ -57,7 +61,9 @@ type Props struct {
 	Code        Code
 	Lake        Lake
 	Reads       []contract.Contract
-	Writes      contract.Contract
+	Writes      contract.Contract   // the table that the job is for
+	Keeps       []contract.Contract // the other tables that it writes; may be empty
+	Intake      string              // key of the one object in the lake in which the job notes what it has read
 	ConsentGate string
 	Size        Size
 	Network     lakenetwork.Network
@@ -74,11 +80,20 @@ type Job struct {
 	TimeoutMinutes int
 }
 
-// New makes the job and its role. It panics when something is missing that Glue would fill with a costly default.
+// written are all tables that the job writes.
+func (p Props) written() []contract.Contract {
+	return append([]contract.Contract{p.Writes}, p.Keeps...)
+}
+
+// New makes the job and its role. It panics when something is missing that Glue would fill with a costly default, and without an
+// Intake: the role would cover another object than the job needs.
 func New(scope constructs.Construct, id string, props Props) Job {
 	if props.Name == "" || props.Size.WorkerType == "" || props.Size.Workers < 2 || props.Size.TimeoutMinutes < 1 {
 		panic(fmt.Sprintf("gluejob %s: Name is %q and Size %+v, want a name, a worker type, 2 workers or more and a timeout",
 			id, props.Name, props.Size))
+	}
+	if props.Intake == "" || strings.ContainsAny(props.Intake, "*?") {
+		panic(fmt.Sprintf("gluejob %s: Intake is %q, want the key of one object", id, props.Intake))
 	}
 	this := constructs.NewConstruct(scope, jsii.String(id))
 	role := awsiam.NewRole(this, jsii.String("Role"), &awsiam.RoleProps{
@@ -124,6 +139,9 @@ func arguments(props Props) map[string]string {
 		"--lake_uri":               lake,
 		"--database":               props.Lake.Database,
 		"--consent_gate":           props.ConsentGate,
+		"--metrics_namespace":      metricsNamespace,
+		"--lake_name":              props.Lake.Name,
+		"--region":                 *awscdk.Aws_REGION(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -43,9 +44,13 @@ func props(t *testing.T, stack awscdk.Stack) gluejob.Props {
 		Name:        "shoe_landing_to_trusted",
 		Description: "Shoes.",
 		Code:        gluejob.Code{Script: asset(t, stack, "job.py"), Packages: asset(t, stack, "packages.zip")},
-		Lake:        gluejob.Lake{Bucket: "lake", BucketARN: lakeARN, KeyARN: "arn:aws:kms:eu-central-1:111122223333:key/abc", Database: "shop"},
+		Lake: gluejob.Lake{
+			Name: "shop-lake", Bucket: "lake", BucketARN: lakeARN, KeyARN: "arn:aws:kms:eu-central-1:111122223333:key/abc", Database: "shop",
+		},
 		Reads:       []contract.Contract{table("shoe", contract.Landing, contract.JSON), table("boot", contract.Trusted, contract.Iceberg)},
 		Writes:      table("shoe", contract.Trusted, contract.Iceberg),
+		Keeps:       []contract.Contract{table("shoe", contract.Quarantine, contract.Iceberg), table("run", contract.Ledger, contract.Iceberg)},
+		Intake:      "intake/ledger/shoe_landing_to_trusted.json",
 		ConsentGate: "as-of",
 		Size:        gluejob.Size{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30},
 		Network:     lakenetwork.Network{SecurityGroupID: "sg-1"},
@@ -108,6 +113,9 @@ func TestArguments(t *testing.T) {
 		"--lake_uri":               "s3://lake",
 		"--database":               "shop",
 		"--consent_gate":           "as-of",
+		"--metrics_namespace":      "StediLakehouse",
+		"--lake_name":              "shop-lake",
+		"--region":                 map[string]any{"Ref": "AWS::Region"},
 		"--conf": "spark.sql.extensions=org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions" +
 			" --conf spark.sql.catalog.glue_catalog=org.apache.iceberg.spark.SparkCatalog" +
 			" --conf spark.sql.catalog.glue_catalog.catalog-impl=org.apache.iceberg.aws.glue.GlueCatalog" +
@@ -116,7 +124,7 @@ func TestArguments(t *testing.T) {
 			" --conf spark.sql.session.timeZone=UTC",
 	}
 	for name := range want {
-		if arguments[name] != want[name] {
+		if !reflect.DeepEqual(arguments[name], want[name]) {
 			t.Errorf("%s is %v\nwant %v", name, arguments[name], want[name])
 		}
 	}
@@ -201,11 +209,12 @@ func TestS3Access(t *testing.T) {
 	check("LocateBucket", []string{"s3:GetBucketLocation"}, []string{lakeARN})
 	check("AllObjectActions",
 		[]string{"s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"},
-		[]string{lakeARN + "/shoe/trusted/*"})
+		[]string{lakeARN + "/run/ledger/*", lakeARN + "/shoe/quarantine/*", lakeARN + "/shoe/trusted/*"})
 	check("ReadSources", []string{"s3:GetObject"},
-		[]string{lakeARN + "/boot/trusted/*", lakeARN + "/shoe/landing", lakeARN + "/shoe/landing/*"})
+		[]string{lakeARN + "/boot/trusted/*", lakeARN + "/shoe/landing/*"})
+	check("KeepIntake", []string{"s3:GetObject", "s3:PutObject"}, []string{lakeARN + "/intake/ledger/shoe_landing_to_trusted.json"})
 	check("UseLakeKey", []string{"kms:Decrypt", "kms:GenerateDataKey"}, []string{"arn:aws:kms:eu-central-1:111122223333:key/abc"})
-	want := `{"StringLikeIfExists":{"s3:prefix":["shoe/trusted","shoe/trusted/*","shoe/landing","shoe/landing/*","boot/trusted","boot/trusted/*"]}}`
+	want := `{"StringLikeIfExists":{"s3:prefix":["shoe/trusted/*","shoe/quarantine/*","run/ledger/*","shoe/landing/*","boot/trusted/*"]}}`
 	if got := found["ListObjectsInBucket"].condition; got != want {
 		t.Errorf("ListObjectsInBucket holds on condition %s\nwant %s", got, want)
 	}
@@ -231,8 +240,10 @@ func TestGlueAccess(t *testing.T) {
 	}
 	for sid, want := range map[string]struct{ actions, resources []string }{
 		"ReadTables": {[]string{"glue:GetDatabase", "glue:GetTable"},
-			[]string{"catalog", "database/shop", "table/shop/boot_trusted", "table/shop/shoe_landing", "table/shop/shoe_trusted"}},
-		"CommitToTable": {[]string{"glue:UpdateTable"}, []string{"catalog", "database/shop", "table/shop/shoe_trusted"}},
+			[]string{"catalog", "database/shop", "table/shop/boot_trusted", "table/shop/run_ledger", "table/shop/shoe_landing",
+				"table/shop/shoe_quarantine", "table/shop/shoe_trusted"}},
+		"CommitToTable": {[]string{"glue:UpdateTable"},
+			[]string{"catalog", "database/shop", "table/shop/run_ledger", "table/shop/shoe_quarantine", "table/shop/shoe_trusted"}},
 		"WriteLogs":     {[]string{"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}, []string{"/aws-glue/shop/*"}},
 		"PutMetrics":    {[]string{"cloudwatch:PutMetricData"}, []string{"*"}},
 		"UseConnection": {[]string{"glue:GetConnection"}, []string{"catalog", "connection/shop-1", "connection/shop-2"}},
@@ -249,7 +260,7 @@ func TestGlueAccess(t *testing.T) {
 		}
 	}
 	for sid, want := range map[string]string{
-		"PutMetrics":       `{"StringEquals":{"cloudwatch:namespace":"Glue"}}`,
+		"PutMetrics":       `{"StringEquals":{"cloudwatch:namespace":["Glue","StediLakehouse"]}}`,
 		"DeleteInterfaces": `"ec2:Subnet"`,
 		"TagInterfaces":    `"aws:TagKeys":["aws-glue-service-resource"]`,
 	} {
@@ -275,16 +286,22 @@ func TestNoWildcards(t *testing.T) {
 
 func TestMisuse(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	for name, change := range map[string]func(*gluejob.Props){
-		"no name":        func(p *gluejob.Props) { p.Name = "" },
-		"no worker type": func(p *gluejob.Props) { p.Size.WorkerType = "" },
-		"one worker":     func(p *gluejob.Props) { p.Size.Workers = 1 },
-		"no timeout":     func(p *gluejob.Props) { p.Size.TimeoutMinutes = 0 },
+	const size, intake = "want a name, a worker type, 2 workers or more and a timeout", "want the key of one object"
+	for name, test := range map[string]struct {
+		change func(*gluejob.Props)
+		want   string
+	}{
+		"no name":        {func(p *gluejob.Props) { p.Name = "" }, size},
+		"no worker type": {func(p *gluejob.Props) { p.Size.WorkerType = "" }, size},
+		"one worker":     {func(p *gluejob.Props) { p.Size.Workers = 1 }, size},
+		"no timeout":     {func(p *gluejob.Props) { p.Size.TimeoutMinutes = 0 }, size},
+		"no intake":      {func(p *gluejob.Props) { p.Intake = "" }, intake},
+		"every intake":   {func(p *gluejob.Props) { p.Intake = "intake/ledger/*" }, intake},
 	} {
 		t.Run(name, func(t *testing.T) {
-			given := gluejob.Props{Name: "job", Size: gluejob.Size{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30}}
-			change(&given)
-			cdktest.Panics(t, func() { gluejob.New(stack, "Job", given) }, "gluejob Job: ", "want a name, a worker type, 2 workers or more and a timeout")
+			given := gluejob.Props{Name: "job", Size: gluejob.Size{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30}, Intake: "job.json"}
+			test.change(&given)
+			cdktest.Panics(t, func() { gluejob.New(stack, "Job", given) }, "gluejob Job: ", test.want)
 		})
 	}
 }

@@ -22,27 +22,29 @@ func policies(scope constructs.Construct, props Props) *map[string]awsiam.Policy
 }
 
 func s3Access(props Props) []awsiam.PolicyStatement {
-	var listed, read []string
-	for _, table := range append([]contract.Contract{props.Writes}, props.Reads...) {
-		listed = append(listed, table.Prefix(), table.Prefix()+"/*")
+	// A job lists landing folders itself and gives Spark one file after the other, so nobody asks for a folder as if it were an object.
+	var listed, read, written []string
+	for _, table := range append(props.written(), props.Reads...) {
+		listed = append(listed, table.Prefix()+"/*")
+	}
+	for _, table := range props.written() {
+		written = append(written, props.Lake.BucketARN+"/"+table.Prefix()+"/*")
 	}
 	for _, table := range props.Reads {
-		// Spark asks for the folder itself before it lists it, and takes "not found" for an answer but not "forbidden".
-		if table.Format == contract.JSON {
-			read = append(read, props.Lake.BucketARN+"/"+table.Prefix())
-		}
 		read = append(read, props.Lake.BucketARN+"/"+table.Prefix()+"/*")
 	}
-	target := props.Lake.BucketARN + "/" + props.Writes.Prefix() + "/*"
 	return []awsiam.PolicyStatement{
 		allowIf("ListObjectsInBucket", []string{props.Lake.BucketARN}, map[string]any{
-			// "IfExists" because S3 also asks for this right, with no prefix in the request, to answer "not found" for an object.
+			// "IfExists" because S3 also asks for this right, with no prefix in the request, to answer "not found" for an object:
+			// the intake of a job that never ran.
 			"StringLikeIfExists": map[string]any{"s3:prefix": listed},
 		}, "s3:ListBucket"),
 		allow("LocateBucket", []string{props.Lake.BucketARN}, "s3:GetBucketLocation"),
-		allow("AllObjectActions", []string{target},
+		allow("AllObjectActions", written,
 			"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
 		allow("ReadSources", read, "s3:GetObject"),
+		// The table of this object belongs to all jobs; a job has no business with what the others have noted.
+		allow("KeepIntake", []string{props.Lake.BucketARN + "/" + props.Intake}, "s3:GetObject", "s3:PutObject"),
 		allow("ReadCode", []string{objectARN(props.Code.Script), objectARN(props.Code.Packages)}, "s3:GetObject"),
 		allow("UseLakeKey", []string{props.Lake.KeyARN}, "kms:Decrypt", "kms:GenerateDataKey"),
 	}
@@ -54,7 +56,10 @@ func glueAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatemen
 	table := func(table contract.Contract) string {
 		return arn(scope, "glue", "table", props.Lake.Database+"/"+table.Table)
 	}
-	readable := []string{catalogARN, database, table(props.Writes)}
+	readable, committed := []string{catalogARN, database}, []string{catalogARN, database}
+	for _, target := range props.written() {
+		readable, committed = append(readable, table(target)), append(committed, table(target))
+	}
 	for _, source := range props.Reads {
 		readable = append(readable, table(source))
 	}
@@ -65,10 +70,10 @@ func glueAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatemen
 	return []awsiam.PolicyStatement{
 		allow("ReadTables", readable, "glue:GetDatabase", "glue:GetTable"),
 		// An Iceberg commit replaces the metadata location in the table's catalog entry.
-		allow("CommitToTable", []string{catalogARN, database, table(props.Writes)}, "glue:UpdateTable"),
+		allow("CommitToTable", committed, "glue:UpdateTable"),
 		allow("WriteLogs", []string{logGroups}, "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
 		allowIf("PutMetrics", []string{"*"}, map[string]any{
-			"StringEquals": map[string]any{"cloudwatch:namespace": "Glue"},
+			"StringEquals": map[string]any{"cloudwatch:namespace": []string{"Glue", metricsNamespace}},
 		}, "cloudwatch:PutMetricData"),
 	}
 }

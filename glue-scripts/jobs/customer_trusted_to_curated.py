@@ -1,11 +1,12 @@
 """customer_trusted -> customer_curated: customers with at least one trusted reading (R5)."""
 
+from lakehouse import derived
 from lakehouse.job import Job, main
 
 JOB = Job(
     name="customer_trusted_to_curated",
     target="customer_curated",
-    source="customer_trusted",
+    compute=derived.customers,
     tables=("customer_trusted", "accelerometer_trusted"),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
@@ -33,12 +33,12 @@ SPARK_TYPES: dict[str, type[DataType]] = {
 class Column:
     """A column of a table.
 
-    `field` is the JSON key in delivered files; `since` is the contract version that added the column.
+    `json_key` is the JSON key in delivered files; `since` is the contract version that added the column.
     """
 
     name: str
     type: str
-    field: str
+    json_key: str
     required: bool = False
     personal: bool = False
     since: int = 1
@@ -50,15 +50,45 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What may arrive in a landing table.
+
+    `future_ms`: by column, how much later than its file's modification time a value may be, in ms.
+    `quarantined_share`: the part of the rows of a run that may be quarantined before the run fails.
+    """
+
+    future_ms: dict[str, int] = field(default_factory=dict)
+    quarantined_share: float = 0.01
+
+
+@dataclass(frozen=True)
+class Check:
+    """A data check in dbt's vocabulary: `accepted_range`, `accepted_values` or `relationships`, of one column."""
+
+    check: str
+    column: str
+    min: float | None = None
+    max: float | None = None
+    values: tuple[str, ...] = ()
+    to: str = ""
+    field: str = ""
+
+
+@dataclass(frozen=True)
 class Contract:
-    """A table: its columns in order and the key that names one row. `limits` holds optional bounds for values."""
+    """A table: its columns in order, the key that names one row, and what its rows must be like.
+
+    `checks` are those beyond not_null (every required column) and unique (the key). `sort` is the order of rows in data files.
+    """
 
     table: str
     source: str
     zone: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
-    limits: dict[str, Any]
+    limits: Limits = field(default_factory=Limits)
+    checks: tuple[Check, ...] = ()
+    sort: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -72,10 +102,12 @@ class Contract:
     @property
     def landing_schema(self) -> StructType:
         """Spark schema of the delivered JSON: the same columns under the names they have in the files."""
-        return StructType([StructField(column.field, column.spark_type) for column in self.columns])
+        return StructType([StructField(column.json_key, column.spark_type) for column in self.columns])
 
-    def location(self, lake_uri: str) -> str:
-        return f"{lake_uri.rstrip('/')}/{self.source}/{self.zone}/"
+    @property
+    def prefix(self) -> str:
+        """The table's place in the lake, with a slash at the end."""
+        return f"{self.source}/{self.zone}/"
 
 
 def load(table: str) -> Contract:
@@ -95,8 +127,14 @@ def parse(document: dict[str, Any]) -> Contract:
         zone=document["zone"],
         key=tuple(document["key"]),
         columns=columns,
-        limits=document.get("limits", {}),
+        limits=Limits(**document.get("limits", {})),
+        checks=tuple(_check(entry) for entry in document.get("checks", ())),
+        sort=tuple(document.get("layout", {}).get("sort", ())),
     )
+
+
+def _check(entry: dict[str, Any]) -> Check:
+    return Check(**{**entry, "values": tuple(entry.get("values", ()))})
 
 
 def _column(table: str, entry: dict[str, Any]) -> Column:
@@ -106,7 +144,7 @@ def _column(table: str, entry: dict[str, Any]) -> Column:
     return Column(
         name=entry["name"],
         type=entry["type"],
-        field=entry.get("field", entry["name"]),
+        json_key=entry.get("field", entry["name"]),
         required=entry.get("required", False),
         personal=entry.get("personal", False),
         since=entry.get("since", 1),

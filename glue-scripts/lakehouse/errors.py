@@ -27,9 +27,14 @@ def condition(error: BaseException) -> str | None:
     return named() if callable(named) else None
 
 
-def _kind(error: BaseException) -> str:
+def java_class(error: BaseException) -> str:
+    """Class of the Java exception behind an error; of Python's own when there is none."""
     java = getattr(error, "java_exception", None)
-    name = java.getClass().getName() if java is not None else type(error).__name__
+    return java.getClass().getName() if java is not None else type(error).__name__
+
+
+def _kind(error: BaseException) -> str:
+    name = java_class(error)
     return f"{name} [{condition(error)}]" if condition(error) else name
 
 

@@ -1,47 +1,73 @@
-"""Runs a job: read, gate, check, publish. The five scripts in jobs/ only say what is read and what is written."""
+"""Runs a job: see what is new, read, gate, write a draft, check, publish. The scripts in jobs/ say what is read and written."""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
-from lakehouse import contracts, publish, queries, session, tables
+from lakehouse import contracts, intake, ledger, publish, quarantine, queries, session, storage, tables
+from lakehouse.contracts import Contract
+from lakehouse.delivery import Delivery, Found
 from lakehouse.errors import LakehouseError, describe
-from lakehouse.landing import Counts, Landing
-from lakehouse.ledger import Entry, Gated, Tally
+from lakehouse.intake import Inputs, Plan
+from lakehouse.ledger import Entry, Gate, Gated, Tally
+from lakehouse.tables import Draft
 
 GATES = ("as-of", "ever")
+Scope = Callable[[DataFrame], DataFrame]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a job reads and writes.
+    """What a job reads and writes, and what it does.
 
-    `source` is the main source of the target's SELECT: the table whose rows are accounted for (R7). `landing`, `tables`
-    and `views` are what that SELECT may refer to: delivered files, Iceberg tables, and shared SELECTs as (zone, name).
+    `target` is the table it makes; `keeps` are tables beside it that later runs need. `landing` is the landing table it reads;
+    None for a job that reads tables only. `tables` are the Iceberg tables it reads.
     """
 
     name: str
     target: str
-    source: str
-    landing: tuple[str, ...] = ()
+    compute: Callable[[Run], Result]
+    landing: str | None = None
     tables: tuple[str, ...] = ()
-    views: tuple[tuple[str, str], ...] = ()
+    keeps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Options:
-    """The arguments of a run, as the job definition gives them."""
+    """The arguments of a run, as the job definition gives them. Defaults are those of a run without AWS."""
 
     lake_uri: str
     database: str
-    consent_gate: str
-    run_id: str = "local"
+    consent_gate: str = "as-of"
+    run_id: str = ""
+    full_refresh: bool = False
+    quarantined_share: float | None = None
+    metrics_namespace: str = ""
+    lake_name: str = ""
+    region: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a computation found and wrote into the drafts of its run.
+
+    `gates`: the SELECTs that the rows went through, the target's own last. `read`: rows of the source; of a landing table the
+    `delivery` knows, and `again` is how many rows of earlier files were read besides. `published`: see Tally.
+    """
+
+    gates: tuple[Gate, ...]
+    written: publish.Written
+    read: int = 0
+    published: int | None = None
+    delivery: Delivery | None = None
 
 
 def main(job: Job, argv: Sequence[str] | None = None) -> None:
@@ -50,7 +76,9 @@ def main(job: Job, argv: Sequence[str] | None = None) -> None:
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
         spark = session.start(job.name)
-        print(run(spark, job, options).to_json(), flush=True)
+        entry = run(spark, job, options)
+        print(entry.to_json(), flush=True)
+        _put_metrics(options, entry)
     except Exception as error:
         # Without the traceback: Spark's messages in it may quote values of rows.
         message = f"{job.name}: {describe(error)}"
@@ -69,13 +97,29 @@ def parse(argv: Sequence[str]) -> Options:
     given.add_argument("--lake_uri", required=True)
     given.add_argument("--database", required=True)
     given.add_argument("--consent_gate", default="as-of", choices=GATES)
-    given.add_argument("--JOB_RUN_ID", default="local")
+    given.add_argument("--JOB_RUN_ID", default="")
+    # Glue's arguments have a value each; by hand the flag alone will do.
+    given.add_argument("--full-refresh", nargs="?", const="true", default="false", choices=("true", "false"))
+    given.add_argument("--quarantined_share", type=_share)
+    given.add_argument("--metrics_namespace", default="")
+    given.add_argument("--lake_name", default="")
+    given.add_argument("--region", default="")
     values, _ = given.parse_known_args(argv)
     if not re.fullmatch(r"[a-z0-9_]+", values.database):
         raise LakehouseError(f"--database is {values.database!r}, expected lower-case letters, digits and underscores")
     if not re.match(r"[a-z0-9]+://", values.lake_uri):
         raise LakehouseError(f"--lake_uri is {values.lake_uri!r}, expected a URI such as s3://bucket")
-    return Options(values.lake_uri, values.database, values.consent_gate, values.JOB_RUN_ID)
+    return Options(
+        lake_uri=values.lake_uri,
+        database=values.database,
+        consent_gate=values.consent_gate,
+        run_id=values.JOB_RUN_ID,
+        full_refresh=values.full_refresh == "true",
+        quarantined_share=values.quarantined_share,
+        metrics_namespace=values.metrics_namespace,
+        lake_name=values.lake_name,
+        region=values.region,
+    )
 
 
 class _Arguments(argparse.ArgumentParser):
@@ -83,64 +127,176 @@ class _Arguments(argparse.ArgumentParser):
         raise LakehouseError(message)
 
 
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return share
+
+
+class Run:
+    """One run of a job: its tables, what it has to read, and the drafts it writes."""
+
+    def __init__(self, spark: SparkSession, job: Job, options: Options) -> None:
+        self.spark, self.job, self.options = spark, job, options
+        self.id = options.run_id or f"local-{uuid.uuid4().hex}"
+        self.contract = contracts.load(job.target)
+        self.landing = contracts.load(job.landing) if job.landing else None
+        self.store = storage.open_store(options.lake_uri)
+        self.plan, self.inputs = self._look()
+        self._open = ExitStack()
+        self._drafts: dict[str, Draft] = {}
+        self._versions = {name: tables.version(spark, self.name(name)) for name in (job.target, *job.keeps)}
+        self._cached: list[DataFrame] = []
+        self.changed: set[str] = set()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *failure) -> None:
+        for frame in self._cached:
+            frame.unpersist()
+        self._open.__exit__(*failure)
+
+    def _look(self) -> tuple[Plan, Inputs]:
+        """Compares what there is to read with what the last finished run had read."""
+        before = intake.load(self.store, self.job.name)
+        prefix = self.landing.prefix if self.landing else ""
+        objects = intake.delivered(self.store, prefix) if prefix else []
+        if prefix and not objects:
+            raise LakehouseError(
+                f"{self.landing.table}: no .json or .json.gz file under {self.store.uri(prefix)}; deliver data first"
+            )
+        inputs = {intake.RULES: intake.rules(self.options.consent_gate), **{one.key: one.version for one in objects}}
+        inputs |= {name: tables.version(self.spark, self.name(name)) for name in self.job.tables}
+        full = self.options.full_refresh or before.get(intake.RULES) != inputs[intake.RULES]
+        for name in (self.job.target, *self.job.keeps):
+            # Restored, emptied, or written by a run that did not finish: what was read before is no longer what is in there.
+            full = full or not tables.holds(self.spark, self.name(name), before.get(name, ""))
+        return intake.plan(before, objects, prefix, full), inputs
+
+    @property
+    def nothing_new(self) -> bool:
+        plan, upstream = self.plan, self.job.tables
+        return not plan.full and not plan.new and all(plan.before.get(name) == self.inputs[name] for name in upstream)
+
+    def name(self, table: str) -> str:
+        return tables.full_name(self.options.database, table)
+
+    def table(self, table: str) -> DataFrame:
+        return tables.read(self.spark, self.name(table))
+
+    def table_before(self, table: str) -> DataFrame | None:
+        """A table that the job reads, as the last finished run had read it; None when that version has expired."""
+        return tables.as_of(self.spark, self.name(table), self.plan.before[table])
+
+    def draft(self, table: str) -> Draft:
+        """The draft of a table of this job, made when it is asked for the first time."""
+        if table not in self._drafts:
+            tables.reconcile(self.spark, self.name(table), contracts.load(table))
+            self._drafts[table] = self._open.enter_context(tables.draft(self.spark, self.name(table)))
+        return self._drafts[table]
+
+    def cache(self, rows: DataFrame) -> DataFrame:
+        """Keeps rows at hand until the run ends."""
+        self._cached.append(rows.persist())
+        return rows
+
+    def view(self, rows: DataFrame, name: str) -> None:
+        rows.createOrReplaceTempView(name)
+
+    def gate(self, contract: Contract) -> Gated:
+        return Gated(queries.gate(self.spark, contract, self.parameters), contract)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {"consent_gate": self.options.consent_gate}
+
+    def make_equal(self, table: str, accepted: DataFrame, at_most: int, scope: Scope | None = None) -> publish.Written:
+        """Writes into the draft of a table what makes it, or the part of it that `scope` gives, equal to the accepted rows.
+
+        `at_most`: how many these can be, which decides about the number of files.
+        """
+        draft, contract = self.draft(table), contracts.load(table)
+        if draft.was_empty:
+            return self._wrote(table, publish.fill(draft, accepted, contract, at_most), None)
+        current = scope(draft.rows()) if scope else draft.rows()
+        return self.change(table, publish.difference(accepted, current, contract), whole=scope is None)
+
+    def change(self, table: str, changes: DataFrame, whole: bool = False) -> publish.Written:
+        """Writes changed rows into the draft of a table. `whole`: the checks look at every row of it, not only at these."""
+        written, rows = publish.change(self.draft(table), changes, contracts.load(table))
+        return self._wrote(table, written, None if whole else rows)
+
+    def _wrote(self, table: str, written: publish.Written, changes: DataFrame | None) -> publish.Written:
+        if written.total:
+            self.changed.add(table)
+            publish.audit(self.spark, self.draft(table), contracts.load(table), changes)
+        return written
+
+    def publish(self) -> None:
+        """The target last: with it the run's work is visible."""
+        for table in (*self.job.keeps, self.job.target):
+            if table in self.changed:
+                self.draft(table).publish()
+                publish.compact(self.spark, self.name(table), contracts.load(table))
+
+    def finish(self) -> None:
+        """Records what was read. Only from here on it counts as taken in."""
+        own = {name: draft.version for name, draft in self._drafts.items()}
+        intake.save(self.store, self.job.name, {**self.inputs, **self._versions, **own}, self.id)
+
+
 def run(spark: SparkSession, job: Job, options: Options) -> Entry:
-    """Makes the target equal to what the rules accept. Everything is checked before the one commit at the end."""
-    contract = contracts.load(job.target)
-    target = tables.reconcile(spark, tables.full_name(options.database, job.target), contract)
-    landings = _register(spark, job, options)
-
-    rows = queries.gate(spark, contract, {"consent_gate": options.consent_gate})
-    gated = Gated(rows, contract)
-    changes = publish.compute(spark, target, gated.accepted, contract)
-    try:
-        _check_landings(landings)
-        tally = _tally(spark, job, landings, gated, changes)
+    """Makes the target equal to what the rules accept of everything delivered. Readers see all of the change, or nothing."""
+    with Run(spark, job, options) as this:
+        if this.nothing_new:
+            return Entry(job.name, this.id, job.target, mode="unchanged")
+        result = job.compute(this)
+        found = result.delivery.settle() if result.delivery else None
+        tally = _tally(result, found)
         tally.check(job.target)
-        publish.apply(target, changes, contract)
-    finally:
-        changes.rows.unpersist()
-    return Entry(
-        job=job.name,
-        run_id=options.run_id,
-        table=job.target,
-        read=tally.read,
-        accepted=tally.accepted,
-        excluded=tally.excluded,
-        inserted=changes.inserted,
-        updated=changes.updated,
-        deleted=changes.deleted,
-    )
+        if found:
+            quarantine.publish(this, found)
+        this.publish()
+        entry = Entry(
+            job=job.name,
+            run_id=this.id,
+            table=job.target,
+            mode="full" if this.plan.full else "incremental",
+            read=tally.read,
+            accepted=tally.accepted,
+            excluded=tally.excluded,
+            quarantined=found.quarantined if found else {},
+            inserted=result.written.inserted,
+            updated=result.written.updated,
+            removed=result.written.removed,
+            drift=found.drift if found else {},
+        )
+        ledger.record(spark, this.name(ledger.TABLE), entry)
+        this.finish()
+        return entry
 
 
-def _register(spark: SparkSession, job: Job, options: Options) -> dict[str, Landing]:
-    """Everything the SELECTs refer to, as views under the names of the tables."""
-    landings = {name: Landing(spark, contracts.load(name), options.lake_uri) for name in job.landing}
-    for name, landing in landings.items():
-        landing.rows.createOrReplaceTempView(name)
-    for name in job.tables:
-        tables.read(spark, tables.full_name(options.database, name)).createOrReplaceTempView(name)
-    for zone, name in job.views:
-        queries.view(spark, zone, name)
-    return landings
-
-
-def _check_landings(landings: dict[str, Landing]) -> None:
-    for name, landing in landings.items():
-        counts = landing.counts()
-        if counts.bad:
-            raise LakehouseError(_bad_rows(name, counts))
-
-
-def _bad_rows(table: str, counts: Counts) -> str:
-    found = ", ".join(f"{number} {reason} (for example in {counts.examples[reason]})" for reason, number in counts.bad.items())
-    return f"{table}: {sum(counts.bad.values())} of {counts.read} rows cannot be used: {found}; nothing was written"
-
-
-def _tally(spark: SparkSession, job: Job, landings: dict[str, Landing], gated: Gated, changes: publish.Changes) -> Tally:
-    source = landings.get(job.source)
-    read = source.counts().read if source else spark.table(job.source).count()
-    tally = Tally(read, 0, gated.counts(), changes.after)
+def _tally(result: Result, found: Found | None) -> Tally:
+    quarantined = sum(found.quarantined.values()) if found else 0
+    read = result.read + (found.read if found else 0)
+    tally = Tally(read, quarantined, tuple(gate.counts() for gate in result.gates), result.published)
     if tally.adds_up():
         return tally
     # Counted while the rows flowed, which repeated Spark tasks can distort: count again before calling it an error.
-    return Tally(source.recount().read if source else read, 0, gated.recount(), changes.after)
+    read = result.read + (result.delivery.settle(exact=True).read if found else 0)
+    return Tally(read, quarantined, tuple(gate.recount() for gate in result.gates), result.published)
+
+
+def _put_metrics(options: Options, entry: Entry) -> None:
+    """The run is over and its work done: a missing metric is worth a line, not a failure."""
+    if not options.metrics_namespace:
+        return
+    try:
+        import boto3
+
+        cloudwatch = boto3.client("cloudwatch", region_name=options.region or None)
+        ledger.put_metrics(cloudwatch, options.metrics_namespace, options.lake_name, entry)
+    except Exception as error:
+        print(f"metrics of the run are missing: {describe(error)}", file=sys.stderr, flush=True)

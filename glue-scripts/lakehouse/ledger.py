@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass, field
 from functools import reduce
+from typing import Any
 
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
+from lakehouse import contracts, publish, tables
 from lakehouse.contracts import Contract
 from lakehouse.errors import LakehouseError
 from lakehouse.queries import REASON
@@ -22,94 +25,156 @@ EXCLUSIONS = (
     "superseded",
     "no_readings",
     "no_step_reading",
+    "already_decided",
 )
+ALL = "all"
+TABLE = "run_ledger"
+# Every run adds a file of some lines.
+MOST_FILES = 50
 _ACCEPTED, _NULL_KEY = "accepted", "null_key"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A table's line in the ledger of a run."""
+    """What a run did to its table. `drift`: rows with a key that the contract does not know, by key.
+
+    `mode`: `full` (everything was read), `incremental`, or `unchanged` (nothing new: nothing was read or written).
+    """
 
     job: str
     run_id: str
     table: str
-    read: int
-    accepted: int
-    excluded: dict[str, int]
+    mode: str
+    read: int = 0
+    accepted: int = 0
+    excluded: dict[str, int] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
     inserted: int = 0
     updated: int = 0
-    deleted: int = 0
+    removed: int = 0
+    drift: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
+    def counts(self) -> list[tuple[str, str, int]]:
+        """Outcome, reason and rows: what the ledger keeps. Single numbers also when they are 0."""
+        single = [(name, ALL, getattr(self, name)) for name in ("read", "accepted", "inserted", "updated", "removed")]
+        by_reason = [
+            (name, reason, rows)
+            for name in ("excluded", "quarantined", "drift")
+            for reason, rows in sorted(getattr(self, name).items())
+        ]
+        return [*single, *by_reason]
 
-class Gated:
-    """The rows of a table's SELECT, counted by reason while they flow to the target.
 
-    `accepted`: the rows to publish, with the contract's columns.
-    `counts()`: known, without a pass of its own, once an action has consumed `accepted`.
+def record(spark: SparkSession, ledger: str, entry: Entry) -> None:
+    """Appends the entry to the ledger table."""
+    contract = contracts.load(TABLE)
+    tables.reconcile(spark, ledger, contract)
+    now = int(time.time() * 1000)
+    rows = [(entry.run_id, entry.job, entry.table, *count, now) for count in entry.counts()]
+    spark.createDataFrame(rows, contract.schema).coalesce(1).writeTo(ledger).append()
+    publish.compact(spark, ledger, contract, MOST_FILES)
+
+
+def put_metrics(cloudwatch: Any, namespace: str, lake: str, entry: Entry) -> None:
+    """The same numbers as CloudWatch metrics: `Rows` by lake, table, outcome and reason."""
+    data = [
+        {
+            "MetricName": "Rows",
+            "Dimensions": [
+                {"Name": "Lake", "Value": lake},
+                {"Name": "Table", "Value": entry.table},
+                {"Name": "Outcome", "Value": outcome},
+                {"Name": "Reason", "Value": reason},
+            ],
+            "Value": rows,
+            "Unit": "Count",
+        }
+        for outcome, reason, rows in entry.counts()
+    ]
+    cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
+
+
+class Gate:
+    """Rows of a SELECT with the column `reason`, counted by it while they flow on.
+
+    `rows`: all of them. `passing`: those without a reason.
+    `counts()`: known, without a pass of its own, once an action has consumed `passing`.
     """
 
-    def __init__(self, rows: DataFrame, contract: Contract) -> None:
-        self._rows = rows
-        self._observation = Observation(f"{contract.table}_gated")
-        self._metrics = _count_columns(contract)
-        given = set(rows.columns)
-        columns = [
-            F.col(column.name) if column.name in given else F.lit(None).cast(column.spark_type).alias(column.name)
-            for column in contract.columns
+    def __init__(self, rows: DataFrame, *more: Column) -> None:
+        self.rows = rows
+        self._observation = Observation()
+        self._metrics = [
+            F.count_if(F.col(REASON).isNull()).alias(_ACCEPTED),
+            *(F.count_if(F.col(REASON) == name).alias(name) for name in EXCLUSIONS),
+            *more,
         ]
-        observed = rows.observe(self._observation, *self._metrics)
-        self.accepted = observed.where(F.col(REASON).isNull()).select(*columns)
+        self.passing = rows.observe(self._observation, *self._metrics).where(F.col(REASON).isNull())
 
     def counts(self) -> dict[str, int]:
         return self._observation.get
 
     def recount(self) -> dict[str, int]:
         """The same, exact at the price of a pass of its own: an observation may count a repeated Spark task twice."""
-        return self._rows.agg(*self._metrics).first().asDict()
+        return self.rows.agg(*self._metrics).first().asDict()
+
+
+class Gated(Gate):
+    """The rows of a table's own SELECT. `accepted`: the rows to publish, with the contract's columns."""
+
+    def __init__(self, rows: DataFrame, contract: Contract) -> None:
+        no_key = reduce(lambda a, b: a | b, [F.col(key).isNull() for key in contract.key])
+        super().__init__(rows, F.count_if(F.col(REASON).isNull() & no_key).alias(_NULL_KEY))
+        self.accepted = self.passing.select(*filled(rows, contract))
+
+
+def filled(rows: DataFrame, contract: Contract) -> list[Column]:
+    """The contract's columns, null where the rows have none."""
+    given = set(rows.columns)
+    return [
+        F.col(column.name) if column.name in given else F.lit(None).cast(column.spark_type).alias(column.name)
+        for column in contract.columns
+    ]
 
 
 @dataclass(frozen=True)
 class Tally:
-    """The numbers of R7 for one table: `read` counts at the source, the others at the end of the gate."""
+    """The numbers of R7 for one table: `read` counts at the source, `gates` at each SELECT that the rows went through.
+
+    `published`: accepted rows as counted where they were written; None where rows that were there already are not written.
+    """
 
     read: int
     quarantined: int
-    gated: dict[str, int]
-    published: int
+    gates: tuple[dict[str, int], ...]
+    published: int | None
 
     @property
     def excluded(self) -> dict[str, int]:
-        return {reason: self.gated[reason] for reason in EXCLUSIONS if self.gated[reason]}
+        return {reason: count for reason in EXCLUSIONS if (count := sum(gate[reason] for gate in self.gates))}
 
     @property
     def accepted(self) -> int:
-        return self.gated[_ACCEPTED]
+        return self.gates[-1][_ACCEPTED]
+
+    @property
+    def without_key(self) -> int:
+        return self.gates[-1].get(_NULL_KEY, 0)
 
     def adds_up(self) -> bool:
         total = self.accepted + sum(self.excluded.values()) + self.quarantined
-        return self.read == total and self.accepted == self.published and not self.gated[_NULL_KEY]
+        return self.read == total and self.published in (None, self.accepted) and not self.without_key
 
     def check(self, table: str) -> None:
         """Fails a run that does not add up (R7), or that would publish rows without a key."""
-        if self.gated[_NULL_KEY]:
-            raise LakehouseError(f"{table}: {self.gated[_NULL_KEY]} accepted rows have no key; nothing was written")
+        if self.without_key:
+            raise LakehouseError(f"{table}: {self.without_key} accepted rows have no key; nothing was published")
         if not self.adds_up():
+            published = "" if self.published is None else f", {self.published} written"
             raise LakehouseError(
                 f"{table}: rows do not add up (R7): {self.read} read, {self.accepted} accepted, "
-                f"{sum(self.excluded.values())} excluded, {self.quarantined} quarantined, "
-                f"{self.published} to be in the table; nothing was written"
+                f"{sum(self.excluded.values())} excluded, {self.quarantined} quarantined{published}; nothing was published"
             )
-
-
-def _count_columns(contract: Contract) -> list[Column]:
-    reason = F.col(REASON)
-    no_key = reduce(lambda a, b: a | b, [F.col(key).isNull() for key in contract.key])
-    return [
-        F.count_if(reason.isNull()).alias(_ACCEPTED),
-        F.count_if(reason.isNull() & no_key).alias(_NULL_KEY),
-        *(F.count_if(reason == name).alias(name) for name in EXCLUSIONS),
-    ]

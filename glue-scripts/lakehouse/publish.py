@@ -1,47 +1,35 @@
-"""Makes a table equal to the accepted rows, writing only what differs."""
+"""Writes a table's next version as a draft, checks it, and publishes it: readers never see a version that failed its checks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
+from lakehouse import checks, tables
 from lakehouse.contracts import Contract
-from lakehouse.tables import TableState
+from lakehouse.errors import LakehouseError
+from lakehouse.tables import Draft
 
 OP, INSERT, UPDATE, DELETE = "_op", "insert", "update", "delete"
 ROWS_PER_FILE = 1_000_000
+# More data files than this, and the small ones among them are put together.
+MOST_FILES = 8
 
 
 @dataclass(frozen=True)
-class Changes:
-    """Rows to insert, update and delete (cached), how many of each, and the table's row count `before` them."""
+class Written:
+    """Rows that a draft has more, different and less than the version before."""
 
-    rows: DataFrame
-    before: int
     inserted: int
     updated: int
-    deleted: int
+    removed: int
 
     @property
     def total(self) -> int:
-        return self.inserted + self.updated + self.deleted
-
-    @property
-    def after(self) -> int:
-        return self.before + self.inserted - self.deleted
-
-
-def compute(spark: SparkSession, target: TableState, accepted: DataFrame, contract: Contract) -> Changes:
-    """The changes that make the target equal to the accepted rows. One action: it runs everything before it, once."""
-    current = spark.table(target.name)
-    before = current.count() if target.snapshot_id else 0
-    rows = difference(accepted, current, contract) if before else accepted.withColumn(OP, F.lit(INSERT))
-    rows = rows.persist()
-    counts = {row[OP]: row["count"] for row in rows.groupBy(OP).count().collect()}
-    return Changes(rows, before, *(counts.get(op, 0) for op in (INSERT, UPDATE, DELETE)))
+        return self.inserted + self.updated + self.removed
 
 
 def difference(accepted: DataFrame, current: DataFrame, contract: Contract) -> DataFrame:
@@ -59,29 +47,81 @@ def difference(accepted: DataFrame, current: DataFrame, contract: Contract) -> D
     return new.join(old, same_key, "full_outer").select(*columns, op.alias(OP)).where(f"{OP} is not null")
 
 
-def apply(target: TableState, changes: Changes, contract: Contract) -> None:
-    """Commits the changes: one new snapshot, or none when there is nothing to do."""
-    if changes.total == 0:
-        return
-    if changes.before == 0:
-        rows = changes.rows.coalesce(max(1, changes.total // ROWS_PER_FILE))
-        rows.select(*contract.names).writeTo(target.name).append()
+def fill(draft: Draft, accepted: DataFrame, contract: Contract, at_most: int) -> Written:
+    """Writes the first rows of an empty table, `at_most` so many, straight from where they are computed."""
+    observation = Observation()
+    rows = accepted.select(*contract.names).observe(observation, F.count(F.lit(1)).alias("rows"), *checks.count_columns(contract))
+    rows.coalesce(files_for(at_most)).writeTo(draft.name).append()
+    failures = dict(observation.get)
+    del failures["rows"]
+    checks.require(contract.table, failures)
+    return Written(draft.rows_now(), 0, 0)
+
+
+def files_for(rows: int) -> int:
+    return 1 + rows // ROWS_PER_FILE
+
+
+def change(draft: Draft, changes: DataFrame, contract: Contract) -> tuple[Written, DataFrame]:
+    """Writes rows that are each marked with an operation; gives back what was written, and these rows, at hand.
+
+    The checkpoint cuts them off from their plan: they are read several times, and MERGE in Spark 4.1 would compute them anew.
+    """
+    changes = changes.localCheckpoint()
+    put = F.col(OP) != DELETE
+    counts = changes.agg(
+        *(F.count_if(F.col(OP) == op).alias(op) for op in (INSERT, UPDATE, DELETE)),
+        *(F.count_if(put & failing).alias(name) for name, failing in checks.row_checks(contract).items()),
+    )
+    counts = counts.first().asDict()
+    written = Written(*(counts.pop(op) for op in (INSERT, UPDATE, DELETE)))
+    checks.require(contract.table, counts)
+    if written.total == 0:
+        return written, changes
+    if written.inserted == written.total:
+        changes.select(*contract.names).coalesce(files_for(written.total)).writeTo(draft.name).append()
     else:
-        _merge(target, changes, contract)
+        _merge(draft, changes, written, contract)
+    if draft.rows_now() != draft.rows_before + written.inserted - written.removed:
+        raise LakehouseError(
+            f"{contract.table}: {draft.rows_before} rows with {written.inserted} more and {written.removed} less "
+            f"are {draft.rows_now()} in the draft; nothing was published"
+        )
+    return written, changes
 
 
-def _merge(target: TableState, changes: Changes, contract: Contract) -> None:
+def audit(spark: SparkSession, draft: Draft, contract: Contract, changes: DataFrame | None) -> None:
+    """Reads the draft back and checks the table as a whole. `changes`: what was written to a table that had rows before."""
+    touched = None if changes is None else changes.where(F.col(OP) != DELETE)
+    checks.require(contract.table, checks.table_failures(spark, draft.rows(), contract, touched))
+
+
+def compact(spark: SparkSession, table: str, contract: Contract, most_files: int = MOST_FILES) -> None:
+    """Puts small data files together once there are more than that many files. The table's rows stay the same."""
+    summary = tables.iceberg(spark, table).currentSnapshot().summary()
+    if int(summary["total-data-files"]) <= most_files:
+        return
+    catalog, _, name = table.partition(".")
+    sort = f", strategy => 'sort', sort_order => '{', '.join(contract.sort)}'" if contract.sort else ""
+    options = f"options => map('min-input-files', '{MOST_FILES}')"
+    try:
+        spark.sql(f"call {catalog}.system.rewrite_data_files(table => '{name}'{sort}, {options})").collect()
+    except Exception as error:
+        # Another run was ahead; it puts the files together as well.
+        if not tables.is_conflict(error):
+            raise
+
+
+def _merge(draft: Draft, changes: DataFrame, written: Written, contract: Contract) -> None:
     """MERGE with only the clauses that have work to do: without updates and deletes no existing file is rewritten."""
-    same_key = _all([F.col(f"{target.name}.{key}") == F.col(f"changes.{key}") for key in contract.key])
+    same_key = _all([F.col(f"{draft.name}.{key}") == F.col(f"changes.{key}") for key in contract.key])
     source = {name: F.col(f"changes.{name}") for name in contract.names}
-    # MERGE reads its source twice. The checkpoint makes that the cached rows and nothing else: Spark 4.1 does not find a plan
-    # with CTEs again in its cache, and fails to optimise it there.
-    merge = changes.rows.localCheckpoint().alias("changes").mergeInto(target.name, same_key)
-    if changes.deleted:
+    merge = changes.alias("changes").mergeInto(draft.name, same_key)
+    if written.removed:
         merge = merge.whenMatched(F.col(f"changes.{OP}") == DELETE).delete()
-    if changes.updated:
+    if written.updated:
         merge = merge.whenMatched(F.col(f"changes.{OP}") == UPDATE).update(source)
-    if changes.inserted:
+    if written.inserted:
         merge = merge.whenNotMatched(F.col(f"changes.{OP}") == INSERT).insert(source)
     merge.merge()
 

@@ -20,14 +20,21 @@ def text(zone: str, name: str) -> str:
     return resource.read_text(encoding="utf-8")
 
 
-def view(spark: SparkSession, zone: str, name: str) -> None:
-    """Makes a SELECT available to other SELECTs under its name."""
-    spark.sql(text(zone, name)).createOrReplaceTempView(name)
+def select(spark: SparkSession, zone: str, name: str, params: dict[str, str] | None = None) -> DataFrame:
+    """The rows of a SELECT over the present views.
+
+    Its CTEs are put in their places here. Left to the optimizer, which sees them again inside the SELECTs that use this one,
+    Spark 4.1 fails with an internal error (InlineCTE, "exprId on unresolved object") when a query uses one of them twice.
+    """
+    rows = spark.sql(text(zone, name), args=params)
+    spark_sql = spark._jvm.org.apache.spark.sql
+    plan = spark_sql.catalyst.optimizer.InlineCTE(True, False).apply(rows._jdf.queryExecution().analyzed())
+    return DataFrame(spark_sql.classic.Dataset.ofRows(spark._jsparkSession, plan), spark)
 
 
 def gate(spark: SparkSession, contract: Contract, params: dict[str, str]) -> DataFrame:
     """The table's SELECT: one row per row of its main source, the contract's columns and `reason` (null: accepted)."""
-    rows = spark.sql(text(contract.zone, contract.table), args=params)
+    rows = select(spark, contract.zone, contract.table, params)
     check_columns(rows.schema, contract)
     return rows
 

@@ -1,18 +1,25 @@
-"""Iceberg tables: names, state, and bringing a table in line with its contract before a job writes to it."""
+"""Iceberg tables: names, versions, drafts, and bringing a table in line with its contract before a job writes to it."""
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, IllegalArgumentException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from lakehouse.contracts import Column, Contract
-from lakehouse.errors import LakehouseError, condition
+from lakehouse.errors import LakehouseError, condition, java_class
 
 CATALOG = "glue_catalog"
 TARGET_FILE_BYTES = 128 * 1024 * 1024
+NEVER_WRITTEN = "none"
+MAIN, _DRAFT = "main", "run_"
+_COMMIT_ATTEMPTS = 4
 
 # Copy-on-write: readers (Athena) meet no delete files, and a row removed for want of consent is in no current file.
 PROPERTIES = {
@@ -22,22 +29,22 @@ PROPERTIES = {
     "write.format.default": "parquet",
     "write.parquet.compression-codec": "zstd",
     "write.target-file-size-bytes": str(TARGET_FILE_BYTES),
+    # Rows are ordered within a data file; to order them over all files Iceberg would read and shuffle them once more.
+    "write.distribution-mode": "none",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
 }
 FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
 class TableState:
-    """What the catalog says of a table. `snapshot_id` is None for a table that was never written."""
+    """What the catalog says of a table. `sort` names the columns that rows in data files are ordered by."""
 
     name: str
     schema: StructType
     properties: dict[str, str]
-
-    @property
-    def snapshot_id(self) -> str | None:
-        current = self.properties.get("current-snapshot-id", "none")
-        return None if current == "none" else current
+    sort: tuple[str, ...] = ()
 
 
 def full_name(database: str, table: str) -> str:
@@ -45,18 +52,167 @@ def full_name(database: str, table: str) -> str:
 
 
 def read(spark: SparkSession, name: str) -> DataFrame:
-    try:
+    with _table_exists(name):
         return spark.table(name)
+
+
+def iceberg(spark: SparkSession, name: str) -> Any:
+    """Iceberg's own object of the table, in Java."""
+    with _table_exists(name):
+        table = spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, name)
+    table.refresh()
+    return table
+
+
+@contextmanager
+def _table_exists(name: str) -> Iterator[None]:
+    try:
+        yield
     except AnalysisException as error:
-        if condition(error) in ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND"):
+        if condition(error) in ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND") or "NoSuchTable" in str(type(error)):
             raise LakehouseError(f"table {name} does not exist: deploy the catalog stack first") from error
         raise
 
 
+def version(spark: SparkSession, name: str) -> str:
+    """Id of the table's current snapshot, `none` for a table that was never written."""
+    snapshot = iceberg(spark, name).currentSnapshot()
+    return NEVER_WRITTEN if snapshot is None else str(snapshot.snapshotId())
+
+
+def holds(spark: SparkSession, name: str, wanted: str) -> bool:
+    """True when the table's rows are those of the version `wanted`: since then its files were rearranged at most."""
+    table = iceberg(spark, name)
+    snapshot = table.currentSnapshot()
+    while snapshot is not None and str(snapshot.snapshotId()) != wanted and snapshot.operation() == "replace":
+        parent = snapshot.parentId()
+        snapshot = None if parent is None else table.snapshot(parent)
+    return wanted == (NEVER_WRITTEN if snapshot is None else str(snapshot.snapshotId()))
+
+
+def as_of(spark: SparkSession, name: str, wanted: str) -> DataFrame | None:
+    """The table as it was at a version; None when that version has expired."""
+    if wanted == NEVER_WRITTEN:
+        return read(spark, name).limit(0)
+    if iceberg(spark, name).snapshot(_long(spark, wanted)) is None:
+        return None
+    return spark.read.option("versionAsOf", wanted).table(name)
+
+
+def _long(spark: SparkSession, number: str) -> Any:
+    # A small number would become a Java Integer, which no method here takes.
+    return spark._jvm.java.lang.Long.valueOf(number)
+
+
+class Draft:
+    """A branch of a table on which a run prepares its next version. Readers see it once it is published, and never half.
+
+    `version`: of the table that the draft began with; once published, its own.
+    Publishing moves `main` to the branch, in one commit, and fails when another run has moved `main` in between.
+    """
+
+    def __init__(self, spark: SparkSession, table: str) -> None:
+        self._spark, self.table = spark, table
+        self.branch = f"{_DRAFT}{uuid.uuid4().hex}"
+        loaded = iceberg(spark, table)
+        current = loaded.currentSnapshot()
+        self.version = NEVER_WRITTEN if current is None else str(current.snapshotId())
+        self.was_empty = current is None or current.summary().get("total-records") == "0"
+        self.rows_before = 0 if self.was_empty else int(current.summary()["total-records"])
+        change = loaded.manageSnapshots()
+        if current is None:
+            change.createBranch(self.branch)
+        else:
+            change.createBranch(self.branch, current.snapshotId())
+        try:
+            change.commit()
+        except Exception as error:
+            raise _conflict(table) from error
+
+    @property
+    def name(self) -> str:
+        """What to read from and write to."""
+        return f"{self.table}.branch_{self.branch}"
+
+    def rows(self) -> DataFrame:
+        return self._spark.table(self.name)
+
+    def rows_now(self) -> int:
+        """Rows of the branch, from its metadata: there are no delete files."""
+        head = iceberg(self._spark, self.table).snapshot(self.branch)
+        if head is None:
+            raise _conflict(self.table)
+        return int(head.summary()["total-records"])
+
+    def publish(self) -> None:
+        """Makes the draft the table's current version, and removes the drafts that runs before left behind."""
+        for attempt in range(_COMMIT_ATTEMPTS):
+            loaded = iceberg(self._spark, self.table)
+            head, current = loaded.snapshot(self.branch), loaded.currentSnapshot()
+            # Fast-forwarding alone would not do: a write to a branch that another run has removed makes it anew, from `main`.
+            if head is None or (NEVER_WRITTEN if current is None else str(current.snapshotId())) != self.version:
+                raise _conflict(self.table)
+            change = loaded.manageSnapshots().fastForwardBranch(MAIN, self.branch)
+            for name in [str(ref) for ref in loaded.refs().keySet()]:
+                if name.startswith(_DRAFT):
+                    change = change.removeBranch(name)
+            try:
+                change.commit()
+                self.version = str(head.snapshotId())
+                return
+            except Exception as error:
+                # Somebody else changed something about the table; whether it was `main` is seen when trying again.
+                if not java_class(error).endswith("CommitFailedException") or attempt == _COMMIT_ATTEMPTS - 1:
+                    raise
+
+    def outdated(self) -> bool:
+        """True when `main` is no longer what the draft began with, or what it published."""
+        return version(self._spark, self.table) != self.version
+
+    def discard(self) -> None:
+        loaded = iceberg(self._spark, self.table)
+        if self.branch in [str(ref) for ref in loaded.refs().keySet()]:
+            loaded.manageSnapshots().removeBranch(self.branch).commit()
+
+
+@contextmanager
+def draft(spark: SparkSession, table: str) -> Iterator[Draft]:
+    """A draft that is gone afterwards, published or not."""
+    made = Draft(spark, table)
+    try:
+        yield made
+    except Exception as error:
+        # Whatever went wrong: when another run was ahead, that is why.
+        if is_conflict(error) or made.outdated():
+            raise _conflict(table) from error
+        raise
+    finally:
+        # An error of the work itself matters more; the next publication removes what is left.
+        with suppress(Exception):
+            made.discard()
+
+
+def is_conflict(error: BaseException) -> bool:
+    """True for Iceberg's errors about a commit that another one was ahead of."""
+    kind = java_class(error)
+    if isinstance(error, IllegalArgumentException):
+        return "fast-forward" in str(error) or "does not exist" in str(error)
+    return kind.endswith(("CommitFailedException", "ValidationException", "AlreadyExistsException"))
+
+
+def _conflict(table: str) -> LakehouseError:
+    return LakehouseError(
+        f"table {table}: another run has written to it meanwhile, so this one published nothing; "
+        "run the job again when no other is running"
+    )
+
+
 def state(spark: SparkSession, name: str) -> TableState:
-    schema = read(spark, name).schema
-    rows = spark.sql(f"show tblproperties {name}").collect()
-    return TableState(name, schema, {row["key"]: row["value"] for row in rows})
+    loaded = iceberg(spark, name)
+    properties = {str(key): str(value) for key, value in dict(loaded.properties()).items()}
+    properties["format-version"] = str(loaded.operations().current().formatVersion())
+    sort = tuple(str(loaded.schema().findColumnName(field.sourceId())) for field in loaded.sortOrder().fields())
+    return TableState(name, read(spark, name).schema, properties, sort)
 
 
 def reconcile(spark: SparkSession, name: str, contract: Contract) -> TableState:
@@ -86,6 +242,8 @@ def alterations(table: TableState, contract: Contract) -> list[str]:
     if differing:
         pairs = ", ".join(f"'{key}' = '{value}'" for key, value in sorted(differing.items()))
         statements.append(f"alter table {table.name} set tblproperties ({pairs})")
+    if contract.sort and table.sort != contract.sort:
+        statements.append(f"alter table {table.name} write locally ordered by {', '.join(f'`{name}`' for name in contract.sort)}")
     return statements
 
 
@@ -110,3 +268,13 @@ def _no_bounds(contract: Contract) -> dict[str, str]:
 def _definition(column: Column) -> str:
     comment = column.description.replace("\\", "\\\\").replace("'", "\\'")
     return f"`{column.name}` {column.type} comment '{comment}'"
+
+
+def data_files(spark: SparkSession, name: str, at: str | None = None) -> set[str] | None:
+    """Paths of the data files of the table's current version, or of another; None when that one has expired."""
+    if at == NEVER_WRITTEN or (at is None and version(spark, name) == NEVER_WRITTEN):
+        return set()
+    if at is not None and iceberg(spark, name).snapshot(_long(spark, at)) is None:
+        return None
+    files = spark.table(f"{name}.data_files") if at is None else spark.read.option("versionAsOf", at).table(f"{name}.data_files")
+    return {row.file_path for row in files.select("file_path").collect()}

@@ -19,8 +19,9 @@ CATALOG = {
 }
 LIMITS = {
     "spark.driver.memory": "2g",
-    # Many small queries: Java's second compiler would take longer than it saves.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    # Many small queries: Java's second compiler would take longer than it saves. Each leaves code behind, and without room for
+    # it (48 MB by default) Java would stop to compile.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",

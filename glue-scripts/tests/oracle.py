@@ -2,26 +2,26 @@
 
 The product computes the tables with SQL on Spark; this module reads the same files with the standard library and
 shares nothing with it, not even the contracts, so that a mistake in the one does not repeat itself in the other.
-Where the rules leave room, docs/consent-rules.md says what both sides do. Every row has to be valid: the first one
-that is not raises ValueError with file and line.
+Where the rules leave room, docs/consent-rules.md says what both sides do. No file and no row makes it raise: what
+cannot be used is left out and told with file, line and reason (R8), never with a value.
 
     python oracle.py FOLDER [as-of|ever]     prints rows accepted and excluded per table
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
+import math
 import sys
+import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 GATES = ("as-of", "ever")
-LANDING_TABLES = ("customer_landing", "accelerometer_landing", "step_trainer_landing")
 TARGET_TABLES = (
     "customer_trusted",
     "accelerometer_trusted",
@@ -30,6 +30,10 @@ TARGET_TABLES = (
     "machine_learning_curated",
 )
 ACCEPTED = "accepted"
+MALFORMED, WRONG_TYPE, MISSING_KEY, FUTURE_TIME = "malformed", "wrong_type", "missing_key", "future_time"
+
+# What counts as blank around an e-mail and in a required text. Not str.strip(): that takes every space of Unicode.
+BLANKS = " \t\r\n"
 
 
 class Customer(NamedTuple):
@@ -74,22 +78,50 @@ class Step(NamedTuple):
     distance: int
 
 
+@dataclass
+class Delivered:
+    """What the landing files of one source hold."""
+
+    # Good rows, with the modification time (ms) and the path of their file.
+    rows: list[tuple[Any, int, str]] = field(default_factory=list)
+    # Path, line (0: the whole file), reason.
+    quarantine: list[tuple[str, int, str]] = field(default_factory=list)
+    # Rows by key that is no column.
+    drift: Counter = field(default_factory=Counter)
+
+
 @dataclass(frozen=True)
 class Landing:
-    """Everything delivered. Customer records come with the modification time (ms) and the path of their file."""
+    """Everything delivered, by source. Paths are relative to the lake, with slashes."""
 
-    customers: list[tuple[Customer, int, str]]
-    samples: list[Sample]
-    steps: list[Step]
+    sources: dict[str, Delivered]
+
+    @property
+    def customers(self) -> list[tuple[Customer, int, str]]:
+        return self.sources["customer"].rows
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [sample for sample, _, _ in self.sources["accelerometer"].rows]
+
+    @property
+    def steps(self) -> list[Step]:
+        return [step for step, _, _ in self.sources["step_trainer"].rows]
 
 
 @dataclass
 class Result:
-    """The accepted rows of every target table, and how many rows of its main source had which outcome."""
+    """The accepted rows of every target table, and how many usable rows of its main source had which outcome.
+
+    `landing` counts the rows read, quarantined ones included; `quarantine` lists these by source as (file, line, reason),
+    sorted, with line 0 for a whole file; `drift` counts by source and unknown key the rows that are not malformed.
+    """
 
     tables: dict[str, list[tuple]]
     outcomes: dict[str, Counter]
     landing: dict[str, int]
+    quarantine: dict[str, list[tuple[str, int, str]]]
+    drift: dict[str, dict[str, int]]
 
     def counts(self) -> dict[str, int]:
         """The number of rows of all eight tables."""
@@ -107,12 +139,12 @@ def expected_counts(landing_dir: str | Path, gate: str) -> dict[str, int]:
 
 
 def expected_reasons(landing_dir: str | Path, gate: str) -> dict[str, dict[str, int]]:
-    """Per target table: rows of its main source by outcome, which is `accepted` or a reason of R7."""
+    """Per target table: usable rows of its main source by outcome, which is `accepted` or a reason of R7."""
     return {table: dict(counts) for table, counts in compute(landing_dir, gate).outcomes.items()}
 
 
 def compute(landing_dir: str | Path, gate: str) -> Result:
-    """Apply the rules to the landing files below landing_dir (`<source>/landing/*.json[.gz]`)."""
+    """Apply the rules to the landing files below landing_dir (`<source>/landing/**/*.json[.gz]`)."""
     if gate not in GATES:
         raise ValueError(f"unknown consent gate {gate!r}; known are {', '.join(GATES)}")
     landing = read_landing(Path(landing_dir))
@@ -126,11 +158,13 @@ def compute(landing_dir: str | Path, gate: str) -> Result:
     learning = machine_learning(curated, samples, steps, outcomes["machine_learning_curated"])
 
     tables = (trusted.values(), samples, curated.values(), steps, learning)
-    sizes = (len(landing.customers), len(landing.samples), len(landing.steps))
+    sources = landing.sources
     return Result(
         tables={name: sort_rows(rows) for name, rows in zip(TARGET_TABLES, tables, strict=True)},
         outcomes=outcomes,
-        landing=dict(zip(LANDING_TABLES, sizes, strict=True)),
+        landing={f"{name}_landing": len(found.rows) + len(found.quarantine) for name, found in sources.items()},
+        quarantine={name: sorted(found.quarantine) for name, found in sources.items()},
+        drift={name: dict(found.drift) for name, found in sources.items()},
     )
 
 
@@ -145,14 +179,20 @@ def normalise(email: str) -> str:
 def current_customers(records: list[tuple[Customer, int, str]]) -> dict[str, Customer]:
     """R1: the current record of everybody, by e-mail.
 
-    The last change wins; then the file delivered last, the path, and at the very end the greatest content.
+    The last change wins; then the file delivered last, the path, and at the very end the greatest fingerprint.
     """
     best: dict[str, tuple] = {}
     for customer, delivered, path in records:
-        rank = (customer.updated, delivered, path, nulls_first(customer))
+        rank = (customer.updated, delivered, path, fingerprint(customer))
         if customer.email not in best or rank > best[customer.email][0]:
             best[customer.email] = (rank, customer)
     return {email: customer for email, (_, customer) in best.items()}
+
+
+def fingerprint(customer: Customer) -> str:
+    """R1: stands for the content of a record where nothing else tells two apart."""
+    values = ("\\N" if value is None else str(value) for value in customer)
+    return hashlib.sha256("\x1f".join(values).encode()).hexdigest()
 
 
 def trusted_customers(
@@ -259,10 +299,6 @@ def subject_id(customer: Customer) -> str:
 # --- order ---
 
 
-def nulls_first(row: tuple) -> tuple:
-    return tuple((value is not None, value) for value in row)
-
-
 def nulls_last(row: tuple) -> tuple:
     return tuple((value is None, value) for value in row)
 
@@ -272,102 +308,187 @@ def sort_rows(rows: Iterable[tuple]) -> list[tuple]:
     return sorted((tuple(row) for row in rows), key=nulls_last)
 
 
-# --- reading ---
+# --- reading (R8) ---
+
+LONGEST_LINE = 1024 * 1024  # bytes, without the line end
+CLOCK_SKEW_MS = 24 * 60 * 60 * 1000  # a time may be this much later than its file: clocks differ
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class Source:
+    """How the rows of a source look: type by key, in the order of the fields of `row`."""
+
+    row: Callable[..., Any]
+    columns: dict[str, str]
+    required: tuple[str, ...]
+    time: str
+    email: str | None = None
+
+
+SOURCES = {
+    "customer": Source(
+        Customer,
+        {
+            "customerName": "string",
+            "email": "string",
+            "phone": "string",
+            "birthDay": "string",
+            "serialNumber": "string",
+            "registrationDate": "bigint",
+            "lastUpdateDate": "bigint",
+            "shareWithResearchAsOfDate": "bigint",
+            "shareWithPublicAsOfDate": "bigint",
+            "shareWithFriendsAsOfDate": "bigint",
+        },
+        required=("email", "lastUpdateDate"),
+        time="lastUpdateDate",
+        email="email",
+    ),
+    "accelerometer": Source(
+        Sample,
+        {"user": "string", "timestamp": "bigint", "x": "double", "y": "double", "z": "double"},
+        required=("user", "timestamp", "x", "y", "z"),
+        time="timestamp",
+        email="user",
+    ),
+    "step_trainer": Source(
+        Step,
+        {"sensorReadingTime": "bigint", "serialNumber": "string", "distanceFromObject": "int"},
+        required=("sensorReadingTime", "serialNumber", "distanceFromObject"),
+        time="sensorReadingTime",
+    ),
+}
 
 
 def read_landing(folder: Path) -> Landing:
-    return Landing(
-        customers=[
-            (customer, file.stat().st_mtime_ns // 1_000_000, file.name)
-            for file, customer in read_source(folder, "customer", to_customer)
-        ],
-        samples=[sample for _, sample in read_source(folder, "accelerometer", to_sample)],
-        steps=[step for _, step in read_source(folder, "step_trainer", to_step)],
-    )
+    return Landing({name: read_source(folder, name, source) for name, source in SOURCES.items()})
 
 
-def read_source(folder: Path, source: str, convert: Callable[[dict], Any]) -> Iterator[tuple[Path, Any]]:
-    """Every row of a source, with the file it came in."""
-    landing = folder / source / "landing"
-    if not landing.is_dir():
-        raise FileNotFoundError(f"{landing}: no such folder")
-    for file in sorted(landing.iterdir()):
-        if file.name.endswith((".json", ".json.gz")):
-            yield from ((file, row) for row in read_file(file, convert))
-
-
-def read_file(file: Path, convert: Callable[[dict], Any]) -> Iterator[Any]:
-    opener = gzip.open if file.suffix == ".gz" else open
-    with opener(file, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
+def read_source(folder: Path, name: str, source: Source) -> Delivered:
+    found = Delivered()
+    for file in landing_files(folder / name / "landing"):
+        path, modified = file.relative_to(folder).as_posix(), file.stat().st_mtime_ns // 1_000_000
+        content = unpacked(file)
+        if content is None:
+            found.quarantine.append((path, 0, MALFORMED))
+            continue
+        # bytes.splitlines() knows exactly \n, \r\n and \r, unlike that of str.
+        for number, raw in enumerate(content.splitlines(), start=1):
+            line = raw.removeprefix(BYTE_ORDER_MARK)
+            if not line.strip(b" \t"):
                 continue
-            try:
-                row = convert(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                # Neither the line nor the parser's message: both may hold personal data.
-                raise ValueError(f"{file}:{number}: not a valid row ({type(error).__name__})") from None
-            yield row
+            fields = parsed(line)
+            if fields is not None:
+                found.drift.update(fields.keys() - source.columns.keys())
+            reason = MALFORMED if fields is None else row_reason(fields, source, modified + CLOCK_SKEW_MS)
+            if reason:
+                found.quarantine.append((path, number, reason))
+            else:
+                found.rows.append((to_row(fields, source), modified, path))
+    return found
 
 
-def to_customer(row: dict) -> Customer:
-    return Customer(
-        name=text(row.get("customerName")),
-        email=normalise(row["email"]),
-        phone=text(row.get("phone")),
-        birthday=text(row.get("birthDay")),
-        serial=text(row.get("serialNumber")),
-        registered=integer(row.get("registrationDate")),
-        updated=integer(row["lastUpdateDate"], required=True),
-        research=integer(row.get("shareWithResearchAsOfDate")),
-        public=integer(row.get("shareWithPublicAsOfDate")),
-        friends=integer(row.get("shareWithFriendsAsOfDate")),
-    )
+def landing_files(landing: Path) -> list[Path]:
+    """All files below that are delivered data, sorted by path; none when the folder is missing."""
+    files = (file for file in landing.rglob("*") if file.name.endswith((".json", ".json.gz")) and file.is_file())
+    return sorted(file for file in files if not any(part.startswith((".", "_")) for part in file.relative_to(landing).parts))
 
 
-def to_sample(row: dict) -> Sample:
-    return Sample(
-        user=normalise(row["user"]),
-        time=integer(row["timestamp"], required=True),
-        x=number(row["x"]),
-        y=number(row["y"]),
-        z=number(row["z"]),
-    )
+def unpacked(file: Path) -> bytes | None:
+    """The lines of a file; None when the file as a whole cannot be used."""
+    content = file.read_bytes()
+    if not content:
+        return None
+    if file.name.endswith(".gz"):
+        return gunzip(content)
+    return None if content.startswith(GZIP_MAGIC) else content
 
 
-def to_step(row: dict) -> Step:
-    return Step(
-        time=integer(row["sensorReadingTime"], required=True),
-        serial=text(row["serialNumber"], required=True),
-        distance=integer(row["distanceFromObject"], required=True),
-    )
+def gunzip(content: bytes) -> bytes | None:
+    """Every member, checksums included. Not the module gzip: it skips zeros after the end and the header's checksum."""
+    members = []
+    while content:
+        member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        try:
+            members.append(member.decompress(content))
+        except zlib.error:
+            return None
+        if not member.eof:
+            return None
+        content = member.unused_data
+    return b"".join(members)
 
 
-def text(value: Any, required: bool = False) -> str | None:
-    return typed(value, str, required)
+def whole_number(digits: str) -> int | float:
+    """An integer of JSON. Longer than 64 bits: a float, which no integer column takes (and int() has a limit of digits)."""
+    return int(digits) if len(digits) <= len("-9223372036854775808") else float(digits)
 
 
-def integer(value: Any, required: bool = False) -> int | None:
-    return typed(value, int, required)
+def no_number(literal: str) -> None:
+    raise ValueError(f"{literal} is not JSON")
 
 
-def number(value: Any) -> float:
-    return float(value) if type(value) is int else typed(value, float, required=True)
+# Objects become tuples of pairs, which shows keys that come twice and tells objects from arrays.
+STRICT = json.JSONDecoder(object_pairs_hook=tuple, parse_int=whole_number, parse_constant=no_number)
 
 
-def typed(value: Any, wanted: type, required: bool) -> Any:
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """The fields of a row; None when it is malformed."""
+    if len(line) > LONGEST_LINE:
+        return None
+    try:
+        text = line.decode("utf-8")
+        pairs = STRICT.decode(text)
+        if "\\u" in text:
+            # Half a surrogate pair is no character: it cannot be encoded.
+            json.dumps(pairs, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(pairs, tuple) or len({key.lower() for key, _ in pairs}) < len(pairs):
+        return None
+    return dict(pairs)
+
+
+def row_reason(fields: dict[str, Any], source: Source, latest: int) -> str | None:
+    if not all(fields.get(key) is None or fits(fields[key], kind) for key, kind in source.columns.items()):
+        return WRONG_TYPE
+    if any(is_missing(fields.get(key)) for key in source.required):
+        return MISSING_KEY
+    return FUTURE_TIME if fields[source.time] > latest else None
+
+
+def fits(value: Any, kind: str) -> bool:
     # type() and not isinstance(): true is an int in Python and none in JSON.
-    if type(value) is wanted or (value is None and not required):
-        return value
-    raise TypeError(f"{wanted.__name__} expected")
+    if kind == "string":
+        return type(value) is str
+    if kind == "double":
+        return type(value) in (int, float) and math.isfinite(value)
+    limit = 2 ** (63 if kind == "bigint" else 31)
+    return type(value) is int and -limit <= value < limit
+
+
+def is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip(BLANKS))
+
+
+def to_row(fields: dict[str, Any], source: Source) -> Any:
+    values = {key: fields.get(key) for key in source.columns}
+    for key, kind in source.columns.items():
+        if kind == "double":
+            values[key] = float(values[key]) + 0.0  # makes -0.0 to 0.0
+    if source.email:
+        values[source.email] = normalise(values[source.email])
+    return source.row(*values.values())
 
 
 def main() -> None:
     if len(sys.argv) not in (2, 3):
         sys.exit("usage: python oracle.py FOLDER [as-of|ever]")
     result = compute(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else "as-of")
-    for table, count in result.landing.items():
-        print(f"{table}: {count:,} rows")
+    for (table, count), rows in zip(result.landing.items(), result.quarantine.values(), strict=True):
+        print(f"{table}: {count:,} rows, {len(rows):,} of them quarantined")
     for table, outcomes in result.outcomes.items():
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(outcomes.items()))
         print(f"{table}: {len(result.tables[table]):,} rows of {outcomes.total():,} ({reasons})")

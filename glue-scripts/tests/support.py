@@ -5,13 +5,23 @@ import importlib.util
 import itertools
 import json
 import os
+import threading
 from pathlib import Path
 
 from lakehouse import contracts, job, queries, tables
-from pyspark.sql.types import StringType, StructType, TimestampType
+from pyspark.sql.types import LongType, StringType, StructType
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 LANDING = ("customer_landing", "accelerometer_landing", "step_trainer_landing")
+KEEPS = (
+    "customer_consent",
+    "customer_quarantine",
+    "accelerometer_index",
+    "accelerometer_quarantine",
+    "step_trainer_index",
+    "step_trainer_quarantine",
+    "run_ledger",
+)
 TARGETS = ("customer_trusted", "accelerometer_trusted", "customer_curated", "step_trainer_trusted", "machine_learning_curated")
 # In the order of the state machine.
 JOBS = (
@@ -40,18 +50,18 @@ def create_table(spark, name, contract, only_version=None):
 class Lake:
     """A lake in a local folder: `deliver` writes landing files, `run` runs jobs, `rows` reads a table back."""
 
-    def __init__(self, spark, folder, landing=None):
+    def __init__(self, spark, folder):
         self.spark, self.folder, self.database = spark, Path(folder), next(_databases)
-        self.uri = f"file://{landing or folder}"
+        self.uri = f"file://{folder}"
         self.delivered = 0
 
     def create_tables(self):
         self.spark.sql(f"create namespace glue_catalog.{self.database}")
-        for table in TARGETS:
+        for table in (*TARGETS, *KEEPS):
             create_table(self.spark, self.name(table), contracts.load(table))
 
     def drop_tables(self):
-        for table in TARGETS:
+        for table in (*TARGETS, *KEEPS):
             self.spark.sql(f"drop table if exists {self.name(table)} purge")
         self.spark.sql(f"drop namespace glue_catalog.{self.database}")
 
@@ -70,9 +80,9 @@ class Lake:
         os.utime(file, (seconds, seconds))
         return file
 
-    def run(self, *names, gate="as-of"):
+    def run(self, *names, gate="as-of", **options):
         """Runs jobs (default: all, in order) and returns their ledger entries by table."""
-        options = job.Options(self.uri, self.database, gate)
+        options = job.Options(self.uri, self.database, gate, **options)
         entries = [job.run(self.spark, load_job(name), options) for name in names or JOBS]
         return {entry.table: entry for entry in entries}
 
@@ -85,16 +95,45 @@ class Lake:
         return self.spark.table(f"{self.name(table)}.snapshots").count()
 
 
+def at_once(spark, *works):
+    """Does all works in threads, each with a session of its own; what each gave back or raised."""
+    outcomes = [None] * len(works)
+
+    def do(place):
+        session = spark.newSession()
+        for key, value in spark.conf.getAll.items():
+            if spark.conf.isModifiable(key) and session.conf.get(key, None) != value:
+                session.conf.set(key, value)
+        # Makes the session the thread's active one, which Iceberg looks for.
+        session.createDataFrame([(1,)], "one int")
+        try:
+            outcomes[place] = works[place](session)
+        except Exception as error:
+            outcomes[place] = error
+
+    threads = [threading.Thread(target=do, args=(place,)) for place in range(len(works))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
 def view(spark, name, rows, contract=None):
     """Rows given as dicts (missing columns are null) as a view with the columns of a contract; of landing, also of the file."""
     contract = contract or contracts.load(name)
     schema = StructType(contract.schema.fields)
     if contract.zone == "landing":
-        schema = StructType([*schema.fields]).add("file_path", StringType()).add("file_modified", TimestampType())
+        schema = StructType([*schema.fields]).add("file_path", StringType()).add("file_modified", LongType())
     unknown = {key for row in rows for key in row} - set(schema.names)
     assert not unknown, f"not in {contract.table}: {unknown}"
     values = [tuple(row.get(field.name) for field in schema) for row in rows]
     spark.createDataFrame(values, schema).createOrReplaceTempView(name)
+
+
+def view_of(spark, zone, name):
+    """A SELECT over the present views, under its name."""
+    queries.select(spark, zone, name).createOrReplaceTempView(name)
 
 
 def gate(spark, table, consent_gate="as-of"):

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 from lakehouse import contracts, queries
 from lakehouse.errors import LakehouseError
-from pyspark.sql.types import StructType
-from support import TARGETS, gate, view
+from pyspark.sql.types import BooleanType, StructType
+from support import LANDING, SCRIPTS, TARGETS, gate, view, view_of
 
 STEPS = contracts.load("step_trainer_trusted")
 COMPLETE = "sensorreadingtime bigint, serialnumber string, distancefromobject int, reason string"
@@ -14,14 +14,58 @@ def check(ddl, contract=STEPS):
     queries.check_columns(StructType.fromDDL(ddl), contract)
 
 
+@pytest.fixture(scope="module")
+def nothing(spark):
+    """No row in any view that a SELECT reads."""
+    for name in (*LANDING, *TARGETS, "customer_consent"):
+        view(spark, name, [])
+    view(spark, "customer_current", [], contracts.load("customer_consent"))
+    for zone, name in (("landing", "customer_records"), ("trusted", "people"), ("trusted", "devices"), ("curated", "subjects")):
+        view_of(spark, zone, name)
+    for source in ("accelerometer", "step_trainer"):
+        schema = StructType([*contracts.load(f"{source}_trusted").schema.fields]).add("in_table", BooleanType())
+        spark.createDataFrame([], schema).createOrReplaceTempView(f"{source}_passing")
+
+
 @pytest.mark.parametrize("consent_gate", ["as-of", "ever"])
 @pytest.mark.parametrize("table", TARGETS)
-def test_every_select_gives_its_contracts_columns_and_the_reason(spark, table, consent_gate):
+def test_every_select_gives_its_contracts_columns_and_the_reason(spark, nothing, table, consent_gate):
     """And nothing for nothing: no row appears that was not in the source. (`gate` checks the columns.)"""
-    for name in ("customer_landing", "accelerometer_landing", "step_trainer_landing", *TARGETS):
-        view(spark, name, [])
-    queries.view(spark, "landing", "customer_current")
     assert gate(spark, table, consent_gate) == []
+
+
+@pytest.mark.parametrize("source", ["accelerometer", "step_trainer"])
+def test_first_gates_give_what_the_second_ones_need_and_the_file(spark, nothing, source):
+    rows = queries.select(spark, "trusted", f"{source}_gated", {"consent_gate": "as-of"})
+    assert rows.columns == [*contracts.load(f"{source}_trusted").names, "file_path", "reason"]
+    assert rows.collect() == []
+
+
+def test_consent_has_the_columns_of_its_contract(spark, nothing):
+    rows = queries.select(spark, "consent", "customer_consent")
+    assert rows.schema == contracts.load("customer_consent").schema
+    assert rows.collect() == []
+
+
+@pytest.mark.parametrize("name", ["people", "devices"])
+def test_what_gates_ask_about_is_one_form_for_people_and_devices(spark, nothing, name):
+    rows = spark.table(name)
+    assert [(field.name, field.dataType.simpleString()) for field in rows.schema] == [
+        ("subject", "string"),
+        ("refusal", "string"),
+        ("passes_from", "bigint"),
+        ("early", "string"),
+    ]
+    assert rows.collect() == []
+
+
+@pytest.mark.parametrize("file", sorted(SCRIPTS.glob("sql/*/*.sql")), ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_every_select_is_one_that_the_jobs_run(file):
+    """Others would be rules that nobody applies."""
+    used = "".join(module.read_text() for module in SCRIPTS.glob("*/*.py"))
+    source = file.stem.removesuffix("_gated")
+    assert file.stem in TARGETS or f'"{file.stem}"' in used or f'source="{source}"' in used
+    assert file.read_text().rstrip().endswith("select * from final")
 
 
 def test_missing_required_column_is_an_error():
@@ -30,7 +74,7 @@ def test_missing_required_column_is_an_error():
 
 
 def test_missing_column_that_is_not_required_is_null_then():
-    note = contracts.Column("note", "string", field="note", since=2)
+    note = contracts.Column("note", "string", json_key="note", since=2)
     check(COMPLETE, replace(STEPS, columns=(*STEPS.columns, note)))
 
 

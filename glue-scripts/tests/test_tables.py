@@ -1,9 +1,14 @@
+"""Iceberg tables: in line with their contract, and written as drafts that readers see at once or never."""
+
+import threading
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 import pytest
-from lakehouse import contracts, tables
+from lakehouse import contracts, publish, tables
 from lakehouse.errors import LakehouseError
-from support import create_table
+from support import at_once, create_table
 
 STEPS = contracts.load("step_trainer_trusted")
 SAMPLES = contracts.load("accelerometer_trusted")
@@ -27,14 +32,17 @@ def metadata_versions(spark):
 
 
 def with_column(contract, **column):
-    added = contracts.Column(**{"field": column["name"], "since": 2, **column})
+    added = contracts.Column(**{"json_key": column["name"], "since": 2, **column})
     return replace(contract, columns=(*contract.columns, added))
+
+
+# --- in line with the contract ---
 
 
 def test_new_table_gets_the_properties_writers_rely_on(spark, make):
     make(STEPS)
     table = tables.reconcile(spark, NAME, STEPS)
-    assert table.snapshot_id is None
+    assert tables.version(spark, NAME) == tables.NEVER_WRITTEN
     wanted = {
         "write.delete.mode": "copy-on-write",
         "write.update.mode": "copy-on-write",
@@ -45,6 +53,22 @@ def test_new_table_gets_the_properties_writers_rely_on(spark, make):
     }
     assert {key: table.properties.get(key) for key in wanted} == wanted
     assert "write.metadata.metrics.column.sensorreadingtime" not in table.properties
+
+
+def test_new_table_gets_the_order_of_its_rows(spark, make):
+    make(STEPS)
+    assert tables.state(spark, NAME).sort == ()
+    assert tables.reconcile(spark, NAME, STEPS).sort == ("serialnumber", "sensorreadingtime")
+    rows = [(time, serial, 1) for time in (3, 1, 2) for serial in "ba"]
+    spark.createDataFrame(rows, STEPS.schema).coalesce(1).writeTo(NAME).append()
+    written = [(row.serialnumber, row.sensorreadingtime) for row in spark.table(NAME).collect()]
+    assert written == [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2), ("b", 3)]
+
+
+def test_another_order_replaces_the_one_before(spark, make):
+    make(STEPS)
+    tables.reconcile(spark, NAME, STEPS)
+    assert tables.reconcile(spark, NAME, replace(STEPS, sort=("sensorreadingtime",))).sort == ("sensorreadingtime",)
 
 
 def test_second_time_changes_nothing(spark, make):
@@ -65,7 +89,8 @@ def test_new_column_is_added_with_its_description(spark, make):
 
 
 def test_format_version_1_is_raised(spark, make):
-    spark.sql(f"create table {NAME} (sensorreadingtime bigint) using iceberg tblproperties ('format-version' = '1')")
+    columns = "sensorreadingtime bigint, serialnumber string"
+    spark.sql(f"create table {NAME} ({columns}) using iceberg tblproperties ('format-version' = '1')")
     assert tables.reconcile(spark, NAME, STEPS).properties["format-version"] == "2"
 
 
@@ -82,9 +107,10 @@ def test_column_without_contract_is_an_error(spark, make):
 
 
 @pytest.mark.parametrize("name", ["glue_catalog.reconcile.missing", "glue_catalog.nowhere.t"])
-def test_missing_table_is_an_error(spark, make, name):
+@pytest.mark.parametrize("use", [tables.version, tables.read, tables.Draft, lambda *where: tables.reconcile(*where, STEPS)])
+def test_missing_table_is_an_error(spark, make, name, use):
     with pytest.raises(LakehouseError, match=f"table {name} does not exist: deploy the catalog stack first"):
-        tables.reconcile(spark, name, STEPS)
+        use(spark, name)
 
 
 def test_no_bounds_of_personal_values_in_manifests(spark, make):
@@ -97,3 +123,257 @@ def test_no_bounds_of_personal_values_in_manifests(spark, make):
     assert (bounds["user"].lower_bound, bounds["user"].upper_bound) == (None, None)
     assert (bounds["timestamp"].lower_bound, bounds["timestamp"].upper_bound) == (5, 5)
     assert not any(b"ann" in bytes(value) for value in [*file.lower_bounds.values(), *file.upper_bounds.values()])
+
+
+# --- drafts ---
+
+
+@pytest.fixture
+def table(spark, make):
+    make(STEPS)
+    tables.reconcile(spark, NAME, STEPS)
+
+
+def append(spark, *rows, to=NAME):
+    spark.createDataFrame(rows, STEPS.schema).coalesce(1).writeTo(to).append()
+
+
+def rows(spark):
+    # Spark keeps what it knows of a table; this looks again, as others may have written to it.
+    tables.iceberg(spark, NAME)
+    return sorted(tuple(row) for row in spark.table(NAME).collect())
+
+
+def branches(spark):
+    return {str(ref) for ref in tables.iceberg(spark, NAME).refs().keySet()}
+
+
+@pytest.mark.parametrize("before", [[], [(1, "a", 10)]], ids=["empty table", "table with rows"])
+def test_a_draft_is_seen_once_it_is_published(spark, table, before):
+    if before:
+        append(spark, *before)
+    with tables.draft(spark, NAME) as draft:
+        assert (draft.was_empty, draft.rows_before) == (not before, len(before))
+        assert sorted(map(tuple, draft.rows().collect())) == before
+        append(spark, (2, "a", 20), to=draft.name)
+        assert rows(spark) == before
+        assert (draft.rows().count(), draft.rows_now()) == (len(before) + 1, len(before) + 1)
+        draft.publish()
+        assert rows(spark) == [*before, (2, "a", 20)]
+    assert branches(spark) == {"main"}
+    assert rows(spark) == [*before, (2, "a", 20)]
+
+
+def test_a_draft_that_is_not_published_is_gone(spark, table):
+    append(spark, (1, "a", 10))
+    version = tables.version(spark, NAME)
+    with tables.draft(spark, NAME) as draft:
+        append(spark, (2, "a", 20), to=draft.name)
+    with pytest.raises(ZeroDivisionError), tables.draft(spark, NAME) as draft:
+        append(spark, (2, "a", 20), to=draft.name)
+        raise ZeroDivisionError
+    assert branches(spark) == {"main"}
+    assert (tables.version(spark, NAME), rows(spark)) == (version, [(1, "a", 10)])
+
+
+@pytest.mark.parametrize("before", [[], [(1, "a", 10)]], ids=["empty table", "table with rows"])
+def test_of_two_drafts_the_second_to_be_published_fails_and_changes_nothing(spark, table, before):
+    if before:
+        append(spark, *before)
+    with pytest.raises(LakehouseError) as caught, tables.draft(spark, NAME) as second:
+        append(spark, (3, "a", 30), to=second.name)
+        with tables.draft(spark, NAME) as first:
+            append(spark, (2, "a", 20), to=first.name)
+            first.publish()
+        second.publish()
+    assert str(caught.value).startswith(f"table {NAME}: another run has written to it meanwhile, so this one published nothing; ")
+    assert rows(spark) == [*before, (2, "a", 20)]
+    assert branches(spark) == {"main"}
+
+
+def test_a_draft_whose_branch_another_publication_has_removed_fails(spark, table):
+    append(spark, (1, "a", 10))
+    with pytest.raises(LakehouseError, match="another run has written to it meanwhile"), tables.draft(spark, NAME) as second:
+        with tables.draft(spark, NAME) as first:
+            append(spark, (2, "a", 20), to=first.name)
+            first.publish()
+        append(spark, (3, "a", 30), to=second.name)
+        second.publish()
+    assert rows(spark) == [(1, "a", 10), (2, "a", 20)]
+    assert branches(spark) == {"main"}
+
+
+@pytest.mark.parametrize("before", [[], [(1, "a", 10)]], ids=["empty table", "table with rows"])
+def test_a_draft_that_is_removed_while_it_is_written_is_not_made_anew(spark, table, before):
+    """Spark in another process does not know yet that the branch is gone, and Iceberg would begin a new one at `main`."""
+    if before:
+        append(spark, *before)
+
+    def run(session):
+        with tables.draft(session, NAME) as second:
+            assert second.rows().count() == len(before)
+            with tables.draft(spark, NAME) as first:
+                append(spark, (2, "a", 20), to=first.name)
+                first.publish()
+            append(session, (2, "a", 20), to=second.name)
+            second.publish()
+
+    (outcome,) = at_once(spark, run)
+    assert rows(spark) == [*before, (2, "a", 20)]
+    assert isinstance(outcome, LakehouseError), repr(outcome)
+    assert "another run has written to it meanwhile" in str(outcome)
+    assert branches(spark) == {"main"}
+
+
+def test_rows_of_a_draft_that_is_gone_are_a_conflict(spark, table):
+    append(spark, (1, "a", 10))
+    with pytest.raises(LakehouseError, match="another run has written to it meanwhile"), tables.draft(spark, NAME) as draft:
+        draft.discard()
+        draft.rows_now()
+
+
+def test_a_commit_of_anybody_else_makes_a_draft_fail(spark, table):
+    append(spark, (1, "a", 10))
+    with pytest.raises(LakehouseError, match="another run has written to it meanwhile"), tables.draft(spark, NAME) as draft:
+        append(spark, (3, "a", 30), to=draft.name)
+        spark.sql(f"delete from {NAME}")
+        draft.publish()
+    assert rows(spark) == []
+    assert branches(spark) == {"main"}
+
+
+def test_what_is_no_conflict_is_not_called_one(spark, table):
+    with pytest.raises(Exception) as caught, tables.draft(spark, NAME) as draft:
+        spark.sql(f"select raise_error('planted') from {draft.name} right join range(1)").collect()
+    assert not isinstance(caught.value, LakehouseError)
+
+
+def test_drafts_of_runs_that_died_go_with_the_next_publication(spark, table):
+    append(spark, (1, "a", 10))
+    for _ in range(2):
+        append(spark, (9, "a", 90), to=tables.Draft(spark, NAME).name)
+    spark.sql(f"alter table {NAME} create branch audit")
+    assert len(branches(spark)) == 4
+    with tables.draft(spark, NAME) as draft:
+        append(spark, (2, "a", 20), to=draft.name)
+        draft.publish()
+    # Branches that are no drafts are somebody else's.
+    assert branches(spark) == {"main", "audit"}
+    assert rows(spark) == [(1, "a", 10), (2, "a", 20)]
+
+
+def test_of_many_publications_at_once_one_succeeds(spark, table):
+    append(spark, (1, "a", 10))
+    one_by_one, prepared = threading.Lock(), threading.Barrier(4)
+
+    def run(session, number):
+        with ExitStack() as open_drafts:
+            with one_by_one:
+                draft = open_drafts.enter_context(tables.draft(session, NAME))
+                append(session, (100 + number, "a", 1), to=draft.name)
+            prepared.wait(60)
+            draft.publish()
+        return number
+
+    assert_one_wins(spark, at_once(spark, *(partial(run, number=number) for number in range(4))))
+
+
+def test_of_many_drafts_at_once_at_least_one_is_published(spark, table):
+    """Each begins when it may: some may not even get a branch, and some come one after the other."""
+    append(spark, (1, "a", 10))
+
+    def run(session, number):
+        with tables.draft(session, NAME) as draft:
+            append(session, (100 + number, "a", 1), to=draft.name)
+            draft.publish()
+        return number
+
+    outcomes = at_once(spark, *(partial(run, number=number) for number in range(4)))
+    winners = [one for one in outcomes if isinstance(one, int)]
+    assert winners
+    assert_losers_know_why(outcomes)
+    assert rows(spark) == [(1, "a", 10), *sorted((100 + winner, "a", 1) for winner in winners)]
+
+
+def assert_one_wins(spark, outcomes):
+    (winner,) = [one for one in outcomes if isinstance(one, int)]
+    assert_losers_know_why(outcomes)
+    assert rows(spark) == [(1, "a", 10), (100 + winner, "a", 1)]
+
+
+def assert_losers_know_why(outcomes):
+    for loser in (one for one in outcomes if not isinstance(one, int)):
+        assert isinstance(loser, LakehouseError), repr(loser)
+        assert "another run has written to it meanwhile" in str(loser)
+
+
+# --- versions ---
+
+
+def test_a_table_holds_the_version_it_was_left_at_and_no_other(spark, table):
+    assert tables.holds(spark, NAME, tables.NEVER_WRITTEN)
+    assert not tables.holds(spark, NAME, "")
+    append(spark, (1, "a", 10))
+    first = tables.version(spark, NAME)
+    assert tables.holds(spark, NAME, first)
+    assert not tables.holds(spark, NAME, tables.NEVER_WRITTEN)
+    append(spark, (2, "a", 20))
+    second = tables.version(spark, NAME)
+    assert tables.holds(spark, NAME, second)
+    assert not tables.holds(spark, NAME, first)
+    spark.sql(f"call glue_catalog.system.rollback_to_snapshot('reconcile.t', {first})")
+    assert tables.holds(spark, NAME, first)
+    assert not tables.holds(spark, NAME, second)
+
+
+def test_a_table_whose_files_were_only_rearranged_still_holds_its_version(spark, table):
+    for time in range(3):
+        append(spark, (time, "a", 10))
+    version = tables.version(spark, NAME)
+    for most in (2, 0):
+        publish.compact(spark, NAME, STEPS, most_files=most)
+        spark.sql("call glue_catalog.system.rewrite_data_files(table => 'reconcile.t', options => map('rewrite-all', 'true'))")
+    assert tables.iceberg(spark, NAME).currentSnapshot().operation() == "replace"
+    assert tables.version(spark, NAME) != version
+    assert tables.holds(spark, NAME, version)
+    append(spark, (9, "a", 10))
+    assert not tables.holds(spark, NAME, version)
+
+
+def test_a_table_is_read_as_of_a_version(spark, table):
+    assert tables.as_of(spark, NAME, tables.NEVER_WRITTEN).collect() == []
+    append(spark, (1, "a", 10))
+    first = tables.version(spark, NAME)
+    append(spark, (2, "a", 20))
+    assert [tuple(row) for row in tables.as_of(spark, NAME, first).collect()] == [(1, "a", 10)]
+    assert tables.as_of(spark, NAME, tables.version(spark, NAME)).count() == 2
+    assert tables.as_of(spark, NAME, tables.NEVER_WRITTEN).columns == STEPS.names
+
+
+@pytest.mark.parametrize("read", [tables.as_of, tables.data_files], ids=["rows", "files"])
+def test_a_version_that_has_expired_is_none(spark, table, read):
+    append(spark, (1, "a", 10))
+    first = tables.version(spark, NAME)
+    append(spark, (2, "a", 20))
+    expire(spark)
+    assert read(spark, NAME, first) is None
+    assert read(spark, NAME, "5") is None
+    assert read(spark, NAME, tables.version(spark, NAME)) is not None
+
+
+def expire(spark):
+    oldest = "older_than => timestamp '2100-01-01', retain_last => 1"
+    spark.sql(f"call glue_catalog.system.expire_snapshots(table => 'reconcile.t', {oldest})")
+
+
+def test_data_files_are_those_of_a_version(spark, table):
+    assert tables.data_files(spark, NAME) == tables.data_files(spark, NAME, tables.NEVER_WRITTEN) == set()
+    append(spark, (1, "a", 10))
+    first, files = tables.version(spark, NAME), tables.data_files(spark, NAME)
+    assert len(files) == 1
+    append(spark, (2, "a", 20))
+    assert len(tables.data_files(spark, NAME)) == 2
+    assert tables.data_files(spark, NAME, first) == files
+    spark.sql(f"delete from {NAME}")
+    assert tables.data_files(spark, NAME) == set()
+    assert tables.data_files(spark, NAME, first) == files

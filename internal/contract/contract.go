@@ -1,5 +1,7 @@
 // Package contract reads the table contracts: one JSON file a table under data/contracts, the only place where a schema is
-// written. Infrastructure, jobs, tests and documentation all follow these files.
+// written. Infrastructure, jobs, tests and documentation all follow these files. Beside the columns a contract may say how much
+// bad data a landing table takes (limits), what must be true of the rows of an Iceberg table before they are published (checks),
+// and in which order its files hold them (layout).
 package contract
 
 import (
@@ -8,18 +10,35 @@ import (
 	"slices"
 )
 
-// The zones of the lakehouse, in the order in which data moves through them.
+// The zones of the lakehouse: those that data moves through, in that order, with what is kept beside them.
 const (
-	Landing = "landing" // as delivered
-	Trusted = "trusted" // consented, valid
-	Curated = "curated" // joined, ready for use
+	Landing    = "landing"    // as delivered
+	Quarantine = "quarantine" // delivered rows that cannot be used (R8)
+	Consent    = "consent"    // what people said about sharing, whether they agreed or not
+	Index      = "index"      // which landing files hold readings of whom
+	Trusted    = "trusted"    // consented, valid
+	Curated    = "curated"    // joined, ready for use
+	Ledger     = "ledger"     // what the runs did
 )
+
+var zones = []string{Landing, Quarantine, Consent, Index, Trusted, Curated, Ledger}
 
 // The formats of a table.
 const (
-	JSON    = "json"    // newline-delimited files as delivered; landing tables only
-	Iceberg = "iceberg" // Apache Iceberg; trusted and curated tables only
+	JSON    = "json"    // newline-delimited files; landing tables, and ledgers of a few lines
+	Iceberg = "iceberg" // Apache Iceberg; every zone but landing
 )
+
+// formats are the formats allowed in a zone.
+func formats(zone string) []string {
+	switch zone {
+	case Landing:
+		return []string{JSON}
+	case Ledger:
+		return []string{JSON, Iceberg}
+	}
+	return []string{Iceberg}
+}
 
 // columnTypes are the types that mean the same in Glue, Athena, Spark and Iceberg.
 var columnTypes = []string{"string", "int", "bigint", "double", "boolean"}
@@ -29,11 +48,14 @@ type Contract struct {
 	Table        string   `json:"table"`         // <source>_<zone>
 	Description  string   `json:"description"`   // one sentence for people who query the table
 	Source       string   `json:"source"`        // where the data comes from, e.g. "step_trainer"
-	Zone         string   `json:"zone"`          // Landing, Trusted or Curated
+	Zone         string   `json:"zone"`          // one of the zones above
 	Format       string   `json:"format"`        // JSON or Iceberg
 	PersonalData bool     `json:"personal_data"` // false declares the table free of personal data
 	Key          []string `json:"key"`           // the columns that identify a row
 	Columns      []Column `json:"columns"`
+	Limits       *Limits  `json:"limits,omitempty"` // landing tables only; absent: the defaults of Limits
+	Checks       []Check  `json:"checks,omitempty"` // Iceberg tables only
+	Layout       *Layout  `json:"layout,omitempty"` // Iceberg tables only; absent: rows lie in files as they come
 }
 
 // Column is one column of a table.
@@ -56,6 +78,54 @@ func (c *Column) UnmarshalJSON(data []byte) error {
 	}
 	*c = Column(column)
 	return nil
+}
+
+// DefaultQuarantinedShare is 1 % of the rows (R8).
+const DefaultQuarantinedShare = 0.01
+
+// Limits say from when on delivered rows are not usable.
+type Limits struct {
+	// FutureMS is how many ms a time may lie ahead of the clock of the run, by bigint column: devices' clocks are not exact. A row
+	// with a later time is quarantined as future_time. A column that is not named has no limit.
+	FutureMS map[string]int `json:"future_ms,omitempty"`
+	// QuarantinedShare is which part, 0 to 1, of the rows read a run may quarantine; a run with more fails before it writes
+	// anything. Absent: DefaultQuarantinedShare.
+	QuarantinedShare float64 `json:"quarantined_share,omitempty"`
+}
+
+// UnmarshalJSON fills in the default of quarantined_share, so that a written 0 still means that no row may be quarantined.
+func (l *Limits) UnmarshalJSON(data []byte) error {
+	type plain Limits
+	limits := plain{QuarantinedShare: DefaultQuarantinedShare}
+	if err := json.Unmarshal(data, &limits); err != nil {
+		return err
+	}
+	*l = Limits(limits)
+	return nil
+}
+
+// The kinds of checks, as dbt names its generic tests. Two of dbt's are not written as checks: not_null follows from a column
+// that is required, unique from the key.
+const (
+	AcceptedRange  = "accepted_range"  // of a numeric column: min, max or both, each included
+	AcceptedValues = "accepted_values" // of a string column: values
+	Relationships  = "relationships"   // every value is found in to.field
+)
+
+// Check is what must be true of every row of a table. No check is about rows without a value in the column.
+type Check struct {
+	Check  string   `json:"check"` // AcceptedRange, AcceptedValues or Relationships
+	Column string   `json:"column"`
+	Min    *float64 `json:"min,omitempty"`
+	Max    *float64 `json:"max,omitempty"`
+	Values []string `json:"values,omitempty"`
+	To     string   `json:"to,omitempty"`    // a table, or a SELECT that jobs share
+	Field  string   `json:"field,omitempty"` // the column of To
+}
+
+// Layout is how the rows of a table lie in its files.
+type Layout struct {
+	Sort []string `json:"sort"` // columns by which each file is ordered, so that readers can skip what they do not look for
 }
 
 // JSONKey is the key under which the delivered files hold the column.

@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -26,7 +27,8 @@ const validLanding = `{
   "personal_data": false, "key": ["id"],
   "columns": [
     {"name": "id", "type": "string", "field": "shoeId", "required": true, "description": "Number of the shoe."},
-    {"name": "size", "type": "int", "since": 2, "description": "Size."}
+    {"name": "size", "type": "int", "since": 2, "description": "Size."},
+    {"name": "made", "type": "bigint", "description": "When it was made, ms since epoch."}
   ]
 }`
 
@@ -42,7 +44,7 @@ func TestLoadRefuses(t *testing.T) {
 	}{
 		"unknown key":            {change: []string{`"source"`, `"sauce"`}, want: "shoe_trusted.json: sauce: unknown key; allowed: table, description"},
 		"unknown column key":     {change: []string{`"personal": true`, `"privat": true`}, want: `shoe_trusted.json: column "owner": columns[1].privat: unknown key`},
-		"key of a later issue":   {change: []string{`"zone": "trusted",`, `"zone": "trusted", "limits": {},`}, want: "limits: unknown key"},
+		"key of a later issue":   {change: []string{`"zone": "trusted",`, `"zone": "trusted", "owner": {},`}, want: "owner: unknown key"},
 		"missing personal_data":  {change: []string{`"personal_data": true,`, ``}, want: "personal_data: missing"},
 		"not JSON":               {change: []string{`"key": [`, `"key": `}, want: "shoe_trusted.json: not valid JSON"},
 		"since as text":          {change: []string{`"since": 2`, `"since": "2"`}, want: `column "size": columns[2].since: got "2", want a whole number`},
@@ -64,7 +66,7 @@ func TestLoadRefuses(t *testing.T) {
 		"name is not the file's": {change: []string{`"table": "shoe_trusted"`, `"table": "shoes_trusted"`}, want: `table is "shoes_trusted", want the file's name`},
 		"table of other source":  {change: []string{`"source": "shoe"`, `"source": "boot"`}, want: `want <source>_<zone>: "boot_trusted"`},
 		"bad source":             {change: []string{`"source": "shoe"`, `"source": "../shoe"`}, want: `source is "../shoe"`},
-		"bad zone":               {change: []string{`"zone": "trusted"`, `"zone": "silver"`}, want: `zone is "silver", allowed: landing, trusted, curated`},
+		"bad zone":               {change: []string{`"zone": "trusted"`, `"zone": "silver"`}, want: `zone is "silver", allowed: landing, quarantine, consent, index, trusted, curated, ledger`},
 		"bad format":             {change: []string{`"iceberg"`, `"parquet"`}, want: `format is "parquet", want "iceberg" in zone trusted`},
 		"landing in iceberg":     {landing: true, change: []string{`"json"`, `"iceberg"`}, want: `format is "iceberg", want "json" in zone landing`},
 		"described not":          {change: []string{`"Shoes."`, `""`}, want: "description is empty"},
@@ -91,6 +93,125 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+// with puts a key into the valid contract, or into the valid landing contract.
+func with(landing bool, text string) (file, contract string) {
+	if landing {
+		return "shoe_landing.json", strings.Replace(validLanding, `"key": ["id"],`, `"key": ["id"], `+text+`,`, 1)
+	}
+	return "shoe_trusted.json", strings.Replace(valid, `"key": ["id"],`, `"key": ["id"], `+text+`,`, 1)
+}
+
+func TestLoadRefusesRules(t *testing.T) {
+	for name, test := range map[string]struct {
+		text    string
+		landing bool
+		want    string
+	}{
+		"limits of a trusted table": {text: `"limits": {}`, want: "limits is allowed in zone landing only"},
+		"unknown limit":             {landing: true, text: `"limits": {"past_ms": {}}`, want: "limits.past_ms: unknown key; allowed: future_ms, quarantined_share"},
+		"future of no column":       {landing: true, text: `"limits": {"future_ms": {"worn": 1}}`, want: `limits.future_ms: column "worn" is not declared`},
+		"future of a text":          {landing: true, text: `"limits": {"future_ms": {"id": 1}}`, want: `limits.future_ms: column "id" is of type string, want a bigint`},
+		"future before now":         {landing: true, text: `"limits": {"future_ms": {"made": -1}}`, want: `limits.future_ms: column "made": got -1 ms, want 0 or more`},
+		"future in words":           {landing: true, text: `"limits": {"future_ms": {"made": "a day"}}`, want: `limits.future_ms.made: got "a day", want a whole number`},
+		"share in percent":          {landing: true, text: `"limits": {"quarantined_share": 5}`, want: "limits.quarantined_share is 5, want a part of the rows from 0 to 1"},
+		"negative share":            {landing: true, text: `"limits": {"quarantined_share": -0.1}`, want: "limits.quarantined_share is -0.1"},
+
+		"checks of a landing table": {landing: true, text: `"checks": []`, want: "checks is allowed in format iceberg only"},
+		"unknown check":             {text: `"checks": [{"check": "not_null", "column": "id"}]`, want: `checks[0]: check is "not_null", allowed: accepted_range, accepted_values, relationships`},
+		"unknown key of a check":    {text: `"checks": [{"check": "accepted_range", "column": "size", "minimum": 1}]`, want: "checks[0].minimum: unknown key; allowed: check, column, min, max"},
+		"check of no column":        {text: `"checks": [{"check": "accepted_range", "column": "colour", "min": 1}]`, want: `checks[0]: column "colour" is not declared`},
+		"check without a column":    {text: `"checks": [{"check": "accepted_range", "min": 1}]`, want: "checks[0].column: missing"},
+		"the second check":          {text: `"checks": [{"check": "accepted_range", "column": "size", "min": 1}, {"check": "unique", "column": "id"}]`, want: `checks[1]: check is "unique"`},
+		"range of a text":           {text: `"checks": [{"check": "accepted_range", "column": "id", "min": 1}]`, want: `checks[0]: accepted_range of column "id" of type string, want one of: int, bigint, double`},
+		"range of nothing":          {text: `"checks": [{"check": "accepted_range", "column": "size"}]`, want: "accepted_range without min and max"},
+		"range upside down":         {text: `"checks": [{"check": "accepted_range", "column": "size", "min": 2, "max": 1}]`, want: "accepted_range with a min greater than its max"},
+		"range with values":         {text: `"checks": [{"check": "accepted_range", "column": "size", "min": 1, "values": []}]`, want: "accepted_range has no values; only accepted_values has"},
+		"range with a table":        {text: `"checks": [{"check": "accepted_range", "column": "size", "min": 1, "to": "boots"}]`, want: "accepted_range has no to; only relationships has"},
+		"values of a number":        {text: `"checks": [{"check": "accepted_values", "column": "size", "values": ["1"]}]`, want: `accepted_values of column "size" of type int, want a string`},
+		"no values":                 {text: `"checks": [{"check": "accepted_values", "column": "id", "values": []}]`, want: "accepted_values without values"},
+		"values that are numbers":   {text: `"checks": [{"check": "accepted_values", "column": "id", "values": [1]}]`, want: "checks[0].values[0]: got 1, want a string"},
+		"value twice":               {text: `"checks": [{"check": "accepted_values", "column": "id", "values": ["a", "b", "a"]}]`, want: `accepted_values: value "a" is given twice`},
+		"values with min":           {text: `"checks": [{"check": "accepted_values", "column": "id", "values": ["a"], "min": 0}]`, want: "accepted_values has no min; only accepted_range has"},
+		"values with max":           {text: `"checks": [{"check": "accepted_values", "column": "id", "values": ["a"], "max": 0}]`, want: "accepted_values has no max; only accepted_range has"},
+		"related to nothing":        {text: `"checks": [{"check": "relationships", "column": "id", "field": "id"}]`, want: `relationships to "", want the name of a table or of a shared SELECT`},
+		"related to SQL":            {text: `"checks": [{"check": "relationships", "column": "id", "to": "select 1", "field": "id"}]`, want: `relationships to "select 1", want the name`},
+		"related to no field":       {text: `"checks": [{"check": "relationships", "column": "id", "to": "boots"}]`, want: `relationships to boots with field "", want the name of a column there`},
+		"related to unknown field":  {text: `"checks": [{"check": "relationships", "column": "id", "to": "shoe_trusted", "field": "number"}]`, want: `checks[0]: field "number" is not a column of table shoe_trusted`},
+
+		"layout of a landing table": {landing: true, text: `"layout": {"sort": ["id"]}`, want: "layout is allowed in format iceberg only"},
+		"layout of nothing":         {text: `"layout": {}`, want: "layout.sort: missing"},
+		"sort by nothing":           {text: `"layout": {"sort": []}`, want: "layout.sort is empty"},
+		"sort by no column":         {text: `"layout": {"sort": ["id", "colour"]}`, want: `layout.sort: column "colour" is not declared`},
+		"sort twice":                {text: `"layout": {"sort": ["id", "id"]}`, want: `layout.sort: column "id" is given twice`},
+		"unknown layout":            {text: `"layout": {"sort": ["id"], "partition": ["id"]}`, want: "layout.partition: unknown key; allowed: sort"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file, text := with(test.landing, test.text)
+			_, err := load(file, text)
+			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), file+": ") {
+				t.Errorf("Load error = %v\nwant it to begin with %s and to contain %q", err, file, test.want)
+			}
+		})
+	}
+}
+
+func TestLoadRules(t *testing.T) {
+	set, err := load(with(false, `"checks": [
+	  {"check": "accepted_range", "column": "size", "min": 0, "max": 60.5},
+	  {"check": "accepted_values", "column": "id", "values": ["a", "b"]},
+	  {"check": "relationships", "column": "id", "to": "boots", "field": "number"},
+	  {"check": "relationships", "column": "id", "to": "shoe_trusted", "field": "owner"}
+	], "layout": {"sort": ["owner", "id"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checks := set[0].Checks
+	if len(checks) != 4 || *checks[0].Min != 0 || *checks[0].Max != 60.5 || len(checks[1].Values) != 2 || checks[2].To != "boots" || checks[3].Field != "owner" {
+		t.Errorf("checks = %+v", checks)
+	}
+	if set[0].Limits != nil || strings.Join(set[0].Layout.Sort, " ") != "owner id" {
+		t.Errorf("limits = %v, layout = %v, want none and owner, id", set[0].Limits, set[0].Layout)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for text, want := range map[string]float64{
+		`"limits": {}`:                               contract.DefaultQuarantinedShare,
+		`"limits": {"future_ms": {"made": 0}}`:       contract.DefaultQuarantinedShare,
+		`"limits": {"quarantined_share": 0}`:         0, // not the default: no row may be quarantined
+		`"limits": {"quarantined_share": 1}`:         1,
+		`"limits": {"quarantined_share": 0.5}`:       0.5,
+		`"limits": {"future_ms": {"made": 3600000}}`: contract.DefaultQuarantinedShare,
+	} {
+		set, err := load(with(true, text))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := set[0].Limits.QuarantinedShare; got != want {
+			t.Errorf("%s: quarantined share = %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestFormats(t *testing.T) {
+	for zone, formats := range map[string]string{
+		"landing": "json", "quarantine": "iceberg", "consent": "iceberg", "index": "iceberg", "trusted": "iceberg", "curated": "iceberg",
+		"ledger": "json iceberg",
+	} {
+		for _, format := range []string{"json", "iceberg", "parquet"} {
+			text := strings.NewReplacer("shoe_trusted", "shoe_"+zone, `"trusted"`, `"`+zone+`"`, `"iceberg"`, `"`+format+`"`).Replace(valid)
+			_, err := load("shoe_"+zone+".json", text)
+			if allowed := strings.Contains(formats, format); allowed != (err == nil) {
+				t.Errorf("zone %s in format %s: error %v, want allowed: %v", zone, format, err, allowed)
+			}
+			if want := `want "json" or "iceberg" in zone ledger`; zone == "ledger" && format == "parquet" && !strings.Contains(fmt.Sprint(err), want) {
+				t.Errorf("zone ledger in format parquet: error %v, want it to contain %s", err, want)
+			}
+		}
+	}
+}
+
 func TestLoadReportsEveryFile(t *testing.T) {
 	_, err := contract.Load(fstest.MapFS{
 		"contracts/shoe_trusted.json": {Data: []byte(strings.Replace(valid, `"int"`, `"long"`, 1))},
@@ -113,7 +234,7 @@ func TestTemplateColumns(t *testing.T) {
 		want       string
 	}{
 		"iceberg is frozen at version 1": {"shoe_trusted.json", valid, "id owner"},
-		"landing has every column":       {"shoe_landing.json", validLanding, "id size"},
+		"landing has every column":       {"shoe_landing.json", validLanding, "id size made"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set, err := load(test.file, test.text)
@@ -148,20 +269,32 @@ func TestColumnDefaults(t *testing.T) {
 	}
 }
 
+// The tables of the lakehouse: what people query, what the jobs keep for themselves, and which of them tell who somebody is.
 func TestProjectContracts(t *testing.T) {
 	set, err := contract.Load(data.Contracts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(set) < 8 {
-		t.Errorf("got %d contracts, want at least the eight tables of the design", len(set))
+	personal := map[string]bool{
+		"customer_landing": true, "customer_quarantine": true, "customer_consent": true, "customer_trusted": true, "customer_curated": true,
+		"accelerometer_landing": true, "accelerometer_quarantine": true, "accelerometer_index": true, "accelerometer_trusted": true,
+		"step_trainer_landing": true, "step_trainer_quarantine": true, "step_trainer_index": true, "step_trainer_trusted": true,
+		"machine_learning_curated": false, // R6
+		"run_ledger":               false,
+		"intake_ledger":            false,
 	}
-	machineLearning, err := set.Get("machine_learning_curated")
-	if err != nil {
-		t.Fatal(err)
+	for _, table := range set {
+		want, known := personal[table.Table]
+		if !known || table.PersonalData != want {
+			t.Errorf("%s: personal_data is %v, want %v (table of the design: %v)", table.Table, table.PersonalData, want, known)
+		}
+		delete(personal, table.Table)
+		if table.Zone == contract.Landing && (table.Limits == nil || len(table.Limits.FutureMS) == 0) {
+			t.Errorf("%s: no limit for times in the future, want one: a lastUpdateDate of tomorrow would win for ever (R1)", table.Table)
+		}
 	}
-	if machineLearning.PersonalData {
-		t.Error("machine_learning_curated must be declared free of personal data (R6)")
+	if len(personal) > 0 {
+		t.Errorf("no contract for %v", personal)
 	}
 	if _, err := set.Get("shoe_landing"); err == nil || !strings.Contains(err.Error(), `"customer_landing"`) {
 		t.Errorf("Get of an unknown table: error = %v, want it to name the tables there are", err)

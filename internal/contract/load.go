@@ -41,6 +41,9 @@ func Load(files fs.FS) (Set, error) {
 		set = append(set, contract)
 	}
 	slices.SortFunc(set, func(a, b Contract) int { return strings.Compare(a.Table, b.Table) })
+	for _, contract := range set {
+		mistakes = append(mistakes, set.checkRelationships(contract)...)
+	}
 	return set, errors.Join(mistakes...)
 }
 
@@ -108,6 +111,9 @@ func (c Contract) mistakes(file string) []error {
 			"column %q: JSON key %q already belongs to another column", column.Name, column.JSONKey())
 		seenColumns[column.Name], seenKeys[jsonKey] = true, true
 	}
+	c.checkLimits(found)
+	c.checkChecks(found)
+	c.checkLayout(found)
 	return found.errors
 }
 
@@ -115,17 +121,13 @@ func (c Contract) checkTable(found *findings, file string) {
 	found.when(file != c.Table+".json", "table is %q, want the file's name without .json", c.Table)
 	found.when(!names.MatchString(c.Source), "source is %q, want lower-case letters, digits and _", c.Source)
 	found.when(c.Description == "", "description is empty")
-	zones := []string{Landing, Trusted, Curated}
 	if !slices.Contains(zones, c.Zone) {
 		found.when(true, "zone is %q, allowed: %s", c.Zone, strings.Join(zones, ", "))
 		return // what follows would only repeat it
 	}
 	found.when(c.Table != c.Source+"_"+c.Zone, "table is %q, want <source>_<zone>: %q", c.Table, c.Source+"_"+c.Zone)
-	format := Iceberg
-	if c.Zone == Landing {
-		format = JSON
-	}
-	found.when(c.Format != format, "format is %q, want %q in zone %s", c.Format, format, c.Zone)
+	allowed := formats(c.Zone)
+	found.when(!slices.Contains(allowed, c.Format), `format is %q, want "%s" in zone %s`, c.Format, strings.Join(allowed, `" or "`), c.Zone)
 	found.when(len(c.Columns) == 0, "columns is empty")
 	personal := slices.ContainsFunc(c.Columns, func(column Column) bool { return column.Personal })
 	found.when(c.PersonalData && !personal, "personal_data is true, but no column is marked personal")
@@ -137,12 +139,11 @@ func (c Contract) checkKey(found *findings) {
 	for _, name := range c.Key {
 		found.when(seen[name], "key: column %q is given twice", name)
 		seen[name] = true
-		position := slices.IndexFunc(c.Columns, func(column Column) bool { return column.Name == name })
-		if position < 0 {
+		column, declared := c.column(name)
+		if !declared {
 			found.when(true, "key: column %q is not declared", name)
 			continue
 		}
-		column := c.Columns[position]
 		found.when(!column.Required, "column %q: is part of the key, so it must be required", name)
 		found.when(column.Since > 1, "column %q: is part of the key, so it cannot be added later (since %d)", name, column.Since)
 	}
@@ -159,12 +160,4 @@ func (c Contract) checkColumn(found *findings, column Column) {
 	found.when(column.Personal && !c.PersonalData,
 		"column %q: is personal, but the table is declared free of personal data (personal_data false)", column.Name)
 	found.when(column.Field != "" && c.Format != JSON, "column %q: field is allowed in format %s only", column.Name, JSON)
-}
-
-type findings struct{ errors []error }
-
-func (f *findings) when(wrong bool, format string, arguments ...any) {
-	if wrong {
-		f.errors = append(f.errors, fmt.Errorf(format, arguments...))
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -17,18 +18,57 @@ func TestThousands(t *testing.T) {
 }
 
 func TestLedgerLine(t *testing.T) {
-	entry := parseLedger(`{"job":"j","table":"accelerometer_trusted","read":10,"accepted":4,"excluded":{"duplicate":1,"no_consent":3,"before_consent":0},"quarantined":{"malformed":2}}`)
-	if entry == nil {
-		t.Fatal("a ledger line was not read")
-	}
-	want := "read 10 = 4 accepted + 3 no_consent + 1 duplicate + 2 malformed"
-	if got := entry.funnel(); got != want {
-		t.Errorf("funnel = %q, want %q", got, want)
+	for name, test := range map[string]struct{ line, want string }{
+		"greatest reason first": {
+			`{"job":"j","table":"t","read":10,"accepted":4,"excluded":{"duplicate":1,"no_consent":3,"before_consent":0},"quarantined":{"malformed":2}}`,
+			"read 10 = 4 accepted + 3 no_consent + 1 duplicate + 2 malformed",
+		},
+		"changed": {
+			`{"table":"t","read":2,"accepted":2,"excluded":{},"quarantined":{},"inserted":1,"updated":1,"removed":0,"mode":"incremental","drift":{}}`,
+			"read 2 = 2 accepted",
+		},
+		"nothing new":           {`{"table":"t","read":0,"accepted":0,"excluded":{},"quarantined":{},"removed":0,"mode":"unchanged","drift":{}}`, "nothing new"},
+		"nothing read, changed": {`{"table":"t","read":0,"accepted":0,"removed":1200,"mode":"incremental"}`, "read 0 = 0 accepted; removed 1,200"},
+		"drift": {
+			`{"table":"t","read":5,"accepted":5,"removed":12,"mode":"incremental","drift":{"colour":1,"battery":3,"gone":0}}`,
+			"read 5 = 5 accepted; removed 12; drift: 3 rows with unknown key battery, 1 row with unknown key colour",
+		},
+	} {
+		entry := parseLedger(test.line)
+		if entry == nil {
+			t.Errorf("%s: the ledger line was not read", name)
+			continue
+		}
+		if got := entry.funnel(); got != test.want {
+			t.Errorf("%s: funnel = %q, want %q", name, got, test.want)
+		}
 	}
 	for _, line := range []string{"", "starting", `{"read": 1}`} {
 		if parseLedger(line) != nil {
 			t.Errorf("%q was read as a ledger line", line)
 		}
+	}
+}
+
+func TestGrid(t *testing.T) {
+	counts := map[string]int64{}
+	for i, table := range []string{
+		"customer_landing", "customer_quarantine", "customer_consent", "customer_trusted", "customer_curated", "accelerometer_excluded",
+		"step_trainer_quarantine", "machine_learning_curated", "run_ledger", "intake_ledger",
+	} {
+		if inGrid(table) {
+			counts[table] = int64(i) * 1000
+		}
+	}
+	want := [][]string{
+		{"rows", "landing", "quarantine", "trusted", "curated"},
+		{"customer", "0", "1,000", "3,000", "4,000"},
+		{"accelerometer", "", "", "", ""},
+		{"step_trainer", "", "6,000", "", ""},
+		{"machine_learning", "", "", "", "7,000"},
+	}
+	if got := grid(counts); len(counts) != 6 || !reflect.DeepEqual(got, want) {
+		t.Errorf("grid of %v is %q\nwant %q", counts, got, want)
 	}
 }
 

@@ -21,21 +21,48 @@ type ledgerEntry struct {
 	Accepted    int            `json:"accepted"`
 	Excluded    map[string]int `json:"excluded"`
 	Quarantined map[string]int `json:"quarantined"`
+	Inserted    int            `json:"inserted"`
+	Updated     int            `json:"updated"`
+	Removed     int            `json:"removed"`
+	Mode        string         `json:"mode"`  // full, incremental, or unchanged: there was nothing new to read
+	Drift       map[string]int `json:"drift"` // rows by a key that no contract knows
 }
 
-// funnel writes the entry as "read 81,273 = 32,025 accepted + 49,248 no_consent", greatest reason first.
+// funnel writes the entry as "read 81,273 = 32,025 accepted + 49,248 no_consent; removed 12; drift: 3 rows with unknown key battery",
+// greatest number first.
 func (e ledgerEntry) funnel() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "read %s = %s accepted", thousands(int64(e.Read)), thousands(int64(e.Accepted)))
+	if e.Mode == "unchanged" {
+		out.WriteString("nothing new")
+	} else {
+		fmt.Fprintf(&out, "read %s = %s accepted", thousands(int64(e.Read)), thousands(int64(e.Accepted)))
+	}
 	for _, reasons := range []map[string]int{e.Excluded, e.Quarantined} {
-		byCount := func(a, b string) int { return cmp.Or(cmp.Compare(reasons[b], reasons[a]), cmp.Compare(a, b)) }
-		for _, reason := range slices.SortedFunc(maps.Keys(reasons), byCount) {
-			if reasons[reason] > 0 {
-				fmt.Fprintf(&out, " + %s %s", thousands(int64(reasons[reason])), reason)
-			}
+		for _, reason := range byCount(reasons) {
+			fmt.Fprintf(&out, " + %s %s", thousands(int64(reasons[reason])), reason)
 		}
 	}
+	if e.Removed > 0 {
+		fmt.Fprintf(&out, "; removed %s", thousands(int64(e.Removed)))
+	}
+	lead := "; drift: "
+	for _, key := range byCount(e.Drift) {
+		rows := "rows"
+		if e.Drift[key] == 1 {
+			rows = "row"
+		}
+		fmt.Fprintf(&out, "%s%s %s with unknown key %s", lead, thousands(int64(e.Drift[key])), rows, key)
+		lead = ", "
+	}
 	return out.String()
+}
+
+// byCount are the names that have a count above zero, greatest first.
+func byCount(counts map[string]int) []string {
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	return slices.DeleteFunc(names, func(name string) bool { return counts[name] <= 0 })
 }
 
 // ledger reads the entry of a finished run from its log; nil when the run printed none. Glue puts what a job prints into a stream

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -23,8 +24,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// zones in the order data moves through them.
-var zones = []string{"landing", "trusted", "curated"}
+// zones of the grid, in the order data moves through them. What the jobs keep for themselves (consent, excluded, ledger) is not shown.
+var zones = []string{"landing", "quarantine", "trusted", "curated"}
 
 // landingQueries are what an analyst asks first, on data that is not loaded anywhere yet.
 var landingQueries = []struct{ title, sql string }{
@@ -49,12 +50,15 @@ func (c *clients) show(ctx context.Context, outputs stackOutputs, data, gate str
 	}
 	counts := map[string]int64{}
 	for _, table := range tables.TableList {
+		if !inGrid(*table.Name) {
+			continue
+		}
 		if counts[*table.Name], err = c.rows(ctx, outputs, table); err != nil {
 			return fmt.Errorf("count the rows of %s: %w", *table.Name, err)
 		}
 	}
 	fmt.Println()
-	printRows(counts)
+	printTable(grid(counts))
 	for _, query := range landingQueries {
 		rows, err := c.query(ctx, outputs, query.sql)
 		if err != nil {
@@ -163,8 +167,12 @@ func (c *clients) queryRows(ctx context.Context, id *string) ([][]string, error)
 	return rows, nil
 }
 
-// printRows shows the tables as a grid: sources down, zones across.
-func printRows(counts map[string]int64) {
+func inGrid(table string) bool {
+	return slices.ContainsFunc(zones, func(zone string) bool { return strings.HasSuffix(table, "_"+zone) })
+}
+
+// grid is the rows of the tables: sources down, zones across.
+func grid(counts map[string]int64) [][]string {
 	rows := [][]string{append([]string{"rows"}, zones...)}
 	for _, source := range []string{"customer", "accelerometer", "step_trainer", "machine_learning"} {
 		row := []string{source}
@@ -177,7 +185,7 @@ func printRows(counts map[string]int64) {
 		}
 		rows = append(rows, row)
 	}
-	printTable(rows)
+	return rows
 }
 
 func printTable(rows [][]string) {

@@ -8,13 +8,8 @@ step_trainer_trusted as (
     select * from step_trainer_trusted
 ),
 
--- subject_id stands for the person in place of e-mail and serial number.
 subjects as (
-    select
-        email,
-        serialnumber,
-        sha2(concat(email, '|', serialnumber), 256) as subject_id
-    from customer_curated
+    select * from subjects
 ),
 
 -- Joining on the time alone would pair one person's phone with another person's device.

@@ -1,0 +1,110 @@
+"""The objects of a lake: on S3 through boto3, or in a local folder for tests and measurements."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from lakehouse.errors import LakehouseError
+
+
+@dataclass(frozen=True)
+class Object:
+    """`key`: place in the lake, without a slash in front. `version`: changes with the content (S3: the ETag). `size`: bytes."""
+
+    key: str
+    version: str
+    size: int
+
+
+class Store(Protocol):
+    """What the jobs ask of a lake, apart from what Spark does by itself."""
+
+    def list(self, prefix: str) -> Iterator[Object]:
+        """All objects below a prefix, in no order."""
+
+    def read(self, key: str) -> bytes | None:
+        """The content of an object; None when there is none."""
+
+    def write(self, key: str, content: bytes) -> None:
+        """Puts an object in one step: a reader sees the old content or the new."""
+
+    def uri(self, key: str) -> str:
+        """What Spark reads the object by, and, decoded, gives as the place of a row."""
+
+    @property
+    def root(self) -> str:
+        """What stands before the key in the path that Spark gives for a row."""
+
+
+def open_store(lake_uri: str) -> Store:
+    parts = urlsplit(lake_uri)
+    if parts.scheme == "s3":
+        return S3Store(parts.netloc)
+    if parts.scheme == "file":
+        return FolderStore(Path(unquote(parts.path)))
+    raise LakehouseError(f"--lake_uri is {lake_uri!r}, expected s3://bucket or file:///folder")
+
+
+class S3Store:
+    def __init__(self, bucket: str) -> None:
+        # Only here: tests and measurements on folders need no AWS library.
+        import boto3
+
+        self._bucket, self._s3 = bucket, boto3.client("s3")
+
+    def list(self, prefix: str) -> Iterator[Object]:
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+            for found in page.get("Contents", ()):
+                yield Object(found["Key"], found["ETag"].strip('"'), found["Size"])
+
+    def read(self, key: str) -> bytes | None:
+        try:
+            return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except self._s3.exceptions.NoSuchKey:
+            return None
+
+    def write(self, key: str, content: bytes) -> None:
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=content)
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self._bucket}/{key}"
+
+    @property
+    def root(self) -> str:
+        return f"//{self._bucket}/"
+
+
+class FolderStore:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def list(self, prefix: str) -> Iterator[Object]:
+        for folder, _, names in os.walk(self._folder / prefix):
+            for name in names:
+                path = Path(folder, name)
+                found = path.stat()
+                yield Object(path.relative_to(self._folder).as_posix(), f"{found.st_mtime_ns}-{found.st_size}", found.st_size)
+
+    def read(self, key: str) -> bytes | None:
+        path = self._folder / key
+        return path.read_bytes() if path.is_file() else None
+
+    def write(self, key: str, content: bytes) -> None:
+        path = self._folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        new.write_bytes(content)
+        new.replace(path)
+
+    def uri(self, key: str) -> str:
+        return f"file:{self._folder}/{key}"
+
+    @property
+    def root(self) -> str:
+        return f"{self._folder}/"

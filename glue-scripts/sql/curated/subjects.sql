@@ -1,0 +1,15 @@
+-- Curated customers and the pseudonym that stands for them in place of e-mail and serial number (R6). Without a serial number
+-- there is no device, and no pseudonym.
+with customer_curated as (
+    select * from customer_curated
+),
+
+final as (
+    select
+        email,
+        serialnumber,
+        sha2(concat(email, '|', serialnumber), 256) as subject_id
+    from customer_curated
+)
+
+select * from final

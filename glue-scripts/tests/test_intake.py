@@ -1,0 +1,281 @@
+"""What a run has to read, by what the last finished one had read; and the places where landing files and this record are."""
+
+import io
+import json
+import os
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+from lakehouse import intake, storage
+from lakehouse.errors import LakehouseError
+from lakehouse.storage import FolderStore, Object, S3Store
+
+PREFIX = "customer/landing/"
+A, B, C = (Object(f"{PREFIX}{name}.json", "1", 10) for name in "abc")
+BEFORE = {A.key: "1", B.key: "1", "rules": "r", "customer_consent": "7"}
+
+
+# --- plan ---
+
+
+def plan(*objects, before=None, prefix=PREFIX, full=False):
+    return intake.plan(BEFORE if before is None else before, objects, prefix, full)
+
+
+def test_without_a_record_everything_is_new():
+    assert plan(A, B, before={}).new == (A, B)
+    assert plan(A, B, before={}).known == ()
+
+
+def test_with_nothing_new_there_is_nothing_to_read():
+    nothing = plan(A, B)
+    assert (nothing.full, nothing.new, nothing.known, nothing.before) == (False, (), (A, B), BEFORE)
+
+
+def test_only_a_new_object_is_read():
+    one = plan(A, B, C)
+    assert (one.full, one.new, one.known) == (False, (C,), (A, B))
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [(A, Object(B.key, "2", 10)), (A, Object(B.key, "2", 10), C), (A,), (A, C)],
+    ids=["changed", "changed, and a new one", "gone", "gone, and a new one"],
+)
+def test_everything_is_read_anew_when_an_object_that_was_read_is_not_the_same(objects):
+    anew = plan(*objects)
+    assert (anew.full, anew.new, anew.known) == (True, objects, ())
+
+
+def test_a_full_run_reads_everything_and_still_knows_what_was_read():
+    anew = plan(A, B, full=True)
+    assert (anew.full, anew.new, anew.known, anew.before) == (True, (A, B), (), BEFORE)
+
+
+def test_a_plan_can_be_widened_to_everything():
+    wider = plan(A, B, C).everything()
+    assert wider.full
+    assert sorted(wider.new, key=lambda one: one.key) == [A, B, C]
+    assert wider.known == ()
+
+
+def test_inputs_that_are_no_objects_are_not_taken_for_ones_that_are_gone():
+    assert not plan(A, B, before={**BEFORE, "machine_learning_curated": "9"}).full
+    # A job that reads tables only has no prefix, and no objects.
+    assert not plan(before={"rules": "r", "customer_trusted": "7"}, prefix="").full
+
+
+# --- the record of what was read ---
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FolderStore(tmp_path)
+
+
+def test_a_record_is_read_back_as_it_was_saved(store):
+    inputs = {**BEFORE, f'{PREFIX}odd "name"\u2028\n.json': "2"}
+    intake.save(store, "job", inputs, "run-1")
+    assert intake.load(store, "job") == inputs
+    assert intake.load(store, "other_job") == {}
+
+
+def test_a_record_has_a_line_of_json_an_input(store):
+    intake.save(store, "job", BEFORE, "run-1")
+    lines = store.read("intake/ledger/job.json").decode().splitlines()
+    assert [json.loads(line)["input"] for line in lines] == sorted(BEFORE)
+    assert json.loads(lines[0]) == {"job": "job", "input": "customer/landing/a.json", "version": "1", "run_id": "run-1"}
+
+
+def test_a_record_replaces_the_one_before(store):
+    intake.save(store, "job", BEFORE, "run-1")
+    intake.save(store, "job", {A.key: "2"}, "run-2")
+    assert intake.load(store, "job") == {A.key: "2"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-5],
+        lambda content: content.replace(b'"version"', b'"other"', 1),
+        lambda content: b"\xff" + content,
+        lambda content: b"[1]\n" + content,
+        lambda content: b"null\n" + content,
+        lambda content: b"",
+        lambda content: b"\n" + content,
+        lambda content: content.replace(b'"input": "customer/', b'"input": ["customer/"], "x": "', 1),
+    ],
+    ids=["cut off", "a key missing", "no UTF-8", "an array", "null", "empty", "empty line", "no text"],
+)
+def test_a_damaged_record_is_none(store, damage):
+    """Then everything is read anew; what is half known is not used."""
+    intake.save(store, "job", BEFORE, "run-1")
+    content = store.read("intake/ledger/job.json")
+    store.write("intake/ledger/job.json", damage(content))
+    assert intake.load(store, "job") == {}
+
+
+# --- what was delivered ---
+
+
+def put(folder, *names):
+    for name in names:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x")
+
+
+def test_delivered_are_json_and_gzip_below_the_prefix_by_key(store, tmp_path):
+    put(tmp_path, f"{PREFIX}b.json", f"{PREFIX}a.json.gz", f"{PREFIX}2026/05/c.json", f"{PREFIX}day=1/d_e.f.json")
+    put(
+        tmp_path,
+        f"{PREFIX}readme.txt",
+        f"{PREFIX}a.json.bak",
+        f"{PREFIX}a.gz",
+        f"{PREFIX}json",
+        "customer/a.json",
+        "x/landing/a.json",
+    )
+    names = ["2026/05/c.json", "a.json.gz", "b.json", "day=1/d_e.f.json"]
+    assert [one.key for one in intake.delivered(store, PREFIX)] == [f"{PREFIX}{name}" for name in names]
+
+
+def test_hidden_names_are_not_delivered(store, tmp_path):
+    put(tmp_path, f"{PREFIX}_a.json", f"{PREFIX}.a.json", f"{PREFIX}.json", f"{PREFIX}_tmp/a.json", f"{PREFIX}1/.x/2/a.json")
+    assert intake.delivered(store, PREFIX) == []
+
+
+def test_nothing_is_delivered_to_a_place_that_is_not_there(store):
+    assert intake.delivered(store, PREFIX) == []
+
+
+# --- the rules ---
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    put(tmp_path, "job.py", "sql/a.sql", "contracts/c.json")
+    monkeypatch.setattr(intake, "files", lambda name: tmp_path)
+    return tmp_path
+
+
+def test_rules_are_the_same_every_time_and_others_with_other_settings():
+    assert intake.rules("as-of") == intake.rules("as-of")
+    assert intake.rules("as-of") != intake.rules("ever")
+
+
+@pytest.mark.parametrize("name", ["job.py", "sql/a.sql", "contracts/c.json", "new.py"])
+def test_rules_change_with_the_code_the_selects_and_the_contracts(package, name):
+    before = intake.rules("as-of")
+    (package / name).write_text("y")
+    assert intake.rules("as-of") != before
+
+
+def test_rules_change_when_a_file_moves(package):
+    before = intake.rules("as-of")
+    (package / "sql" / "a.sql").rename(package / "a.sql")
+    assert intake.rules("as-of") != before
+
+
+def test_rules_do_not_change_with_what_python_leaves_behind(package):
+    before = intake.rules("as-of")
+    put(package, "__pycache__/job.cpython-311.pyc", "__pycache__/x.py", "notes.txt")
+    assert intake.rules("as-of") == before
+
+
+# --- stores ---
+
+
+def test_folder_lists_what_is_below_a_prefix_with_version_and_size(store, tmp_path):
+    put(tmp_path, "a/x.json", "a/b/y.json", "c/z.json")
+    assert sorted((one.key, one.size) for one in store.list("a/")) == [("a/b/y.json", 1), ("a/x.json", 1)]
+
+
+def test_folder_version_changes_with_the_content_and_the_time(store, tmp_path):
+    put(tmp_path, "a/x.json")
+    seen = set()
+    for content, seconds in (("x", 1), ("x", 2), ("xy", 2)):
+        (tmp_path / "a/x.json").write_text(content)
+        os.utime(tmp_path / "a/x.json", (seconds, seconds))
+        (one,) = store.list("a/")
+        seen.add(one.version)
+    assert len(seen) == 3
+
+
+def test_folder_writes_below_new_folders_in_one_step_and_leaves_nothing_else(store, tmp_path):
+    store.write("a/b/c.json", b"1")
+    store.write("a/b/c.json", b"2")
+    assert store.read("a/b/c.json") == b"2"
+    assert store.read("a/b") is None
+    assert store.read("a/none.json") is None
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["c.json"]
+
+
+@pytest.mark.parametrize("key", ["a/b.json", "a b%.json"])
+def test_root_is_what_stands_before_the_key(store, key):
+    assert store.uri(key).startswith("file:")
+    assert store.uri(key).partition(store.root)[2] == key
+
+
+@pytest.mark.parametrize("uri", ["http://lake", "lake", "/lake", "s3a://lake", ""])
+def test_a_lake_of_another_kind_is_an_error(uri):
+    with pytest.raises(LakehouseError, match=rf"--lake_uri is '{uri}', expected s3://bucket or file:///folder"):
+        storage.open_store(uri)
+
+
+def test_a_folder_is_opened_by_its_uri(tmp_path):
+    folder = tmp_path / "a lake"
+    put(folder, "a.json")
+    opened = storage.open_store(Path(folder).as_uri())
+    assert [one.key for one in opened.list("")] == ["a.json"]
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    """The client of an S3 that answers what it is told to, and nothing else."""
+    client = boto3.client("s3", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
+    monkeypatch.setattr(boto3, "client", lambda name: {"s3": client}[name])
+    with Stubber(client) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+def test_bucket_lists_all_pages_without_the_quotes_of_the_etag(s3):
+    page = {"Bucket": "lake", "Prefix": "a/"}
+    found = [{"Key": f"a/{name}.json", "ETag": f'"{name}"', "Size": 5} for name in "xyz"]
+    s3.add_response("list_objects_v2", {"IsTruncated": True, "NextContinuationToken": "n", "Contents": found[:2]}, page)
+    s3.add_response("list_objects_v2", {"Contents": found[2:]}, {**page, "ContinuationToken": "n"})
+    assert list(storage.open_store("s3://lake").list("a/")) == [Object(f"a/{name}.json", name, 5) for name in "xyz"]
+
+
+def test_bucket_with_nothing_below_a_prefix_lists_nothing(s3):
+    s3.add_response("list_objects_v2", {"KeyCount": 0})
+    assert list(S3Store("lake").list("a/")) == []
+
+
+def test_bucket_reads_and_writes_objects(s3):
+    where = {"Bucket": "lake", "Key": "a.json"}
+    s3.add_response("put_object", {}, {**where, "Body": b"xyz"})
+    s3.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"xyz"), 3)}, where)
+    store = S3Store("lake")
+    store.write("a.json", b"xyz")
+    assert store.read("a.json") == b"xyz"
+
+
+def test_bucket_without_the_object_reads_none_and_other_errors_are_not_hidden(s3):
+    s3.add_client_error("get_object", "NoSuchKey", http_status_code=404)
+    s3.add_client_error("get_object", "AccessDenied", http_status_code=403)
+    store = S3Store("lake")
+    assert store.read("a.json") is None
+    # An object that may not be read is no object that is not there: all would be read anew, run after run.
+    with pytest.raises(Exception, match="AccessDenied"):
+        store.read("a.json")
+
+
+def test_bucket_names_objects_as_spark_does(s3):
+    store = storage.open_store("s3://lake/")
+    assert store.uri("a b/c.json") == "s3://lake/a b/c.json"
+    assert store.uri("a.json").partition(store.root)[2] == "a.json"

@@ -1,0 +1,269 @@
+"""The programs that are measured on a data set: the five jobs, the naive Spark program, DuckDB."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedded_aws.spark import LocalSpark
+
+from bench.datasets import Dataset
+from bench.errors import BenchError
+from bench.process import Cost, measure
+from bench.written import NOTHING_WRITTEN, Written, difference, listing
+
+LAKEHOUSE, NAIVE, NAIVE_APART, LIMIT = "lakehouse", "naive_spark", "naive_spark_apart", "limit_duckdb"
+FULL, NOTHING, NEW, WITHDRAWN = "full", "nothing new", "1 % new", "1 % withdrawn"
+SESSION, ALL = "session start", "all"
+# Job and the table it writes, in the order of the state machine.
+JOBS = {
+    "customer_landing_to_trusted": "customer_trusted",
+    "accelerometer_landing_to_trusted": "accelerometer_trusted",
+    "customer_trusted_to_curated": "customer_curated",
+    "step_trainer_trusted": "step_trainer_trusted",
+    "machine_learning_curated": "machine_learning_curated",
+}
+DATABASE = "bench"
+TIMEOUT = 1800  # seconds a program may take
+# Rows of the public data set with gate as-of (README). A pipeline that gives others is not worth measuring.
+PUBLIC_ROWS = dict(zip(JOBS.values(), (482, 32_025, 464, 11_297, 32_025), strict=True))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One run of one step: of a table, SESSION (what a process costs that does nothing) or ALL (the whole process).
+
+    `landing_rows`: rows there were to read. A part of a process has no processor time and memory of its own: 0.
+    """
+
+    contestant: str
+    scenario: str
+    scale: int
+    step: str
+    cost: Cost
+    written: Written = NOTHING_WRITTEN
+    landing_rows: int = 0
+    repetition: int = 0
+
+
+class FolderSpark(LocalSpark):
+    """Runs jobs as the embedded AWS does, on local folders: script and packages are files, there is no S3 and no Glue catalog."""
+
+    def _fetch(self, location: str, folder: Path) -> Path:
+        return Path(location)
+
+    def _local_conf(self, conf: dict[str, str], folder: Path) -> dict[str, str]:
+        scratch = folder / "scratch"
+        return {
+            "spark.driver.extraClassPath": f"{self.jars}/*",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.ui.enabled": "false",
+            "spark.local.dir": str(scratch),
+            "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+            "spark.driver.extraJavaOptions": self._class_archive_option(folder),
+        }
+
+
+class Lakehouse:
+    """The five jobs on a data set, each a process of its own as on Glue, with an Iceberg catalog in a folder."""
+
+    def __init__(self, repo: Path, dataset: Dataset, work: Path, driver_memory: str) -> None:
+        self._repo, self._dataset, self._work = repo, dataset, work
+        self._warehouse, self._empty = work / "warehouse", work / "empty"
+        stedi = repo / ".stedi"
+        self._spark = FolderSpark("", stedi / "jars", work / "runs", stedi / "class-archives", driver_memory)
+        self._runs = 0
+        self._package = work / "lakehouse.zip"
+
+    def prepare(self) -> None:
+        """Empty tables, made once and kept to begin each full run with; this also warms up the class archive."""
+        self._work.mkdir(parents=True)
+        pack(self._repo / "glue-scripts", self._package)
+        self._submit(Path(__file__).parent / "scripts" / "create_tables.py")
+        shutil.copytree(self._warehouse, self._empty)
+
+    def measure(self) -> Iterator[Measurement]:
+        """A full run into empty tables, and on its result one incremental run after the other."""
+        shutil.rmtree(self._warehouse)
+        shutil.copytree(self._empty, self._warehouse)
+        yield self._session()
+        try:
+            yield from self._pipeline(FULL)
+            yield from self._pipeline(NOTHING)
+            self._dataset.deliver(self._dataset.new)
+            yield from self._pipeline(NEW)
+            self._dataset.deliver(self._dataset.withdrawn)
+            yield from self._pipeline(WITHDRAWN)
+        finally:
+            self._dataset.take_back()
+
+    def _session(self) -> Measurement:
+        _, cost = self._submit(Path(__file__).parent / "scripts" / "start_session.py")
+        return Measurement(LAKEHOUSE, FULL, self._dataset.scale, SESSION, cost)
+
+    def _pipeline(self, scenario: str) -> Iterator[Measurement]:
+        landing_rows = self._dataset.rows()
+        for job, table in JOBS.items():
+            before = listing(self._warehouse)
+            stdout, cost = self._submit(self._repo / "glue-scripts" / "jobs" / f"{job}.py")
+            written = difference(before, listing(self._warehouse))
+            if scenario == FULL:
+                self._check(table, ledger_entry(stdout, job)["accepted"])
+            yield Measurement(LAKEHOUSE, scenario, self._dataset.scale, table, cost, written, landing_rows)
+
+    def _check(self, table: str, rows: int) -> None:
+        wanted = PUBLIC_ROWS[table] * self._dataset.scale
+        if self._dataset.origin == "public" and rows != wanted:
+            raise BenchError(f"{table} has {rows} rows, expected {wanted}: repair the pipeline before measuring it")
+
+    def _submit(self, script: Path) -> tuple[str, Cost]:
+        self._runs += 1
+        run_id = f"{self._runs:03}-{script.stem}"
+        folder = self._work / "runs" / run_id
+        command = self._spark.command(run_id, str(script), self._arguments(script.stem, run_id))
+        status, cost = measure(lambda: self._spark.start(run_id, command), TIMEOUT)
+        self._spark.finish(run_id, succeeded=status == 0)
+        stdout = (folder / "stdout.log").read_text(errors="replace")
+        if status != 0:
+            raise BenchError(_failure(script.stem, status, stdout))
+        return stdout, cost
+
+    def _arguments(self, job: str, run_id: str) -> dict[str, str]:
+        """As in the job definition; only the catalog is another one."""
+        conf = {
+            "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+            "spark.sql.catalog.glue_catalog": "org.apache.iceberg.spark.SparkCatalog",
+            "spark.sql.catalog.glue_catalog.type": "hadoop",
+            "spark.sql.catalog.glue_catalog.warehouse": f"file://{self._warehouse}",
+            "spark.sql.session.timeZone": "UTC",
+        }
+        return {
+            "--extra-py-files": str(self._package),
+            "--conf": " --conf ".join(f"{key}={value}" for key, value in conf.items()),
+            "--lake_uri": f"file://{self._dataset.lake}",
+            "--database": DATABASE,
+            "--consent_gate": "as-of",
+            "--JOB_NAME": job,
+            "--JOB_RUN_ID": run_id,
+        }
+
+
+class Apart:
+    """The naive program as Glue would run it: each table in a process of its own."""
+
+    def __init__(self, script: Path, dataset: Dataset, work: Path) -> None:
+        self._script, self._dataset, self._work = script, dataset, work
+
+    def prepare(self) -> None:
+        self._work.mkdir(parents=True)
+
+    def measure(self) -> Iterator[Measurement]:
+        out, log = self._work / "out", self._work / "output.log"
+        landing_rows = self._dataset.rows()
+        for table in JOBS.values():
+            before = listing(out)
+            command = [sys.executable, str(self._script), str(self._dataset.lake), str(out), table]
+            with log.open("wb") as output:
+                status, cost = measure(lambda: _start(command, self._work, output), TIMEOUT)  # noqa: B023
+            if status != 0:
+                raise BenchError(_failure(self._script.name, status, log.read_text(errors="replace")))
+            written = difference(before, listing(out))
+            yield Measurement(NAIVE_APART, FULL, self._dataset.scale, table, cost, written, landing_rows)
+        shutil.rmtree(out)
+
+
+class Script:
+    """A program that makes all five tables of a landing folder in an output folder, and prints rows and seconds per table."""
+
+    def __init__(self, name: str, script: Path, dataset: Dataset, work: Path) -> None:
+        self._name, self._script, self._dataset, self._work = name, script, dataset, work
+
+    def prepare(self) -> None:
+        self._work.mkdir(parents=True)
+
+    def measure(self) -> Iterator[Measurement]:
+        out, log = self._work / "out", self._work / "output.log"
+        landing_rows = self._dataset.rows()
+        command = [sys.executable, str(self._script), str(self._dataset.lake), str(out)]
+        with log.open("wb") as output:
+            status, cost = measure(lambda: _start(command, self._work, output), TIMEOUT)
+        text = log.read_text(errors="replace")
+        if status != 0:
+            raise BenchError(_failure(self._script.name, status, text))
+        written = difference({}, listing(out))
+        shutil.rmtree(out)
+        scale = self._dataset.scale
+        for table, seconds in said(text):
+            yield Measurement(self._name, FULL, scale, table, Cost(seconds, 0, 0))
+        yield Measurement(self._name, FULL, scale, ALL, cost, written, landing_rows)
+
+
+def contestants(
+    repo: Path, dataset: Dataset, tools: Path | None, work: Path, driver_memory: str
+) -> dict[str, Lakehouse | Apart | Script]:
+    found: dict[str, Lakehouse | Apart | Script] = {LAKEHOUSE: Lakehouse(repo, dataset, work / LAKEHOUSE, driver_memory)}
+    if tools:
+        found[NAIVE_APART] = Apart(tools / f"{NAIVE}.py", dataset, work / NAIVE_APART)
+    for name in (NAIVE, LIMIT) if tools else ():
+        found[name] = Script(name, tools / f"{name}.py", dataset, work / name)
+    return found
+
+
+def pack(scripts: Path, package: Path) -> None:
+    """The zip that jobs import from: the folder lakehouse with its links followed."""
+
+    def add(folder: Path, name: str) -> None:
+        for path in sorted(folder.iterdir()):
+            if path.name == "__pycache__":
+                continue
+            if path.is_dir():
+                add(path, f"{name}/{path.name}")
+            else:
+                archive.write(path, f"{name}/{path.name}")
+
+    with zipfile.ZipFile(package, "w") as archive:
+        add(scripts / "lakehouse", "lakehouse")
+
+
+def ledger_entry(stdout: str, job: str) -> dict:
+    """What a job said about its table: the last line that is a JSON object with a table."""
+    for line in reversed(stdout.splitlines()):
+        if line.startswith("{"):
+            entry = json.loads(line)
+            if "table" in entry:
+                return entry
+    raise BenchError(f"{job} printed no ledger entry (a line of JSON with a table)")
+
+
+def said(stdout: str) -> list[tuple[str, float]]:
+    """Table and seconds from the lines `<table> <rows> <seconds>s` of a measuring tool."""
+    found = re.findall(r"^(\w+) \d+ ([\d.]+)s$", stdout, flags=re.MULTILINE)
+    return [(table, float(seconds)) for table, seconds in found]
+
+
+def _start(command: list[str], folder: Path, output) -> subprocess.Popen:
+    environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def _failure(name: str, status: int | None, output: str) -> str:
+    ended = f"ended with status {status}" if status is not None else f"was stopped after {TIMEOUT} s"
+    lines = [line for line in output.splitlines() if line.strip()]
+    return f"{name} {ended}; its last line: {lines[-1] if lines else '(nothing)'}"

@@ -1,0 +1,295 @@
+"""The benchmark's arithmetic and its report. Nothing here measures time: that would be a test of the machine."""
+
+import gzip
+import itertools
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from bench import datasets, plot, report
+from bench.__main__ import parse
+from bench.contestants import (
+    ALL,
+    FULL,
+    JOBS,
+    LAKEHOUSE,
+    NAIVE,
+    NEW,
+    NOTHING,
+    SESSION,
+    FolderSpark,
+    Measurement,
+    ledger_entry,
+    pack,
+    said,
+)
+from bench.datasets import Dataset, withdrawals
+from bench.errors import BenchError
+from bench.figures import GIB, Figures, limits
+from bench.process import Cost, measure
+from bench.written import Written, difference, listing
+
+ROOT = Path(__file__).resolve().parents[2]
+ONE_TABLE, OTHER_TABLE = "customer_trusted", "machine_learning_curated"
+
+
+def measured(seconds, contestant=LAKEHOUSE, scenario=FULL, scale=100, step=ONE_TABLE, repetition=0, peak=GIB, written=None):
+    cost = Cost(seconds, 2 * seconds, peak)
+    return Measurement(contestant, scenario, scale, step, cost, written or Written(1, 2, 1000), 5000, repetition)
+
+
+def session(seconds, scale=100, repetition=0):
+    return measured(seconds, scale=scale, step=SESSION, repetition=repetition)
+
+
+def test_a_run_is_the_sum_of_its_jobs_and_a_session_start_each():
+    figures = Figures([session(4), measured(14), measured(24, step=OTHER_TABLE)])
+    run = figures.runs[LAKEHOUSE, FULL, 100]
+    assert (run.seconds, run.session_starts, run.work) == (38, 8, 30)
+    assert (run.processor_seconds, run.rows_per_second) == (76, pytest.approx(5000 / 38))
+    assert run.written == Written(2, 4, 2000)
+    step = figures.steps[LAKEHOUSE, FULL, 100, OTHER_TABLE]
+    assert (step.work, step.processor_seconds, step.written) == (20, 40, Written(1, 2, 1000))
+
+
+def test_medians_are_over_repetitions_each_with_its_own_session_start():
+    seconds, starts = (20, 90, 30), (4, 10, 5)
+    repetitions = enumerate(zip(seconds, starts, strict=True))
+    figures = Figures([m for i, (job, start) in repetitions for m in (session(start, repetition=i), measured(job, repetition=i))])
+    run = figures.runs[LAKEHOUSE, FULL, 100]
+    assert (run.seconds, run.fastest, run.slowest) == (30, 20, 90)
+    assert (run.session_starts, run.work) == (5, 25)
+    assert figures.session_seconds == 5
+
+
+def test_of_a_program_in_one_process_what_no_table_took_is_its_start():
+    figures = Figures([measured(7, NAIVE), measured(5, NAIVE, step=OTHER_TABLE), measured(20, NAIVE, step=ALL)])
+    run = figures.runs[NAIVE, FULL, 100]
+    assert (run.seconds, run.session_starts, run.work) == (20, 8, 12)
+    assert figures.steps[NAIVE, FULL, 100, OTHER_TABLE].work == 5
+
+
+def test_peak_memory_is_the_highest_of_all_jobs_and_repetitions():
+    figures = Figures([measured(1, peak=3), measured(1, step=OTHER_TABLE, peak=9), measured(1, peak=5, repetition=1)])
+    assert figures.runs[LAKEHOUSE, FULL, 100].peak_bytes == 9
+
+
+def test_ratio_of_wall_times():
+    figures = Figures([measured(30), measured(20, NAIVE, step=ALL)])
+    assert figures.ratio((LAKEHOUSE, FULL, 100), (NAIVE, FULL, 100)) == 1.5
+    assert figures.ratio((LAKEHOUSE, FULL, 100), (NAIVE, FULL, 10)) is None
+
+
+MEASURED = [
+    session(4),
+    measured(54),
+    measured(60, NAIVE, step=ALL),
+    measured(14, scenario=NEW),
+    measured(7, scenario=NOTHING),
+    session(4, scale=10),
+    measured(9, scale=10),
+]
+
+
+def test_promises_are_judged_at_the_largest_scale():
+    found = {limit.promise: (limit.measured, limit.limit, limit.holds) for limit in limits(Figures(MEASURED))}
+    assert found == {
+        "full run at 100x, against the naive program": (0.9, 1, True),
+        "peak memory of any job": (1, 8, True),
+        "work of a run at 100x, 1 % new data, of the full run's work": (20, 20, True),
+        "work of a run at 100x, nothing new, of the full run": (pytest.approx(3 / 54 * 100), 5, False),
+        "full run from 10x to 100x": (6, 10, True),
+    }
+
+
+def test_promises_that_were_not_measured_are_not_made():
+    assert [limit.promise for limit in limits(Figures([measured(54)]))] == ["peak memory of any job"]
+    assert limits(Figures([measured(54, NAIVE, step=ALL)])) == []
+
+
+def test_the_report_has_a_row_for_everything_that_was_measured():
+    text = report.text(Figures(MEASURED), "Measured somewhere.")
+    assert "| full run at 100x, against the naive program | 0.90 times | 1 times | yes |" in text
+    assert "| work of a run at 100x, nothing new, of the full run | 5.56 % | 5 % | **no** |" in text
+    full = "| 100x | 5,000 | lakehouse | 54.0 | 54.0 to 54.0 | 4.0 | 50.0 | 108.0 | 93 | 1,024 | 1 | 2 | 0.0 |"
+    assert full in text
+    assert "| 100x | 1 % new | 14.0 | 26% | 10.0 | 20.0% | 28.0 | 1,024 | 1 | 2 | 0.0 |" in text
+    assert "| `customer_trusted` | 50.0 | 100% | 100.0 | 1,024 | 1 | 2 | 0.0 |  |  |" in text
+    assert "| `customer_trusted` | 50.0 | 3.0 | 10.0 |  |" in text
+
+
+def test_every_row_of_a_table_has_a_cell_for_every_column():
+    lines = report.text(Figures(MEASURED), "Measured somewhere.").splitlines()
+    for above, line in itertools.pairwise(lines):
+        if above.startswith("|") and line.startswith("|"):
+            assert line.count("|") == above.count("|"), line
+
+
+@pytest.mark.parametrize(("load", "warned"), [(0.0, False), (1000.0, True)])
+def test_the_report_says_when_other_programs_disturbed_it(load, warned):
+    about = report.surroundings("3g", 1, "generated", load)
+    assert "driver memory 3g; 1x is data of the project's generator; medians of 1 run." in about
+    assert ("these seconds are too many" in about) == warned
+
+
+def test_the_plot_is_the_same_for_the_same_figures(tmp_path):
+    for name in ("one.svg", "two.svg"):
+        plot.draw(tmp_path / name, Figures(MEASURED))
+    drawn = (tmp_path / "one.svg").read_text()
+    assert drawn == (tmp_path / "two.svg").read_text()
+    for label in ("lakehouse, full run", "naive Spark", "1 % new data", "nothing new", "10x", "100x"):
+        assert f">{label}<" in drawn
+    assert "DuckDB" not in drawn  # it was not measured
+
+
+def test_only_the_part_between_the_markers_is_replaced():
+    document = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
+    once = report.insert(document, "new")
+    assert once == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+    assert report.insert(once, "new") == once
+
+
+@pytest.mark.parametrize("document", ["nothing", f"{report.END} {report.BEGIN}", report.BEGIN])
+def test_a_document_without_markers_is_an_error(document):
+    with pytest.raises(BenchError, match="bench: begin"):
+        report.insert(document, "new")
+
+
+def test_the_committed_page_has_the_markers():
+    report.insert((ROOT / "docs" / "performance.md").read_text(), "new")
+
+
+def test_what_was_written_is_what_is_new_or_changed(tmp_path):
+    for name, content in (("old.parquet", "1"), ("rewritten.json", "12")):
+        (tmp_path / name).write_text(content)
+    before = listing(tmp_path)
+    (tmp_path / "deep").mkdir()
+    for name, content in (("deep/new.parquet", "1234"), ("rewritten.json", "12345"), (".new.parquet.crc", "x")):
+        (tmp_path / name).write_text(content)
+    assert difference(before, listing(tmp_path)) == Written(data_files=1, other_files=1, bytes=9)
+
+
+def test_memory_and_processor_time_are_those_of_the_whole_tree():
+    child = "x = bytearray(80_000_000)\nimport time\ntime.sleep(2.5)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}]); sum(range(10_000_000)); sys.exit(3)"
+    status, cost = measure(lambda: subprocess.Popen([sys.executable, "-c", parent], start_new_session=True), 60)
+    assert status == 3
+    assert 80_000_000 < cost.peak_bytes < 400_000_000
+    assert cost.processor_seconds > 0
+
+
+def test_a_program_that_takes_too_long_is_ended_with_its_children():
+    read, write = os.pipe()
+    program = "import subprocess; subprocess.run(['sleep', '600'])"
+    start = dict(start_new_session=True, pass_fds=(write,))
+    status, _ = measure(lambda: subprocess.Popen([sys.executable, "-c", program], **start), 0.5)
+    os.close(write)
+    with open(read, "rb") as pipe:
+        assert pipe.read() == b""  # nobody holds the other end any more
+    assert status is None
+
+
+def customer(email, updated, research=None):
+    return {"email": email, "lastUpdateDate": updated} | ({} if research is None else {"shareWithResearchAsOfDate": research})
+
+
+def test_people_withdraw_with_a_newer_record_that_has_no_consent():
+    rows = [customer("ann@example.com", 1, 5), customer(" ANN@example.com", 9, 5), customer("ben@example.com", 3)]
+    assert withdrawals(rows, 1) == [customer(" ANN@example.com", 10)]
+
+
+def test_only_people_whose_present_record_has_consent_can_withdraw():
+    rows = [customer("ann@example.com", 1, 5), customer("ann@example.com", 2), customer("ben@example.com", 3, 0)]
+    with pytest.raises(BenchError, match="1 people are to withdraw their consent, and only 0 gave it"):
+        withdrawals(rows, 1)
+
+
+def test_those_who_withdraw_are_spread_over_all():
+    rows = [customer(f"{i:03}@example.com", 1, 5) for i in range(100)]
+    assert [row["email"][:3] for row in withdrawals(rows, 4)] == ["000", "025", "050", "075"]
+
+
+def test_deliveries_can_be_taken_back(tmp_path):
+    dataset = Dataset(1, "public", tmp_path / "lake", tmp_path / "new", tmp_path / "withdrawn")
+    for part, name in ((dataset.lake, "a.json"), (dataset.new, "b.json.gz"), (dataset.withdrawn, "c.json")):
+        file = part / "customer" / "landing" / name
+        file.parent.mkdir(parents=True)
+        file.write_bytes(gzip.compress(b"{}\n{}\n") if name.endswith(".gz") else b"{}\n")
+    dataset.deliver(dataset.new)
+    assert dataset.rows() == 3
+    dataset.deliver(dataset.withdrawn)
+    assert dataset.rows() == 4
+    dataset.take_back()
+    assert dataset.rows() == 1
+
+
+def test_generated_data_keeps_one_percent_back(tmp_path):
+    dataset = datasets.generate(ROOT, tmp_path, 1)
+    before = dataset.rows()
+    dataset.deliver(dataset.new)
+    assert 0.003 * before < dataset.rows() - before < 0.03 * before
+    (withdrawn,) = (dataset.withdrawn / "customer" / "landing").iterdir()
+    assert len(withdrawn.read_text().splitlines()) == 10
+    assert dataset.origin == "generated"
+
+
+@pytest.fixture
+def public():
+    tools, data = datasets.measuring_tools(ROOT), datasets.public_data(ROOT)
+    if not tools or not data:
+        pytest.skip("no public data or measuring tools: set STEDI_DATA and STEDI_TOOLS")
+    return tools, data
+
+
+def test_public_data_is_copied_and_one_percent_more_kept_back(public, tmp_path):
+    dataset = datasets.replicate(*public, tmp_path, 2)
+    assert dataset.rows() == 2 * 110_909
+    customers = [json.loads(row) for row in next((dataset.new / "customer" / "landing").iterdir()).open()]
+    assert len(customers) == 20
+    assert all("+r2@" in row["email"] for row in customers)
+    readings = [json.loads(row) for row in next((dataset.new / "accelerometer" / "landing").iterdir()).open()]
+    assert {row["user"] for row in readings} == {row["email"] for row in customers}
+
+
+def test_what_a_job_says_about_its_table_is_found_among_other_lines():
+    stdout = 'a warning\n{"table": "customer_trusted", "accepted": 3}\n{"no": "table"}\nbye\n'
+    assert ledger_entry(stdout, "a_job")["accepted"] == 3
+    with pytest.raises(BenchError, match="a_job printed no ledger entry"):
+        ledger_entry("bye", "a_job")
+
+
+def test_the_measuring_tools_lines_are_read():
+    assert said("WARN something\ncustomer_trusted 482 1.25s\ntotal 37.00s\n") == [("customer_trusted", 1.25)]
+
+
+def test_the_package_holds_contracts_and_sql(tmp_path):
+    pack(ROOT / "glue-scripts", tmp_path / "lakehouse.zip")
+    names = zipfile.ZipFile(tmp_path / "lakehouse.zip").namelist()
+    for table in JOBS.values():
+        assert f"lakehouse/contracts/{table}.json" in names
+    assert "lakehouse/job.py" in names
+    assert "lakehouse/sql/curated/machine_learning_curated.sql" in names
+    assert not [name for name in names if not name.startswith("lakehouse/") or "__pycache__" in name]
+
+
+def test_a_job_is_submitted_with_files_in_place_of_s3(tmp_path):
+    spark = FolderSpark("", ROOT / ".stedi" / "jars", tmp_path / "runs", tmp_path / "archives", "3g")
+    command = spark.command(
+        "run", "/jobs/a.py", {"--extra-py-files": "/a.zip", "--conf": "a=b --conf c=d", "--lake_uri": "file:///x"}
+    )
+    assert command[command.index("--driver-memory") + 1] == "3g"
+    assert command[command.index("--py-files") + 1] == "/a.zip"
+    assert {"a=b", "c=d"} <= {value for key, value in itertools.pairwise(command) if key == "--conf"}
+    assert command.index("/jobs/a.py") < command.index("--lake_uri")
+    assert not [part for part in command if "s3" in part.lower() and "jars" not in part]
+
+
+@pytest.mark.parametrize("arguments", [["-n", "0"], ["-scales", "0"], ["-only", "oracle"]])
+def test_bad_options_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        parse(arguments)
+    assert arguments[0] in capsys.readouterr().err
