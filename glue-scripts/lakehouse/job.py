@@ -231,6 +231,7 @@ class Run:
     def _wrote(self, table: str, written: publish.Written, changes: DataFrame | None) -> publish.Written:
         if written.total:
             self.changed.add(table)
+        if written.total and table == self.job.target:
             publish.audit(self.spark, self.draft(table), contracts.load(table), changes)
         return written
 

@@ -68,27 +68,30 @@ class Landing:
         self.contract, self._spark, self._uris = contract, spark, list(uris)
         self._paths = _paths(uris)
         self._uniform: set[str] = set()
+        self.lines = 0
         self._observation = Observation()
 
     @cached_property
     def rows(self) -> DataFrame:
-        classified = self._classified(self._lines([path for path in self._paths if path not in self._uniform]))
-        if self._uniform:
-            classified = self._classified_by_file(sorted(self._uniform)).unionByName(classified)
+        odd = [path for path in self._paths if path not in self._uniform]
+        parts = [self._classified_by_file(sorted(self._uniform))] if self._uniform else []
+        parts += [self._classified(self._lines(odd))] if odd or not parts else []
+        classified = reduce(DataFrame.unionByName, parts)
         observed = classified.observe(self._observation, *_count_columns())
         return observed.where(F.col(_REASON).isNull()).select(*self.contract.names, "file_path", "file_modified")
 
     def survey(self, name: str) -> DataFrame:
-        """Who is in which file: `file_path`, the values of a text column in it, and `_lines` of each. Asked before `rows`."""
+        """Who is in which file: `file_path` and the values of a text column in it. Asked before `rows`; knows `lines` then."""
         lines = self._lines(self._paths).select("_line", "file_path", self._quick_value(name).alias("_quick"))
         value = F.when(F.col("_quick") != "", F.col("_quick")).otherwise(self._careful_value(name))
         lines = lines.select("file_path", value.alias(name), (~self._uniform_line()).alias("_odd"))
         values = (
             lines.groupBy("file_path", name).agg(F.count(F.lit(1)).alias("_lines"), F.count_if("_odd").alias("_odd")).persist()
         )
+        files = values.groupBy("file_path").agg(F.sum("_lines").alias("lines"), F.sum("_odd").alias("odd")).collect()
+        self.lines = sum(file.lines for file in files)
         if self._fixed:
-            odd = values.groupBy("file_path").agg(F.sum("_odd").alias("_odd")).where("_odd = 0").select("file_path")
-            uniform = {unquote(row.file_path) for row in odd.collect()}
+            uniform = {unquote(file.file_path) for file in files if not file.odd}
             self._uniform = {path for path, uri in zip(self._paths, self._uris, strict=True) if uri in uniform}
         return values
 

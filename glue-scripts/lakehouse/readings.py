@@ -147,7 +147,6 @@ class Readings:
         if not run.plan.new:
             return 0
         found = run.cache(new.landing.survey(self.subject))
-        lines = found.agg(F.sum("_lines")).first()[0] or 0
         named = found.where(F.col(self.subject).isNotNull())
         # Through the gate's SELECT, which says how a subject is written.
         rows = self._gate(run, named.select(*filled(named, run.landing), "file_path"))
@@ -155,10 +154,10 @@ class Readings:
         file = delivery.file_key(run, F.col("file_path")).alias("file")
         pairs = pairs.select(file, F.sha2(self.subject, 256).alias("subject"))
         if run.plan.full:
-            run.make_equal(self._index, pairs, lines // 100)
+            run.make_equal(self._index, pairs, new.landing.lines // 100)
         else:
             run.change(self._index, pairs.withColumn(OP, F.lit(INSERT)))
-        return lines
+        return new.landing.lines
 
 
 @dataclass(frozen=True)

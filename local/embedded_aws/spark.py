@@ -140,7 +140,9 @@ class LocalSpark:
             "spark.hadoop.fs.s3a.secret.key": os.environ["AWS_SECRET_ACCESS_KEY"],
             "spark.hadoop.fs.s3a.buffer.dir": str(scratch),
         }
-        options = [conf.get("spark.driver.extraJavaOptions", ""), self._class_archive_option(folder)]
+        # Little data and short runs: Java's second compiler would take longer than it saves.
+        quick = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+        options = [conf.get("spark.driver.extraJavaOptions", ""), quick, self._class_archive_option(folder)]
         local["spark.driver.extraJavaOptions"] = " ".join(options).strip()
         for key in conf:
             if re.fullmatch(r"spark\.sql\.catalog\.\w+", key):
