@@ -43,13 +43,13 @@ compared as (
 
 final as (
     select
-        email,
-        record.serialnumber,
-        record.lastupdatedate,
-        record.sharewithresearchasofdate,
-        record.file_modified,
-        record.file_path,
-        record.fingerprint
+        compared.email,
+        compared.record.serialnumber,
+        compared.record.lastupdatedate,
+        compared.record.sharewithresearchasofdate,
+        compared.record.file_modified,
+        compared.record.file_path,
+        compared.record.fingerprint
     from compared
 )
 

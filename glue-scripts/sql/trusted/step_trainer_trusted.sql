@@ -10,7 +10,7 @@ numbered as (
         *,
         row_number() over (
             partition by serialnumber, sensorreadingtime
-            order by distancefromobject, in_table desc
+            order by distancefromobject asc, in_table desc
         ) as place
     from passing
 ),
