@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse import queries
 from lakehouse.delivery import Delivery
+from lakehouse.job import Result, Run
 from lakehouse.queries import REASON
-
-if TYPE_CHECKING:
-    from lakehouse.job import Result, Run
 
 CONSENT = "customer_consent"
 
 
 def compute(run: Run) -> Result:
-    from lakehouse.job import Result
-
     read = Delivery(run)
     run.view(read.rows, "customer_landing")
     records = run.cache(queries.select(run.spark, "landing", "customer_records"))

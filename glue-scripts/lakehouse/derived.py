@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse import queries, tables
-
-if TYPE_CHECKING:
-    from lakehouse.job import Result, Run
+from lakehouse.job import Result, Run
 
 SUBJECTS = "subjects"
 
 
 def customers(run: Run) -> Result:
     """Customers are few: all of them are looked at whenever something has changed."""
-    from lakehouse.job import Result
-
     for name in run.job.tables:
         run.view(run.table(name), name)
     gated = run.gate(run.contract)
@@ -28,8 +22,6 @@ def customers(run: Run) -> Result:
 
 def machine_learning(run: Run) -> Result:
     """Rows of the persons whose customer record, phone readings or step readings have changed since the last run; else of all."""
-    from lakehouse.job import Result
-
     inputs = {name: run.table(name) for name in run.job.tables}
     subjects = _subjects(run, inputs["customer_curated"])
     scope = None if run.plan.full else _changed_people(run, subjects)

@@ -59,8 +59,8 @@ class Options:
 class Result:
     """What a computation found and wrote into the drafts of its run.
 
-    `gates`: the SELECTs that the rows went through, the target's own last. `read`: rows of the source; of a landing table the
-    `delivery` knows, and `again` is how many rows of earlier files were read besides. `published`: see Tally.
+    `gates`: the SELECTs that the rows went through, the target's own last. `read`: rows of the source, or of earlier files;
+    those of new files are counted by the `delivery`. `published`: see Tally.
     """
 
     gates: tuple[Gate, ...]

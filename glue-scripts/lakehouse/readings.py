@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse import delivery, queries
 from lakehouse.delivery import Delivery
+from lakehouse.job import Result, Run
 from lakehouse.ledger import Gate, filled
 from lakehouse.publish import DELETE, INSERT, OP, UPDATE
 from lakehouse.queries import REASON
-
-if TYPE_CHECKING:
-    from lakehouse.job import Result, Run
 
 ALREADY_DECIDED = "already_decided"
 
@@ -44,16 +41,12 @@ class Readings:
 
     def _everything(self, run: Run, new: Delivery, lines: int) -> Result:
         """All rows anew, in one pass from the files to the table."""
-        from lakehouse.job import Result
-
         gate = Gate(self._gate(run, new.rows))
         gated = self._each_once(run, self._candidates(run, gate.passing, in_table=False))
         return Result((gate, gated), run.make_equal(run.job.target, gated.accepted, lines), delivery=new)
 
     def _news(self, run: Run, new: Delivery, changed: _Changed) -> Result:
         """Rows of new files, and what changed consent asks for."""
-        from lakehouse.job import Result
-
         rows, again = self._gate(run, new.rows), self._again(run, changed)
         gate = Gate(rows if again is None else rows.unionByName(again))
         passing = run.cache(self._candidates(run, gate.passing, in_table=False))

@@ -85,8 +85,8 @@ const DefaultQuarantinedShare = 0.01
 
 // Limits say from when on delivered rows are not usable.
 type Limits struct {
-	// FutureMS is how many ms a time may lie ahead of the clock of the run, by bigint column: devices' clocks are not exact. A row
-	// with a later time is quarantined as future_time. A column that is not named has no limit.
+	// FutureMS is how many ms a time may be later than its file was delivered, by bigint column: devices' clocks are not exact. A
+	// row with a later time is quarantined as future_time. A column that is not named has no limit.
 	FutureMS map[string]int `json:"future_ms,omitempty"`
 	// QuarantinedShare is which part, 0 to 1, of the rows read a run may quarantine; a run with more fails before it writes
 	// anything. Absent: DefaultQuarantinedShare.

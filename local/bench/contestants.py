@@ -61,16 +61,7 @@ class FolderSpark(LocalSpark):
         return Path(location)
 
     def _local_conf(self, conf: dict[str, str], folder: Path) -> dict[str, str]:
-        scratch = folder / "scratch"
-        return {
-            "spark.driver.extraClassPath": f"{self.jars}/*",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.ui.enabled": "false",
-            "spark.local.dir": str(scratch),
-            "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-            "spark.driver.extraJavaOptions": self._class_archive_option(folder),
-        }
+        return self._driver_conf(folder) | {"spark.driver.extraJavaOptions": self._class_archive_option(folder)}
 
 
 class Lakehouse:
@@ -167,15 +158,11 @@ class Apart:
         self._work.mkdir(parents=True)
 
     def measure(self) -> Iterator[Measurement]:
-        out, log = self._work / "out", self._work / "output.log"
+        out = self._work / "out"
         landing_rows = self._dataset.rows()
         for table in JOBS.values():
             before = listing(out)
-            command = [sys.executable, str(self._script), str(self._dataset.lake), str(out), table]
-            with log.open("wb") as output:
-                status, cost = measure(lambda: _start(command, self._work, output), TIMEOUT)  # noqa: B023
-            if status != 0:
-                raise BenchError(_failure(self._script.name, status, log.read_text(errors="replace")))
+            _, cost = _run_script(self._script, [str(self._dataset.lake), str(out), table], self._work)
             written = difference(before, listing(out))
             yield Measurement(NAIVE_APART, FULL, self._dataset.scale, table, cost, written, landing_rows)
         shutil.rmtree(out)
@@ -191,14 +178,9 @@ class Script:
         self._work.mkdir(parents=True)
 
     def measure(self) -> Iterator[Measurement]:
-        out, log = self._work / "out", self._work / "output.log"
+        out = self._work / "out"
         landing_rows = self._dataset.rows()
-        command = [sys.executable, str(self._script), str(self._dataset.lake), str(out)]
-        with log.open("wb") as output:
-            status, cost = measure(lambda: _start(command, self._work, output), TIMEOUT)
-        text = log.read_text(errors="replace")
-        if status != 0:
-            raise BenchError(_failure(self._script.name, status, text))
+        text, cost = _run_script(self._script, [str(self._dataset.lake), str(out)], self._work)
         written = difference({}, listing(out))
         shutil.rmtree(out)
         scale = self._dataset.scale
@@ -248,6 +230,17 @@ def said(stdout: str) -> list[tuple[str, float]]:
     """Table and seconds from the lines `<table> <rows> <seconds>s` of a measuring tool."""
     found = re.findall(r"^(\w+) \d+ ([\d.]+)s$", stdout, flags=re.MULTILINE)
     return [(table, float(seconds)) for table, seconds in found]
+
+
+def _run_script(script: Path, arguments: list[str], work: Path) -> tuple[str, Cost]:
+    """What a measuring tool printed, and what it cost."""
+    log = work / "output.log"
+    with log.open("wb") as output:
+        status, cost = measure(lambda: _start([sys.executable, str(script), *arguments], work, output), TIMEOUT)
+    text = log.read_text(errors="replace")
+    if status != 0:
+        raise BenchError(_failure(script.name, status, text))
+    return text, cost
 
 
 def _start(command: list[str], folder: Path, output) -> subprocess.Popen:

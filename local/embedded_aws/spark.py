@@ -122,15 +122,21 @@ class LocalSpark:
         python = {"PYSPARK_PYTHON": sys.executable, "PYTHONUNBUFFERED": "1", "SPARK_HOME": str(_spark_home())}
         return kept | aws | python | {"SPARK_LOCAL_IP": "127.0.0.1"}
 
-    def _local_conf(self, conf: dict[str, str], folder: Path) -> dict[str, str]:
+    def _driver_conf(self, folder: Path) -> dict[str, str]:
+        """What every driver on this machine needs, whatever it reads from."""
         scratch = folder / "scratch"
-        local = {
+        return {
             "spark.driver.extraClassPath": f"{self.jars}/*",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
             "spark.local.dir": str(scratch),
             "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        }
+
+    def _local_conf(self, conf: dict[str, str], folder: Path) -> dict[str, str]:
+        scratch = folder / "scratch"
+        local = self._driver_conf(folder) | {
             # On Glue s3:// is EMRFS; on a laptop it is Hadoop's S3A.
             "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
             "spark.hadoop.fs.s3a.endpoint": self.endpoint,
