@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsglue"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -12,13 +13,13 @@ import (
 
 	"stedi-lakehouse/constructs/catalogtable"
 	"stedi-lakehouse/constructs/lakebucket"
+	"stedi-lakehouse/constructs/lakekey"
+	"stedi-lakehouse/constructs/reader"
+	"stedi-lakehouse/constructs/statement"
 	"stedi-lakehouse/constructs/workgroup"
 	"stedi-lakehouse/internal/config"
 	"stedi-lakehouse/internal/contract"
 )
-
-// keyWindowDays is how long a deleted key can be called back; AWS allows no less.
-const keyWindowDays = 7
 
 // CatalogProps of the catalog stack.
 type CatalogProps struct {
@@ -41,7 +42,7 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 	stage := props.Stage
 	stack := newStack(scope, stage, "catalog", "Data lake, table catalog and query workgroup")
 	catalog := Catalog{Stack: stack, Database: strings.ReplaceAll(stage.LakeName, "-", "_")}
-	catalog.Key = newKey(stack, stage)
+	catalog.Key = lakekey.New(stack, "Key", lakekey.Props{Name: stage.LakeName, DeleteWithStack: deleted(stage)})
 	catalog.addBuckets(stage)
 	database := awsglue.NewCfnDatabase(stack, jsii.String("Database"), &awsglue.CfnDatabaseProps{
 		CatalogId: awscdk.Aws_ACCOUNT_ID(),
@@ -51,25 +52,34 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 		},
 	})
 	database.ApplyRemovalPolicy(removal(stage), nil)
+	if stage.CatalogEncryption {
+		database.AddDependency(encryptCatalog(stack, catalog.Key))
+	}
 	for _, table := range props.Contracts {
 		catalogtable.New(stack, pascalCase(table.Table), catalogtable.Props{
 			Contract:          table,
 			Database:          *database.Ref(),
 			Lake:              *catalog.Lake.BucketName(),
-			DeleteWithTheLake: stage.DataRemoval != config.Retain,
+			DeleteWithTheLake: deleted(stage),
 		})
 	}
 	queries := workgroup.New(stack, "Workgroup", workgroup.Props{
 		Name:            stage.LakeName,
 		Results:         catalog.Results,
 		Key:             catalog.Key,
-		DeleteWithStack: stage.DataRemoval != config.Retain,
+		ScanLimitGB:     stage.Queries.ScanLimitGB,
+		Database:        *database.Ref(),
+		Queries:         savedQueries(props.Contracts, catalog.Database, *catalog.Lake.BucketName()),
+		DeleteWithStack: deleted(stage),
 	})
+	research, customers := catalog.addReaders(props)
 	output(stack, "LakeBucketName", catalog.Lake.BucketName())
 	output(stack, "LogBucketName", catalog.AccessLogs.BucketName())
 	output(stack, "ResultBucketName", catalog.Results.BucketName())
 	output(stack, "DatabaseName", database.Ref())
 	output(stack, "WorkgroupName", queries.Ref())
+	output(stack, "ResearchRoleArn", research.RoleArn())
+	output(stack, "CustomerRoleArn", customers.RoleArn())
 	return catalog
 }
 
@@ -83,12 +93,16 @@ func (c *Catalog) addBuckets(stage config.Stage) {
 		ExpireDays:     stage.RetentionDays.AccessLogs,
 		NoncurrentDays: stage.RetentionDays.NoncurrentObjects,
 		Removal:        onRemoval,
+
+		FunctionLogDays: stage.RetentionDays.Logs,
 	})
 	c.Lake = lakebucket.New(c.Stack, "Lake", lakebucket.Props{
 		Key:            c.Key,
 		AccessLogs:     c.AccessLogs,
 		NoncurrentDays: stage.RetentionDays.NoncurrentObjects,
 		Removal:        onRemoval,
+
+		FunctionLogDays: stage.RetentionDays.Logs,
 	})
 	c.Results = lakebucket.New(c.Stack, "Results", lakebucket.Props{
 		Key:            c.Key,
@@ -96,23 +110,82 @@ func (c *Catalog) addBuckets(stage config.Stage) {
 		ExpireDays:     stage.RetentionDays.QueryResults,
 		NoncurrentDays: stage.RetentionDays.NoncurrentObjects,
 		Removal:        onRemoval,
+
+		FunctionLogDays: stage.RetentionDays.Logs,
 	})
 }
 
-func newKey(stack awscdk.Stack, stage config.Stage) awskms.Key {
-	return awskms.NewKey(stack, jsii.String("Key"), &awskms.KeyProps{
-		Description:       jsii.Sprintf("Data and query results of lakehouse %s", stage.LakeName),
-		EnableKeyRotation: jsii.Bool(true),
-		PendingWindow:     awscdk.Duration_Days(jsii.Number(keyWindowDays)),
-		RemovalPolicy:     removal(stage),
+// addReaders makes the roles of analysts. What they may see follows from the contracts alone: zone and personal data.
+func (c *Catalog) addReaders(props CatalogProps) (research, customers awsiam.Role) {
+	stage := props.Stage
+	common := reader.Props{
+		Database:        c.Database,
+		Lake:            c.Lake,
+		Results:         c.Results,
+		Key:             c.Key,
+		ScanLimitGB:     stage.Queries.ScanLimitGB,
+		DeleteWithStack: deleted(stage),
+	}
+	toResearch := common
+	toResearch.Name = stage.LakeName + "-research"
+	toResearch.Description = "Analysts without access to personal data: curated tables free of it, and the ledger of the runs"
+	toResearch.Principals = stage.Readers.Research
+	toCustomers := common
+	toCustomers.Name = stage.LakeName + "-customers"
+	toCustomers.Description = "Analysts with access to personal data: all curated and trusted tables, of people who consented"
+	toCustomers.Principals = stage.Readers.Customers
+	for _, table := range props.Contracts {
+		if !table.PersonalData && (table.Zone == contract.Curated || table.Zone == contract.Ledger) {
+			toResearch.Tables = append(toResearch.Tables, table)
+		}
+		if table.Zone == contract.Curated || table.Zone == contract.Trusted {
+			toCustomers.Tables = append(toCustomers.Tables, table)
+		}
+	}
+	return reader.New(c.Stack, "Research", toResearch), reader.New(c.Stack, "Customers", toCustomers)
+}
+
+// encryptCatalog encrypts the Glue Data Catalog of the whole account and Region. Glue takes a role for it, so that nobody who reads or
+// writes the catalog needs the key. Role and settings stay when the stack goes, as the key does: what was encrypted could not be read
+// without them.
+func encryptCatalog(stack awscdk.Stack, key awskms.Key) awsglue.CfnDataCatalogEncryptionSettings {
+	role := awsiam.NewRole(stack, jsii.String("CatalogEncryptionRole"), &awsiam.RoleProps{
+		Description: jsii.String("Glue encrypts and decrypts the Data Catalog"),
+		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("glue.amazonaws.com"), nil),
+		InlinePolicies: &map[string]awsiam.PolicyDocument{"UseKey": statement.Document(
+			statement.Allow("UseKey", []string{*key.KeyArn()}, "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"),
+		)},
 	})
+	role.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN)
+	settings := awsglue.NewCfnDataCatalogEncryptionSettings(stack, jsii.String("CatalogEncryption"), &awsglue.CfnDataCatalogEncryptionSettingsProps{
+		CatalogId: awscdk.Aws_ACCOUNT_ID(),
+		DataCatalogEncryptionSettings: &awsglue.CfnDataCatalogEncryptionSettings_DataCatalogEncryptionSettingsProperty{
+			EncryptionAtRest: &awsglue.CfnDataCatalogEncryptionSettings_EncryptionAtRestProperty{
+				CatalogEncryptionMode:        jsii.String("SSE-KMS-WITH-SERVICE-ROLE"),
+				CatalogEncryptionServiceRole: role.RoleArn(),
+				SseAwsKmsKeyId:               key.KeyArn(),
+			},
+			ConnectionPasswordEncryption: &awsglue.CfnDataCatalogEncryptionSettings_ConnectionPasswordEncryptionProperty{
+				KmsKeyId: key.KeyArn(),
+				// Our connections have no password; one of others is not handed out in the clear.
+				ReturnConnectionPasswordEncrypted: jsii.Bool(true),
+			},
+		},
+	})
+	settings.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	return settings
+}
+
+// deleted tells whether what holds data goes with its stack.
+func deleted(stage config.Stage) bool {
+	return stage.DataRemoval != config.Retain
 }
 
 func removal(stage config.Stage) awscdk.RemovalPolicy {
-	if stage.DataRemoval == config.Retain {
-		return awscdk.RemovalPolicy_RETAIN
+	if deleted(stage) {
+		return awscdk.RemovalPolicy_DESTROY
 	}
-	return awscdk.RemovalPolicy_DESTROY
+	return awscdk.RemovalPolicy_RETAIN
 }
 
 func output(stack awscdk.Stack, id string, value *string) {

@@ -19,13 +19,17 @@ type NetworkProps struct {
 
 // Network is the network stack.
 type Network struct {
-	Stack awscdk.Stack
-	Jobs  lakenetwork.Network // where the jobs run
+	Stack awscdk.Stack        // nil: there is none
+	Jobs  lakenetwork.Network // where the jobs run; without subnets: on Glue's own network
 }
 
-// NewNetwork makes the network stack <lakeName>-network.
+// NewNetwork makes the network stack <lakeName>-network. With network mode "none" there is nothing to make, and CloudFormation knows
+// no empty stacks: the result is the zero value.
 func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 	stage := props.Stage
+	if stage.Network.Mode == config.NoNetwork {
+		return Network{}
+	}
 	stack := newStack(scope, stage, "network", "Network of the jobs: S3 and nothing else")
 	buckets := []string{
 		*props.Catalog.Lake.BucketArn(), *props.Catalog.Results.BucketArn(), *props.Catalog.AccessLogs.BucketArn(),
@@ -38,6 +42,7 @@ func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 			AvailabilityZone: stage.Network.AvailabilityZone,
 			RouteTableIDs:    stage.Network.RouteTableIDs,
 			Buckets:          buckets,
+			PrivateEndpoints: stage.Network.PrivateEndpoints,
 		})}
 	}
 	return Network{Stack: stack, Jobs: lakenetwork.New(stack, "Network", lakenetwork.Props{
@@ -45,6 +50,7 @@ func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 		CIDR:                     stage.Network.CIDR,
 		Zones:                    stage.Network.Zones,
 		Buckets:                  buckets,
+		PrivateEndpoints:         stage.Network.PrivateEndpoints,
 		KeepDefaultSecurityGroup: stage.Network.KeepDefaultSecurityGroup,
 		LogRetentionDays:         stage.RetentionDays.Logs,
 	})}

@@ -104,9 +104,10 @@ func (a assembly) text(t *testing.T, part string) string {
 
 type template struct {
 	Resources map[string]struct {
-		Type           string
-		Properties     map[string]any
-		DeletionPolicy string
+		Type                string
+		Properties          map[string]any
+		DeletionPolicy      string
+		UpdateReplacePolicy string
 	}
 	Outputs map[string]any
 }
@@ -135,7 +136,10 @@ func TestSynthIsDeterministic(t *testing.T) {
 func TestNames(t *testing.T) {
 	local := ofStage(t, "local")
 	outputs := append(keys(local.template(t, "catalog").Outputs), keys(local.template(t, "pipeline").Outputs)...)
-	for _, name := range []string{"LakeBucketName", "LogBucketName", "ResultBucketName", "DatabaseName", "WorkgroupName", "StateMachineArn"} {
+	for _, name := range []string{
+		"LakeBucketName", "LogBucketName", "ResultBucketName", "DatabaseName", "WorkgroupName", "ResearchRoleArn", "CustomerRoleArn",
+		"StateMachineArn",
+	} {
 		if !slices.Contains(outputs, name) {
 			t.Errorf("there is no output %s", name)
 		}
@@ -154,32 +158,9 @@ func TestNames(t *testing.T) {
 func TestLocalStageDeploysInTheEmbeddedAWS(t *testing.T) {
 	for _, part := range parts {
 		for id, resource := range ofStage(t, "local").template(t, part).Resources {
-			unknown := []string{"AWS::Lambda::Function", "AWS::Athena::NamedQuery", "AWS::Glue::SecurityConfiguration", "AWS::Glue::TableOptimizer"}
+			unknown := []string{"AWS::Lambda::Function", "AWS::Glue::SecurityConfiguration", "AWS::Glue::TableOptimizer"}
 			if slices.Contains(unknown, resource.Type) || strings.HasPrefix(resource.Type, "Custom::") {
 				t.Errorf("stack %s has %s of type %s", part, id, resource.Type)
-			}
-		}
-	}
-}
-
-// A deployed stack finds its data by these ids: another id means another, empty bucket or table.
-func TestIdentityOfData(t *testing.T) {
-	want := map[string]string{
-		"Key961B73FD":        "AWS::KMS::Key",
-		"Lake5F1B88EA":       "AWS::S3::Bucket",
-		"Results25575328":    "AWS::S3::Bucket",
-		"AccessLogs8B620ECA": "AWS::S3::Bucket",
-		"Database":           "AWS::Glue::Database",
-		"Workgroup":          "AWS::Athena::WorkGroup",
-	}
-	for _, table := range contracts(t) {
-		want[pascalCase(table.Table)] = "AWS::Glue::Table"
-	}
-	for stage, policy := range map[string]string{"prod": "Retain", "dev": "Delete", "local": "Delete"} {
-		resources := ofStage(t, stage).template(t, "catalog").Resources
-		for id, resourceType := range want {
-			if got := resources[id]; got.Type != resourceType || got.DeletionPolicy != policy {
-				t.Errorf("stage %s: %s is %q with deletion policy %q, want %s with %s", stage, id, got.Type, got.DeletionPolicy, resourceType, policy)
 			}
 		}
 	}
@@ -238,6 +219,43 @@ func TestExistingNetwork(t *testing.T) {
 	}
 	if strings.Contains(ofStage(t, "dev").text(t, "pipeline"), "ignore_checks") {
 		t.Error("a new network ignores a finding of cfn-lint; only the zone of an existing subnet is given by name")
+	}
+}
+
+// The account is Glue's to give a network for: no stack, no connection, no right to make network interfaces.
+func TestNoNetwork(t *testing.T) {
+	stage := stageOf(t, "dev")
+	stage.Network = config.Network{Mode: config.NoNetwork}
+	assembly := synthesize(t, stage, contracts(t))
+	if stacks, _ := filepath.Glob(filepath.Join(string(assembly), "*.template.json")); len(stacks) != 2 {
+		t.Errorf("there are the stacks %q, want catalog and pipeline", stacks)
+	}
+	for id, resource := range assembly.template(t, "pipeline").Resources {
+		if resource.Type == "AWS::Glue::Connection" || resource.Properties["Connections"] != nil {
+			t.Errorf("%s is, or uses, a connection", id)
+		}
+	}
+	if text := assembly.text(t, "pipeline"); strings.Contains(text, "ec2:") || strings.Contains(text, "--disable-proxy-v2") {
+		t.Error("a role may still work with network interfaces, or a job does without Glue's proxy")
+	}
+}
+
+// One key for both: endpoints that no job uses, and jobs that look for endpoints in vain, are mistakes.
+func TestPrivateEndpoints(t *testing.T) {
+	for _, private := range []bool{false, true} {
+		stage := stageOf(t, "dev")
+		stage.Network.PrivateEndpoints = private
+		assembly := synthesize(t, stage, contracts(t))
+		endpoints := 0
+		for _, resource := range assembly.template(t, "network").Resources {
+			if resource.Properties["VpcEndpointType"] == "Interface" {
+				endpoints++
+			}
+		}
+		direct := strings.Count(assembly.text(t, "pipeline"), `"--disable-proxy-v2": "true"`)
+		if private && (endpoints != 2 || direct < len(flows)) || !private && endpoints+direct > 0 {
+			t.Errorf("privateEndpoints %v: %d interface endpoints, %d jobs without Glue's proxy", private, endpoints, direct)
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package catalogtable
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -49,15 +51,54 @@ func New(scope constructs.Construct, id string, props Props) awsglue.CfnTable {
 	return resource
 }
 
-// jsonFiles describes newline-delimited JSON. The serde compares keys without regard to case, so customerName fills the column
-// customername; a key that differs in more than case is mapped. A line that is not JSON fails a query, it is not hidden.
-func jsonFiles(table contract.Contract, location string) *awsglue.CfnTable_TableInputProperty {
+// How Hive names newline-delimited JSON.
+const (
+	serde        = "org.openx.data.jsonserde.JsonSerDe"
+	inputFormat  = "org.apache.hadoop.mapred.TextInputFormat"
+	outputFormat = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+)
+
+// CreateStatement is the Athena statement that makes the catalog entry of a JSON table, for whoever has dropped it: the same table
+// as the template's, without the descriptions. It panics on another format: an Iceberg table's statement would make an empty one.
+func CreateStatement(table contract.Contract, database, lake string) string {
+	if table.Format != contract.JSON {
+		panic(fmt.Sprintf("catalogtable: format of table %s is %q, want %q", table.Table, table.Format, contract.JSON))
+	}
+	var columns, parameters []string
+	for _, column := range table.TemplateColumns() {
+		columns = append(columns, fmt.Sprintf("  `%s` %s", column.Name, column.Type))
+	}
+	mapped := serdeParameters(table)
+	for _, key := range slices.Sorted(maps.Keys(mapped)) {
+		parameters = append(parameters, fmt.Sprintf("'%s' = '%s'", key, mapped[key]))
+	}
+	return fmt.Sprintf(`create external table if not exists %s.%s (
+%s
+)
+row format serde '%s'
+with serdeproperties (%s)
+stored as inputformat '%s'
+outputformat '%s'
+location 's3://%s/%s/'
+tblproperties ('classification' = 'json')`, "`"+database+"`", "`"+table.Table+"`", strings.Join(columns, ",\n"), serde,
+		strings.Join(parameters, ", "), inputFormat, outputFormat, lake, table.Prefix())
+}
+
+// serdeParameters lets the serde fill columns from keys without regard to case, and maps a key that differs in more than case.
+func serdeParameters(table contract.Contract) map[string]string {
 	parameters := map[string]string{"case.insensitive": "true"}
-	var columns []*awsglue.CfnTable_ColumnProperty
 	for _, column := range table.TemplateColumns() {
 		if key := strings.ToLower(column.JSONKey()); key != column.Name {
 			parameters["mapping."+column.Name] = key
 		}
+	}
+	return parameters
+}
+
+// jsonFiles describes newline-delimited JSON. A line that is not JSON fails a query, it is not hidden.
+func jsonFiles(table contract.Contract, location string) *awsglue.CfnTable_TableInputProperty {
+	var columns []*awsglue.CfnTable_ColumnProperty
+	for _, column := range table.TemplateColumns() {
 		columns = append(columns, &awsglue.CfnTable_ColumnProperty{
 			Name:    jsii.String(column.Name),
 			Type:    jsii.String(column.Type),
@@ -74,11 +115,11 @@ func jsonFiles(table contract.Contract, location string) *awsglue.CfnTable_Table
 		StorageDescriptor: &awsglue.CfnTable_StorageDescriptorProperty{
 			Location:     jsii.String(location),
 			Columns:      columns,
-			InputFormat:  jsii.String("org.apache.hadoop.mapred.TextInputFormat"),
-			OutputFormat: jsii.String("org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"),
+			InputFormat:  jsii.String(inputFormat),
+			OutputFormat: jsii.String(outputFormat),
 			SerdeInfo: &awsglue.CfnTable_SerdeInfoProperty{
-				SerializationLibrary: jsii.String("org.openx.data.jsonserde.JsonSerDe"),
-				Parameters:           parameters,
+				SerializationLibrary: jsii.String(serde),
+				Parameters:           serdeParameters(table),
 			},
 		},
 	}

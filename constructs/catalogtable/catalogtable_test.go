@@ -66,6 +66,20 @@ func TestLandingTable(t *testing.T) {
 	template.HasResource("AWS::Glue::Table", map[string]any{"DeletionPolicy": "Retain"})
 }
 
+func TestCreateStatement(t *testing.T) {
+	want := "create external table if not exists `shop`.`shoe_landing` (\n  `id` string,\n  `wornsince` bigint,\n  `size` int\n)\n" +
+		`row format serde 'org.openx.data.jsonserde.JsonSerDe'
+with serdeproperties ('case.insensitive' = 'true', 'mapping.wornsince' = 'worn-since')
+stored as inputformat 'org.apache.hadoop.mapred.TextInputFormat'
+outputformat 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'
+location 's3://lake-bucket/shoe/landing/'
+tblproperties ('classification' = 'json')`
+	if got := catalogtable.CreateStatement(landing, "shop", "lake-bucket"); got != want {
+		t.Errorf("statement is\n%s\nwant\n%s", got, want)
+	}
+	cdktest.Panics(t, func() { catalogtable.CreateStatement(trusted, "shop", "lake-bucket") }, `format of table shoe_trusted is "iceberg", want "json"`)
+}
+
 func TestIcebergTable(t *testing.T) {
 	template := synthesize(t, catalogtable.Props{Contract: trusted, DeleteWithTheLake: true})
 	template.Has("AWS::Glue::Table", map[string]any{

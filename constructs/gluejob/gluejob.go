@@ -130,7 +130,7 @@ func New(scope constructs.Construct, id string, props Props) Job {
 
 func arguments(props Props) map[string]string {
 	lake := "s3://" + props.Lake.Bucket
-	return map[string]string{
+	given := map[string]string{
 		"--job-language":           "python",
 		"--extra-py-files":         *props.Code.Packages.S3ObjectUrl(),
 		"--datalake-formats":       "iceberg",
@@ -143,6 +143,10 @@ func arguments(props Props) map[string]string {
 		"--lake_name":              props.Lake.Name,
 		"--region":                 *awscdk.Aws_REGION(),
 	}
+	if props.Network.PrivateEndpoints {
+		given["--disable-proxy-v2"] = "true"
+	}
+	return given
 }
 
 // sparkSettings is the value of --conf. Glue takes the argument once, so further settings follow within its value.

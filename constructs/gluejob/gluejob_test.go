@@ -133,6 +133,12 @@ func TestArguments(t *testing.T) {
 	}
 }
 
+// Endpoints that nobody calls cost money, and without them a job that does not use the proxy cannot reach the catalog.
+func TestPrivateEndpointsTurnOffTheProxy(t *testing.T) {
+	template := synthesize(t, func(p *gluejob.Props) { p.Network.PrivateEndpoints = true })
+	template.Has("AWS::Glue::Job", map[string]any{"DefaultArguments": map[string]any{"--disable-proxy-v2": "true"}})
+}
+
 func TestOverrides(t *testing.T) {
 	template := synthesize(t, func(p *gluejob.Props) {
 		p.Size = gluejob.Size{WorkerType: "G.2X", Workers: 7, TimeoutMinutes: 5, Flex: true}

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"stedi-lakehouse/constructs/cdkfunction"
 )
 
 // abandonedUploadDays is how long the parts of an upload that never finished stay, and are paid for.
@@ -32,6 +34,8 @@ type Props struct {
 	ExpireDays     int           // objects go after so many days; 0: never
 	NoncurrentDays int           // overwritten and deleted objects go after so many days; required
 	Removal        Removal       // zero value: Keep
+	// FunctionLogDays is how long the log of the emptying function is kept while the stack is there; required with EmptyFirst.
+	FunctionLogDays int
 }
 
 // New makes a bucket without a physical name. It panics when NoncurrentDays is missing: a versioned bucket that never forgets
@@ -65,16 +69,23 @@ func New(scope constructs.Construct, id string, props Props) awss3.Bucket {
 	}
 	made := awss3.NewBucket(scope, jsii.String(id), bucket)
 	if props.Removal == EmptyFirst {
-		dropDoubleDependency(made)
+		tameEmptyingFunction(made, props.FunctionLogDays)
 	}
 	return made
 }
 
-// dropDoubleDependency removes from the CDK's emptying function the dependency on its role that the reference to the role already
-// makes; cfn-lint warns of it (W3005).
-func dropDoubleDependency(bucket awss3.Bucket) {
+// tameEmptyingFunction finds the function that empties buckets; a stack has one for all of them.
+func tameEmptyingFunction(bucket awss3.Bucket, logDays int) {
+	const log = "EmptyBucketsLog"
+	if bucket.Stack().Node().TryFindChild(jsii.String(log)) != nil {
+		return
+	}
 	provider := bucket.Stack().Node().FindChild(jsii.String("Custom::S3AutoDeleteObjectsCustomResourceProvider"))
-	provider.Node().FindChild(jsii.String("Handler")).(awscdk.CfnResource).AddDeletionOverride(jsii.String("DependsOn"))
+	cdkfunction.Tame(bucket.Stack(), log, cdkfunction.Props{
+		Function:         provider.Node().FindChild(jsii.String("Handler")).(awscdk.CfnResource),
+		Role:             provider.Node().FindChild(jsii.String("Role")).(awscdk.CfnResource),
+		LogRetentionDays: logDays,
+	})
 }
 
 func lifecycle(props Props) *[]*awss3.LifecycleRule {

@@ -88,11 +88,35 @@ func TestOverrides(t *testing.T) {
 
 func TestEmptyFirst(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	lakebucket.New(stack, "Bucket", lakebucket.Props{NoncurrentDays: 1, Removal: lakebucket.EmptyFirst})
+	for _, id := range []string{"Bucket", "Other"} {
+		lakebucket.New(stack, id, lakebucket.Props{NoncurrentDays: 1, Removal: lakebucket.EmptyFirst, FunctionLogDays: 7})
+	}
 	template := cdktest.Synthesize(t, stack)
 	template.HasResource("AWS::S3::Bucket", map[string]any{"DeletionPolicy": "Delete"})
-	template.Count("Custom::S3AutoDeleteObjects", 1)
-	template.HasResource("AWS::Lambda::Function", map[string]any{"DependsOn": assertions.Match_Absent()})
+	template.Count("Custom::S3AutoDeleteObjects", 2)
+	template.Count("AWS::Lambda::Function", 1)
+	template.Count("AWS::Logs::LogGroup", 1)
+}
+
+// Else the function makes a log group of its own that nobody removes.
+func TestEmptyingFunctionLeavesNoLog(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	lakebucket.New(stack, "Bucket", lakebucket.Props{NoncurrentDays: 1, Removal: lakebucket.EmptyFirst, FunctionLogDays: 7})
+	template := cdktest.Synthesize(t, stack)
+	template.HasResource("AWS::Logs::LogGroup", map[string]any{
+		"DeletionPolicy": "Delete", "Properties": map[string]any{"RetentionInDays": 7},
+	})
+	template.HasResource("AWS::Lambda::Function", map[string]any{
+		"DependsOn":  assertions.Match_Absent(),
+		"Properties": map[string]any{"LoggingConfig": map[string]any{"LogGroup": map[string]any{"Ref": "EmptyBucketsLog"}}},
+	})
+	template.Has("AWS::IAM::Role", map[string]any{
+		"ManagedPolicyArns": assertions.Match_Absent(),
+		"Policies": []any{map[string]any{"PolicyDocument": map[string]any{"Statement": []any{map[string]any{
+			"Effect": "Allow", "Action": []any{"logs:CreateLogStream", "logs:PutLogEvents"},
+			"Resource": map[string]any{"Fn::GetAtt": []any{"EmptyBucketsLog", "Arn"}},
+		}}}}},
+	})
 }
 
 func TestMisuse(t *testing.T) {

@@ -3,19 +3,19 @@ package lakenetwork
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/customresources"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"stedi-lakehouse/constructs/loggroup"
+	"stedi-lakehouse/constructs/cdkfunction"
 )
+
+// customResources is the id that the CDK gives to the one function of all AwsCustomResources of a stack.
+const customResources = "AWS679f53fac002430cb0da5b7982bd2287"
 
 // closeDefaultSecurityGroup takes away the two rules that AWS gives the default security group of every VPC, so that an
 // interface made without a group reaches nothing. The rules are not CloudFormation resources: a function revokes them.
 func closeDefaultSecurityGroup(scope constructs.Construct, group string, logRetentionDays int) {
-	written := loggroup.New(scope, "CloseDefaultGroupLog", loggroup.Props{RetentionDays: logRetentionDays, DeleteWithStack: true})
-	log := awslogs.LogGroup_FromLogGroupName(scope, jsii.String("CloseDefaultGroupLogName"), written.Ref())
 	revoke := func(id, action string, rule map[string]any) {
 		call := &customresources.AwsSdkCall{
 			Service:            jsii.String("ec2"),
@@ -28,7 +28,6 @@ func closeDefaultSecurityGroup(scope constructs.Construct, group string, logRete
 		customresources.NewAwsCustomResource(scope, jsii.String(id), &customresources.AwsCustomResourceProps{
 			OnUpdate:            call, // also on create
 			InstallLatestAwsSdk: jsii.Bool(false),
-			LogGroup:            log,
 			Policy:              mayRevoke(scope, group, action),
 		})
 	}
@@ -38,14 +37,12 @@ func closeDefaultSecurityGroup(scope constructs.Construct, group string, logRete
 	revoke("CloseDefaultGroupEgress", "RevokeSecurityGroupEgress", map[string]any{
 		"IpProtocol": "-1", "IpRanges": []any{map[string]any{"CidrIp": "0.0.0.0/0"}},
 	})
-	dropDoubleDependency(awscdk.Stack_Of(scope))
-}
-
-// dropDoubleDependency removes from the CDK's function the dependency on its role that the reference to the role already makes;
-// cfn-lint warns of it (W3005).
-func dropDoubleDependency(stack awscdk.Stack) {
-	function := stack.Node().FindChild(jsii.String("AWS679f53fac002430cb0da5b7982bd2287")) // the id of every AwsCustomResource's function
-	function.Node().DefaultChild().(awscdk.CfnResource).AddDeletionOverride(jsii.String("DependsOn"))
+	function := awscdk.Stack_Of(scope).Node().FindChild(jsii.String(customResources))
+	cdkfunction.Tame(scope, "CloseDefaultGroupLog", cdkfunction.Props{
+		Function:         function.Node().DefaultChild().(awscdk.CfnResource),
+		Role:             function.Node().FindChild(jsii.String("ServiceRole")).Node().DefaultChild().(awscdk.CfnResource),
+		LogRetentionDays: logRetentionDays,
+	})
 }
 
 func mayRevoke(scope constructs.Construct, group, action string) customresources.AwsCustomResourcePolicy {

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"stedi-lakehouse/constructs/statement"
 )
 
 // s3Endpoint makes the gateway endpoint, which costs nothing, for the given route tables. It panics without buckets: the policy
@@ -16,15 +18,11 @@ func s3Endpoint(scope constructs.Construct, vpc string, routeTables, buckets []s
 	if len(buckets) == 0 {
 		panic(fmt.Sprintf("lakenetwork %s: Buckets is empty, want the ARNs that the S3 endpoint lets through", *scope.Node().Id()))
 	}
-	tables := make([]any, len(routeTables))
-	for i, table := range routeTables {
-		tables[i] = jsii.String(table)
-	}
 	awsec2.NewCfnVPCEndpoint(scope, jsii.String("S3Endpoint"), &awsec2.CfnVPCEndpointProps{
 		VpcId:           jsii.String(vpc),
 		VpcEndpointType: jsii.String("Gateway"),
 		ServiceName:     jsii.Sprintf("com.amazonaws.%s.s3", *awscdk.Aws_REGION()),
-		RouteTableIds:   &tables,
+		RouteTableIds:   list(routeTables),
 		PolicyDocument:  endpointPolicy(scope, buckets),
 	})
 }
@@ -40,20 +38,81 @@ func endpointPolicy(scope constructs.Construct, buckets []string) awsiam.PolicyD
 	for _, bucket := range buckets {
 		objects = append(objects, bucket+"/*")
 	}
-	return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &[]awsiam.PolicyStatement{
+	return statement.Document(
 		allowAnyone("LakeBuckets", buckets, "s3:ListBucket", "s3:GetBucketLocation"),
 		allowAnyone("LakeObjects", objects,
 			"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
 		allowAnyone("JobCode", []string{assets + "/*"}, "s3:GetObject"),
 		allowAnyone("GlueServiceBuckets", []string{glue, glue + "/*"}, "s3:GetObject", "s3:ListBucket"),
-	}})
+	)
 }
 
 func allowAnyone(sid string, resources []string, actions ...string) awsiam.PolicyStatement {
-	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid:        jsii.String(sid),
-		Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
-		Actions:    jsii.Strings(actions...),
-		Resources:  jsii.Strings(resources...),
+	allowed := statement.Allow(sid, resources, actions...)
+	allowed.AddAnyPrincipal()
+	return allowed
+}
+
+// privateServices are what a job calls beside S3 when Glue's proxy is off: the catalog, and CloudWatch for metrics. Its logs go
+// through the proxy all the same (docs.aws.amazon.com/glue/latest/dg/connection-VPC-disable-proxy.html).
+var privateServices = []struct{ id, name, actions string }{
+	{"GlueEndpoint", "glue", "glue:*"},
+	{"MonitoringEndpoint", "monitoring", "cloudwatch:PutMetricData"},
+}
+
+// privateEndpoints makes an interface endpoint for each of these services, with an interface in every subnet, that answers the jobs
+// and only with keys of this account: nobody can carry data to another account's catalog.
+func privateEndpoints(scope constructs.Construct, network Network, label string) {
+	group := awsec2.NewCfnSecurityGroup(scope, jsii.String("EndpointSecurityGroup"), &awsec2.CfnSecurityGroupProps{
+		VpcId:            jsii.String(network.VPCID),
+		GroupDescription: jsii.String("Interface endpoints of the lakehouse jobs"),
+		SecurityGroupIngress: &[]*awsec2.CfnSecurityGroup_IngressProperty{{
+			Description:           jsii.String("HTTPS from the jobs"),
+			IpProtocol:            jsii.String("tcp"),
+			FromPort:              jsii.Number(443),
+			ToPort:                jsii.Number(443),
+			SourceSecurityGroupId: jsii.String(network.SecurityGroupID),
+		}},
+		// Endpoints only answer. Without a rule AWS would open the group to everywhere.
+		SecurityGroupEgress: &[]*awsec2.CfnSecurityGroup_EgressProperty{{
+			Description: jsii.String("Nowhere"),
+			IpProtocol:  jsii.String("icmp"),
+			FromPort:    jsii.Number(252),
+			ToPort:      jsii.Number(86),
+			CidrIp:      jsii.String("255.255.255.255/32"),
+		}},
+		Tags: name(label + "-endpoints"),
 	})
+	var subnets []string
+	for _, subnet := range network.Subnets {
+		subnets = append(subnets, subnet.ID)
+	}
+	for _, service := range privateServices {
+		awsec2.NewCfnVPCEndpoint(scope, jsii.String(service.id), &awsec2.CfnVPCEndpointProps{
+			VpcId:             jsii.String(network.VPCID),
+			VpcEndpointType:   jsii.String("Interface"),
+			ServiceName:       jsii.Sprintf("com.amazonaws.%s.%s", *awscdk.Aws_REGION(), service.name),
+			SubnetIds:         list(subnets),
+			SecurityGroupIds:  list([]string{*group.AttrGroupId()}),
+			PrivateDnsEnabled: jsii.Bool(true),
+			PolicyDocument:    statement.Document(ownAccountOnly(scope, service.actions)),
+		})
+	}
+}
+
+func ownAccountOnly(scope constructs.Construct, actions string) awsiam.PolicyStatement {
+	allowed := statement.AllowIf("OwnAccountOnly", []string{"*"}, map[string]any{
+		"StringEquals": map[string]any{"aws:PrincipalAccount": *awscdk.Stack_Of(scope).Account()},
+	}, actions)
+	allowed.AddAnyPrincipal()
+	return allowed
+}
+
+// list is for properties that the CDK declares as lists of anything.
+func list(values []string) *[]any {
+	list := make([]any, len(values))
+	for i, value := range values {
+		list[i] = jsii.String(value)
+	}
+	return &list
 }

@@ -1,5 +1,6 @@
 // Package lakenetwork gives the Glue jobs a network that reaches S3 and nothing else: isolated subnets without NAT or internet
 // gateway, an S3 gateway endpoint that lets through the lakehouse's buckets only, and a security group open to its own members.
+// Interface endpoints for what else a job calls are there on demand.
 package lakenetwork
 
 import (
@@ -23,6 +24,8 @@ type Network struct {
 	VPCID           string
 	Subnets         []Subnet
 	SecurityGroupID string
+	// PrivateEndpoints tells that the VPC has ways to Glue and CloudWatch of its own, so that jobs need Glue's proxy for neither.
+	PrivateEndpoints bool
 	// Settings names what was configured. It goes into the description of whatever refers to the network from another stack:
 	// when the network is replaced, that template changes too and picks up the new ids.
 	Settings string
@@ -34,6 +37,8 @@ type Props struct {
 	CIDR    string   // IPv4 block of the VPC, shared evenly by the zones; required
 	Zones   int      // availability zones, one subnet each; required
 	Buckets []string // ARNs of the buckets that the S3 endpoint lets through; required
+	// PrivateEndpoints makes interface endpoints for Glue and CloudWatch, which cost money by the hour and zone.
+	PrivateEndpoints bool
 	// KeepDefaultSecurityGroup leaves the VPC's default security group as it is. Closing it takes a function (CloudFormation
 	// cannot touch that group), which not every environment can run.
 	KeepDefaultSecurityGroup bool
@@ -60,6 +65,10 @@ func New(scope constructs.Construct, id string, props Props) Network {
 	}
 	s3Endpoint(this, *vpc.Ref(), routeTables, props.Buckets)
 	network.SecurityGroupID = securityGroup(this, *vpc.Ref(), props.Name)
+	if props.PrivateEndpoints {
+		network.PrivateEndpoints = true
+		privateEndpoints(this, network, props.Name)
+	}
 	if !props.KeepDefaultSecurityGroup {
 		closeDefaultSecurityGroup(this, *vpc.AttrDefaultSecurityGroup(), props.LogRetentionDays)
 	}
@@ -74,9 +83,13 @@ type ExistingProps struct {
 	AvailabilityZone string   // of the subnet; required
 	RouteTableIDs    []string // get an S3 gateway endpoint limited to Buckets; none: the VPC has its own way to S3
 	Buckets          []string // ARNs of the buckets that the S3 endpoint lets through
+	// PrivateEndpoints makes interface endpoints for Glue and CloudWatch in the subnet. A VPC that has such endpoints with private
+	// names already cannot have a second one.
+	PrivateEndpoints bool
 }
 
-// Existing uses a VPC by its ids: it makes no VPC, subnet or route, only a security group and, where asked for, the S3 endpoint.
+// Existing uses a VPC by its ids: it makes no VPC, subnet or route, only security groups and, where asked
+// for, endpoints.
 func Existing(scope constructs.Construct, id string, props ExistingProps) Network {
 	if props.VPCID == "" || props.SubnetID == "" || props.AvailabilityZone == "" {
 		panic(fmt.Sprintf("lakenetwork %s: VPCID is %q, SubnetID %q, AvailabilityZone %q, want all three",
@@ -86,12 +99,17 @@ func Existing(scope constructs.Construct, id string, props ExistingProps) Networ
 	if len(props.RouteTableIDs) > 0 {
 		s3Endpoint(this, props.VPCID, props.RouteTableIDs, props.Buckets)
 	}
-	return Network{
-		VPCID:           props.VPCID,
-		Subnets:         []Subnet{{ID: props.SubnetID, AvailabilityZone: props.AvailabilityZone}},
-		SecurityGroupID: securityGroup(this, props.VPCID, props.Name),
-		Settings:        fmt.Sprintf("existing VPC %s, subnet %s", props.VPCID, props.SubnetID),
+	network := Network{
+		VPCID:            props.VPCID,
+		Subnets:          []Subnet{{ID: props.SubnetID, AvailabilityZone: props.AvailabilityZone}},
+		SecurityGroupID:  securityGroup(this, props.VPCID, props.Name),
+		PrivateEndpoints: props.PrivateEndpoints,
+		Settings:         fmt.Sprintf("existing VPC %s, subnet %s", props.VPCID, props.SubnetID),
 	}
+	if props.PrivateEndpoints {
+		privateEndpoints(this, network, props.Name)
+	}
+	return network
 }
 
 // isolatedSubnet makes the subnet of the i-th zone with a route table of its own. Zones are picked by number when the stack is

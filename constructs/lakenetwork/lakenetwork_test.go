@@ -2,11 +2,13 @@ package lakenetwork_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 
 	"stedi-lakehouse/constructs/lakenetwork"
@@ -114,7 +116,11 @@ func TestDefaultSecurityGroupIsClosed(t *testing.T) {
 		}}}})
 	}
 	template.Has("AWS::Logs::LogGroup", map[string]any{"RetentionInDays": 7})
-	template.HasResource("AWS::Lambda::Function", map[string]any{"DependsOn": assertions.Match_Absent()})
+	template.HasResource("AWS::Lambda::Function", map[string]any{
+		"DependsOn":  assertions.Match_Absent(),
+		"Properties": map[string]any{"LoggingConfig": map[string]any{"LogGroup": assertions.Match_AnyValue()}},
+	})
+	template.Has("AWS::IAM::Role", map[string]any{"ManagedPolicyArns": assertions.Match_Absent(), "Policies": assertions.Match_AnyValue()})
 }
 
 func TestKeepDefaultSecurityGroup(t *testing.T) {
@@ -153,6 +159,70 @@ func TestExistingNetworkWithEndpoint(t *testing.T) {
 	cdktest.Synthesize(t, stack).Has("AWS::EC2::VPCEndpoint", map[string]any{
 		"VpcId": "vpc-0a1b2c3d", "VpcEndpointType": "Gateway", "RouteTableIds": []any{"rtb-0a1b2c3d", "rtb-1a1b2c3d"},
 	})
+}
+
+func TestNoPrivateEndpointsByDefault(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	network := lakenetwork.New(stack, "Network", given)
+	template := cdktest.Synthesize(t, stack)
+	template.Count("AWS::EC2::VPCEndpoint", 1)
+	template.Count("AWS::EC2::SecurityGroup", 1)
+	if network.PrivateEndpoints {
+		t.Error("the network says that it has private endpoints")
+	}
+}
+
+func TestPrivateEndpoints(t *testing.T) {
+	private := given
+	private.PrivateEndpoints, private.KeepDefaultSecurityGroup = true, true
+	privateExisting := existing
+	privateExisting.PrivateEndpoints = true
+	for name, test := range map[string]struct {
+		make    func(awscdk.Stack) lakenetwork.Network
+		subnets int
+	}{
+		"new": {func(stack awscdk.Stack) lakenetwork.Network { return lakenetwork.New(stack, "Network", private) }, 3},
+		"existing": {func(stack awscdk.Stack) lakenetwork.Network {
+			return lakenetwork.Existing(stack, "Network", privateExisting)
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := cdktest.NewStack(t)
+			if network := test.make(stack); !network.PrivateEndpoints {
+				t.Error("the network does not say that it has private endpoints")
+			}
+			template := cdktest.Synthesize(t, stack)
+			found := map[string]any{}
+			for _, endpoint := range template.Resources("AWS::EC2::VPCEndpoint") {
+				if endpoint["VpcEndpointType"] == "Gateway" {
+					continue
+				}
+				statement := endpoint["PolicyDocument"].(map[string]any)["Statement"].([]any)[0].(map[string]any)
+				found[fmt.Sprint(endpoint["ServiceName"])] = statement["Action"]
+				if subnets := endpoint["SubnetIds"].([]any); len(subnets) != test.subnets || endpoint["PrivateDnsEnabled"] != true {
+					t.Errorf("endpoint %v is in subnets %v with private names %v, want %d and true", endpoint["ServiceName"], subnets,
+						endpoint["PrivateDnsEnabled"], test.subnets)
+				}
+				if condition := fmt.Sprint(statement["Condition"]); condition != "map[StringEquals:map[aws:PrincipalAccount:map[Ref:AWS::AccountId]]]" {
+					t.Errorf("endpoint %v lets through everybody if %s, want this account only", endpoint["ServiceName"], condition)
+				}
+			}
+			want := map[string]any{
+				"map[Fn::Join:[ [com.amazonaws. map[Ref:AWS::Region] .glue]]]":       "glue:*",
+				"map[Fn::Join:[ [com.amazonaws. map[Ref:AWS::Region] .monitoring]]]": "cloudwatch:PutMetricData",
+			}
+			if !maps.Equal(found, want) {
+				t.Errorf("endpoints and actions are %v, want %v", found, want)
+			}
+			template.Has("AWS::EC2::SecurityGroup", map[string]any{
+				"SecurityGroupIngress": []any{map[string]any{
+					"FromPort": 443, "ToPort": 443, "IpProtocol": "tcp", "SourceSecurityGroupId": assertions.Match_AnyValue(),
+					"CidrIp": assertions.Match_Absent(),
+				}},
+				"SecurityGroupEgress": []any{map[string]any{"CidrIp": "255.255.255.255/32"}},
+			})
+		})
+	}
 }
 
 func TestMisuse(t *testing.T) {

@@ -18,9 +18,10 @@ func TestMain(m *testing.M) { os.Exit(cdktest.Main(m)) }
 
 func props(stack awscdk.Stack) workgroup.Props {
 	return workgroup.Props{
-		Name:    "shop",
-		Results: awss3.Bucket_FromBucketName(stack, jsii.String("Results"), jsii.String("results")),
-		Key:     awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-central-1:111122223333:key/abc")),
+		Name:        "shop",
+		ScanLimitGB: 5,
+		Results:     awss3.Bucket_FromBucketName(stack, jsii.String("Results"), jsii.String("results")),
+		Key:         awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:eu-central-1:111122223333:key/abc")),
 	}
 }
 
@@ -35,9 +36,12 @@ func TestDefaults(t *testing.T) {
 		"WorkGroupConfiguration": map[string]any{
 			"EnforceWorkGroupConfiguration":   true,
 			"PublishCloudWatchMetricsEnabled": true,
+			"BytesScannedCutoffPerQuery":      5 * 1024 * 1024 * 1024,
+			"RequesterPaysEnabled":            false,
 			"EngineVersion":                   map[string]any{"SelectedEngineVersion": "Athena engine version 3"},
 			"ResultConfiguration": map[string]any{
-				"OutputLocation": "s3://results/",
+				"OutputLocation":      "s3://results/shop/",
+				"ExpectedBucketOwner": map[string]any{"Ref": "AWS::AccountId"},
 				"EncryptionConfiguration": map[string]any{
 					"EncryptionOption": "SSE_KMS", "KmsKey": "arn:aws:kms:eu-central-1:111122223333:key/abc",
 				},
@@ -57,9 +61,31 @@ func TestDeleteWithStack(t *testing.T) {
 	})
 }
 
-func TestMisuse(t *testing.T) {
+func TestSavedQueries(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	given := props(stack)
-	given.Name = ""
-	cdktest.Panics(t, func() { workgroup.New(stack, "Workgroup", given) }, "workgroup Workgroup: Name is empty")
+	given.Database = "shop_db"
+	given.Queries = []workgroup.Query{{ID: "CountShoes", Name: "shoes", Description: "How many shoes.", SQL: "select count(*) from shoe"}}
+	workgroup.New(stack, "Workgroup", given)
+	template := cdktest.Synthesize(t, stack)
+	template.Has("AWS::Athena::NamedQuery", map[string]any{
+		"WorkGroup": map[string]any{"Ref": "Workgroup"}, "Database": "shop_db", "Name": "shoes", "Description": "How many shoes.",
+		"QueryString": "select count(*) from shoe",
+	})
+	if template.Resources("AWS::Athena::NamedQuery")["CountShoes"] == nil {
+		t.Error("the query is not CountShoes")
+	}
+}
+
+func TestMisuse(t *testing.T) {
+	for want, change := range map[string]func(*workgroup.Props){
+		"Name is empty":                       func(p *workgroup.Props) { p.Name = "" },
+		"ScanLimitGB is 0, want 1 or more":    func(p *workgroup.Props) { p.ScanLimitGB = 0 },
+		"Database is empty, want that of the": func(p *workgroup.Props) { p.Queries = []workgroup.Query{{ID: "X"}} },
+	} {
+		stack := cdktest.NewStack(t)
+		given := props(stack)
+		change(&given)
+		cdktest.Panics(t, func() { workgroup.New(stack, "Workgroup", given) }, "workgroup Workgroup: "+want)
+	}
 }

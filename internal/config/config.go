@@ -22,6 +22,7 @@ const (
 const (
 	NewNetwork      = "new"      // a VPC of their own
 	ExistingNetwork = "existing" // a VPC that is already there
+	NoNetwork       = "none"     // Glue's own network: no VPC, no connection, no network stack
 )
 
 // Stage is the configuration of one deployment.
@@ -34,12 +35,24 @@ type Stage struct {
 	DataRemoval   string        `json:"dataRemoval"`       // Retain, Delete or DeleteIfEmpty
 	Network       Network       `json:"network"`
 	Jobs          Jobs          `json:"jobs"`
+	Queries       Queries       `json:"queries"`
+	Readers       Readers       `json:"readers,omitzero"`
 	RetentionDays RetentionDays `json:"retentionDays"`
+	// ErasureDays is the promise: what a job or a person deletes is physically gone after so many days at most. Snapshot expiry,
+	// noncurrent objects and query results are held to it.
+	ErasureDays int `json:"erasureDays"`
+	// CatalogEncryption encrypts the Glue Data Catalog with the lake's key: all of it, for the whole account and Region, other
+	// databases included.
+	CatalogEncryption bool `json:"catalogEncryption,omitempty"`
 }
 
-// Network tells where the jobs run. With mode "new" give cidr and zones, with mode "existing" the ids.
+// Network tells where the jobs run. With mode "new" give cidr and zones, with mode "existing" the ids, with mode "none" nothing.
 type Network struct {
-	Mode string `json:"mode"` // NewNetwork or ExistingNetwork
+	Mode string `json:"mode"` // NewNetwork, ExistingNetwork or NoNetwork
+
+	// PrivateEndpoints makes interface endpoints for Glue and CloudWatch in the jobs' subnets, and lets the jobs call AWS through
+	// them instead of through Glue's proxy. They cost money by the hour; see docs/cost.md. Modes "new" and "existing".
+	PrivateEndpoints bool `json:"privateEndpoints,omitempty"`
 
 	// Mode "new".
 	CIDR  string `json:"cidr,omitempty"`  // IPv4 block of the VPC, /16 to /24, shared evenly by the zones
@@ -64,9 +77,23 @@ type Jobs struct {
 	Flex           bool   `json:"flex,omitempty"` // cheaper spare capacity, which may be slow to start; G.1X and G.2X only
 }
 
+// Queries limits what people do in Athena.
+type Queries struct {
+	ScanLimitGB int `json:"scanLimitGB"` // a query that reads more (GiB) is stopped; 1 or more
+}
+
+// Readers names who may assume the roles of analysts, as ARNs of IAM principals. A role without any trusts the account itself:
+// who may assume it is then up to the account's own IAM policies.
+type Readers struct {
+	Research  []string `json:"research,omitempty"`  // sees curated tables without personal data, and the ledger of the runs
+	Customers []string `json:"customers,omitempty"` // sees all curated and trusted tables
+}
+
 // RetentionDays says after how many days things expire.
 type RetentionDays struct {
-	NoncurrentObjects int `json:"noncurrentObjects"` // overwritten and deleted objects: an erased row is gone after so long
+	Snapshots         int `json:"snapshots"`         // versions of an Iceberg table: an erased row leaves the table's history after so long
+	Quarantine        int `json:"quarantine"`        // quarantined rows; a job deletes them
+	NoncurrentObjects int `json:"noncurrentObjects"` // overwritten and deleted objects: the file of an erased row is gone after so long
 	QueryResults      int `json:"queryResults"`      // results of Athena queries
 	AccessLogs        int `json:"accessLogs"`        // the buckets' access logs
 	Logs              int `json:"logs"`              // logs of jobs and state machine; a number that CloudWatch knows

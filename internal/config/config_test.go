@@ -22,7 +22,8 @@ const valid = `{
       "lakeName": "shop-dev", "consentGate": "as-of", "dataRemoval": "delete",
       "network": ` + newVPC + `,
       "jobs": {"workerType": "G.1X", "workers": 2, "timeoutMinutes": 30, "flex": true},
-      "retentionDays": {"noncurrentObjects": 7, "queryResults": 7, "accessLogs": 30, "logs": 30}
+      "queries": {"scanLimitGB": 10}, "erasureDays": 16,
+      "retentionDays": {"snapshots": 3, "quarantine": 30, "noncurrentObjects": 7, "queryResults": 7, "accessLogs": 30, "logs": 30}
     }
   }
 }`
@@ -55,7 +56,9 @@ func TestLoad(t *testing.T) {
 		ConsentGate: config.AsOf, DataRemoval: config.Delete,
 		Network:       config.Network{Mode: config.NewNetwork, CIDR: "10.40.0.0/22", Zones: 2},
 		Jobs:          config.Jobs{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30, Flex: true},
-		RetentionDays: config.RetentionDays{NoncurrentObjects: 7, QueryResults: 7, AccessLogs: 30, Logs: 30},
+		Queries:       config.Queries{ScanLimitGB: 10},
+		RetentionDays: config.RetentionDays{Snapshots: 3, Quarantine: 30, NoncurrentObjects: 7, QueryResults: 7, AccessLogs: 30, Logs: 30},
+		ErasureDays:   16,
 	}
 	if text(stage) != text(want) || stage.Name != want.Name {
 		t.Errorf("got  %+v\nwant %+v", stage, want)
@@ -78,6 +81,12 @@ func TestLoadAccepts(t *testing.T) {
 		"zone lookups cached":    {`"stage"`, `"availability-zones:account=1:region=x": ["a"], "stage"`},
 		"largest VPC":            {`10.40.0.0/22`, `172.16.0.0/16`},
 		"smallest VPC":           {`10.40.0.0/22`, `192.168.7.0/24`},
+		"no network":             {newVPC, `{"mode": "none"}`},
+		"private endpoints":      {`"zones": 2`, `"zones": 2, "privateEndpoints": true`},
+		"private, existing":      {newVPC, strings.Replace(existingVPC, `"vpcId"`, `"privateEndpoints": true, "vpcId"`, 1)},
+		"as many workers as fit": {`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 9`},
+		"readers":                {`"queries"`, `"readers": {"research": ["arn:aws:iam::111122223333:role/team/analyst"], "customers": ["arn:aws:iam::111122223333:root"]}, "queries"`},
+		"catalog encryption":     {`"delete"`, `"retain"`, `"queries"`, `"catalogEncryption": true, "queries"`},
 		"no functions":           {`"zones": 2`, `"zones": 2, "keepDefaultSecurityGroup": true`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +115,7 @@ func TestLoadRefuses(t *testing.T) {
 		"mistyped option":          {[]string{`"stage": "dev"`, `"stage": "dev", "consentgate": "ever"`}, `context key "consentgate" is unknown; allowed: stages, stage, consentGate`},
 		"gate on the command line": {[]string{`"stage": "dev"`, `"stage": "dev", "consentGate": "never"`}, `stage "dev": consentGate is "never", allowed: as-of, ever`},
 		"unknown key":              {[]string{`"lakeName"`, `"lakename"`}, `dev.lakename: unknown key; allowed: account, region, lakeName`},
-		"unknown network key":      {[]string{`"zones": 2`, `"zones": 2, "nat": true`}, `dev.network.nat: unknown key; allowed: mode, cidr, zones`},
+		"unknown network key":      {[]string{`"zones": 2`, `"zones": 2, "nat": true`}, `dev.network.nat: unknown key; allowed: mode, privateEndpoints, cidr, zones`},
 		"missing key":              {[]string{`"dataRemoval": "delete",`, ``}, "dev.dataRemoval: missing"},
 		"wrong kind":               {[]string{`"workers": 2`, `"workers": "2"`}, `dev.jobs.workers: got "2", want a whole number`},
 		"stages as text":           {[]string{`{"workerType"`, `["x"], "x": {"workerType"`}, "dev.jobs: got a list, want an object"},
@@ -118,7 +127,7 @@ func TestLoadRefuses(t *testing.T) {
 		"removal":                  {[]string{`"delete"`, `"purge"`}, `dataRemoval is "purge", allowed: retain, delete, delete-if-empty`},
 		"prod that deletes":        {[]string{`"dev"`, `"prod"`}, `stage "prod": dataRemoval is "delete", allowed: "retain": stage prod never removes data`},
 		"prod that may delete":     {[]string{`"dev"`, `"prod"`, `"delete"`, `"delete-if-empty"`}, `stage prod never removes data`},
-		"network mode":             {[]string{`"mode": "new"`, `"mode": "nat"`}, `network.mode is "nat", allowed: new, existing`},
+		"network mode":             {[]string{`"mode": "new"`, `"mode": "nat"`}, `network.mode is "nat", allowed: new, existing, none`},
 		"CIDR is not one":          {[]string{`10.40.0.0/22`, `10.40.0.0`}, `network.cidr is "10.40.0.0", allowed: a private IPv4 block from /16 to /24`},
 		"CIDR too small":           {[]string{`10.40.0.0/22`, `10.40.0.0/25`}, `network.cidr is "10.40.0.0/25"`},
 		"CIDR too large":           {[]string{`10.40.0.0/22`, `10.0.0.0/15`}, `network.cidr is "10.0.0.0/15"`},
@@ -140,6 +149,20 @@ func TestLoadRefuses(t *testing.T) {
 		"one worker":               {[]string{`"workers": 2`, `"workers": 1`}, "jobs.workers is 1, allowed: 2 to 299"},
 		"timeout":                  {[]string{`"timeoutMinutes": 30`, `"timeoutMinutes": 0`}, "jobs.timeoutMinutes is 0, allowed: 1 to 10080"},
 		"Flex on large workers":    {[]string{`G.1X`, `G.8X`}, "jobs.flex is true, allowed: false with workerType G.8X"},
+		"CIDR without network":     {[]string{newVPC, `{"mode": "none", "cidr": "10.0.0.0/16"}`}, `network.cidr is "10.0.0.0/16", allowed: nothing with network.mode "none"`},
+		"id without network":       {[]string{newVPC, `{"mode": "none", "vpcId": "vpc-0a1b2c3d"}`}, `network.vpcId is "vpc-0a1b2c3d"`},
+		"endpoints of nothing":     {[]string{newVPC, `{"mode": "none", "privateEndpoints": true}`}, "network.privateEndpoints"},
+		"more workers than fit":    {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 10`}, "jobs.workers is 10, allowed: at most 9 in subnets of /26, which have 59 addresses for the 6 runs"},
+		"no room for endpoints":    {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 1, "privateEndpoints": true`, `"workers": 2`, `"workers": 42`}, "at most 41 in subnets of /24, which have 249 addresses"},
+		"scan limit":               {[]string{`"scanLimitGB": 10`, `"scanLimitGB": 0`}, "queries.scanLimitGB is 0, allowed: 1 or more"},
+		"everybody reads":          {[]string{`"queries"`, `"readers": {"research": ["*"]}, "queries"`}, `readers.research[0] is "*", allowed: the ARN of a role, user or account`},
+		"every role reads":         {[]string{`"queries"`, `"readers": {"customers": ["arn:aws:iam::111122223333:role/*"]}, "queries"`}, `readers.customers[0]`},
+		"catalog key that goes":    {[]string{`"queries"`, `"catalogEncryption": true, "queries"`}, `catalogEncryption is true, allowed: false unless dataRemoval is "retain"`},
+		"old versions too long":    {[]string{`"snapshots": 3`, `"snapshots": 8`}, "erasureDays is 16, allowed: 17 or more: the greater of retentionDays.snapshots (8)"},
+		"old files too long":       {[]string{`"noncurrentObjects": 7`, `"noncurrentObjects": 8`}, "erasureDays is 16, allowed: 17 or more"},
+		"results too long":         {[]string{`"queryResults": 7`, `"queryResults": 8`}, "erasureDays is 16, allowed: 17 or more"},
+		"snapshots":                {[]string{`"snapshots": 3`, `"snapshots": 0`}, "retentionDays.snapshots is 0"},
+		"quarantine":               {[]string{`"quarantine": 30`, `"quarantine": 0`}, "retentionDays.quarantine is 0"},
 		"noncurrent":               {[]string{`"noncurrentObjects": 7`, `"noncurrentObjects": 0`}, "retentionDays.noncurrentObjects is 0"},
 		"results":                  {[]string{`"queryResults": 7`, `"queryResults": -1`}, "retentionDays.queryResults is -1"},
 		"access logs":              {[]string{`"accessLogs": 30`, `"accessLogs": 0`}, "retentionDays.accessLogs is 0"},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -20,6 +21,7 @@ var (
 	vpcPattern      = regexp.MustCompile(`^vpc-[0-9a-f]+$`)
 	subnetPattern   = regexp.MustCompile(`^subnet-[0-9a-f]+$`)
 	tablePattern    = regexp.MustCompile(`^rtb-[0-9a-f]+$`)
+	readerPattern   = regexp.MustCompile(`^arn:aws(-[a-z-]+)?:iam::\d{12}:(root|(role|user)/[\w+=,.@/-]+)$`)
 )
 
 // workerTypes of Spark jobs; the first two may run on Flex.
@@ -28,13 +30,26 @@ var workerTypes = []string{"G.1X", "G.2X", "G.4X", "G.8X", "G.12X", "G.16X", "R.
 // logDays are the retention times that CloudWatch Logs knows.
 var logDays = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 
-// Smallest and largest VPC: AWS allows no more than /16, and a /24 shared by three zones leaves 59 usable addresses in each,
-// enough for two runs of 10 workers whose interfaces linger up to an hour.
+// Smallest and largest VPC: AWS allows no more than /16, and a /24 shared by three zones leaves /26 each.
 const (
 	minPrefixBits = 16
 	maxPrefixBits = 24
 	maxZones      = 3
 )
+
+// A run takes an address a worker, and its interfaces may linger an hour after it. In that hour the five jobs of the pipeline may
+// follow one another, and the next run begin: a subnet holds six runs. AWS keeps five addresses of every subnet for itself; an
+// interface endpoint takes one. So a /26 (64 addresses) has room for 59 / 6 = 9 workers, or 57 / 6 = 9 beside two endpoints; a
+// /24 for 251 / 6 = 41.
+const (
+	runsAnHour        = 6
+	reservedAddresses = 5
+	endpoints         = 2
+)
+
+// slackDays is what passes between the day on which a row, a snapshot or an object may go and the moment when it does: the
+// maintenance of the tables runs once a day, and S3 counts the days of a lifecycle rule from the next midnight (UTC).
+const slackDays = 2
 
 func (s Stage) mistakes() []error {
 	found := &findings{stage: s.Name}
@@ -46,10 +61,47 @@ func (s Stage) mistakes() []error {
 	found.oneOf("dataRemoval", s.DataRemoval, Retain, Delete, DeleteIfEmpty)
 	found.unless(s.Name != Production || s.DataRemoval == Retain, "dataRemoval", s.DataRemoval,
 		fmt.Sprintf("%q: stage %s never removes data", Retain, Production))
+	found.unless(!s.CatalogEncryption || s.DataRemoval == Retain, "catalogEncryption", s.CatalogEncryption,
+		fmt.Sprintf("false unless dataRemoval is %q: the key of the account's whole catalog must outlive the stack", Retain))
 	s.Network.check(found)
 	s.Jobs.check(found)
+	s.checkAddresses(found)
+	found.unless(s.Queries.ScanLimitGB >= 1, "queries.scanLimitGB", s.Queries.ScanLimitGB, "1 or more")
+	s.Readers.check(found)
 	s.RetentionDays.check(found)
+	s.checkErasure(found)
 	return found.errors
+}
+
+// checkErasure holds what is left of a deleted row to the promise: the table's old versions and then their files, and the copies in
+// query results. An object that expires becomes noncurrent first.
+func (s Stage) checkErasure(found *findings) {
+	days := s.RetentionDays
+	slowest := max(days.Snapshots, days.QueryResults) + days.NoncurrentObjects + slackDays
+	found.unless(s.ErasureDays >= slowest, "erasureDays", s.ErasureDays, fmt.Sprintf(
+		"%d or more: the greater of retentionDays.snapshots (%d) and .queryResults (%d), and .noncurrentObjects (%d), and %d until they are acted on",
+		slowest, days.Snapshots, days.QueryResults, days.NoncurrentObjects, slackDays))
+}
+
+// checkAddresses wants subnets of a new VPC to have room for the jobs.
+func (s Stage) checkAddresses(found *findings) {
+	block, err := netip.ParsePrefix(s.Network.CIDR)
+	if err != nil || s.Network.Mode != NewNetwork || s.Network.Zones < 1 || s.Network.Zones > maxZones || block.Bits() > maxPrefixBits {
+		return // reported already
+	}
+	prefix := block.Bits() + bits.Len(uint(s.Network.Zones-1)) //nolint:gosec // 1 to 3
+	free := 1<<(32-prefix) - reservedAddresses
+	if s.Network.PrivateEndpoints {
+		free -= endpoints
+	}
+	found.unless(s.Jobs.Workers*runsAnHour <= free, "jobs.workers", s.Jobs.Workers, fmt.Sprintf(
+		"at most %d in subnets of /%d, which have %d addresses for the %d runs that may hold some at a time; or a larger network.cidr",
+		free/runsAnHour, prefix, free, runsAnHour))
+}
+
+func (r Readers) check(found *findings) {
+	found.principals("readers.research", r.Research)
+	found.principals("readers.customers", r.Customers)
 }
 
 func (n Network) check(found *findings) {
@@ -58,8 +110,10 @@ func (n Network) check(found *findings) {
 		n.checkNew(found)
 	case ExistingNetwork:
 		n.checkExisting(found)
+	case NoNetwork:
+		n.checkNone(found)
 	default:
-		found.oneOf("network.mode", n.Mode, NewNetwork, ExistingNetwork)
+		found.oneOf("network.mode", n.Mode, NewNetwork, ExistingNetwork, NoNetwork)
 	}
 }
 
@@ -70,10 +124,30 @@ func (n Network) checkNew(found *findings) {
 	found.unless(good, "network.cidr", n.CIDR,
 		fmt.Sprintf("a private IPv4 block from /%d to /%d such as 10.40.0.0/22, with no bits set after the prefix", minPrefixBits, maxPrefixBits))
 	found.unless(n.Zones >= 1 && n.Zones <= maxZones, "network.zones", n.Zones, fmt.Sprintf("1 to %d", maxZones))
-	found.absent(NewNetwork, "network.vpcId", n.VPCID)
-	found.absent(NewNetwork, "network.subnetId", n.SubnetID)
-	found.absent(NewNetwork, "network.availabilityZone", n.AvailabilityZone)
-	found.absent(NewNetwork, "network.routeTableIds", strings.Join(n.RouteTableIDs, ","))
+	n.absentIDs(found)
+}
+
+func (n Network) checkNone(found *findings) {
+	n.absentIDs(found)
+	n.absentSize(found)
+	found.absentFlag(NoNetwork, "network.privateEndpoints", n.PrivateEndpoints)
+}
+
+// absentIDs refuses the ids of an existing network.
+func (n Network) absentIDs(found *findings) {
+	found.absent(n.Mode, "network.vpcId", n.VPCID)
+	found.absent(n.Mode, "network.subnetId", n.SubnetID)
+	found.absent(n.Mode, "network.availabilityZone", n.AvailabilityZone)
+	found.absent(n.Mode, "network.routeTableIds", strings.Join(n.RouteTableIDs, ","))
+}
+
+// absentSize refuses the measures of a new network.
+func (n Network) absentSize(found *findings) {
+	found.absent(n.Mode, "network.cidr", n.CIDR)
+	if n.Zones != 0 {
+		found.absent(n.Mode, "network.zones", strconv.Itoa(n.Zones))
+	}
+	found.absentFlag(n.Mode, "network.keepDefaultSecurityGroup", n.KeepDefaultSecurityGroup)
 }
 
 func (n Network) checkExisting(found *findings) {
@@ -83,13 +157,7 @@ func (n Network) checkExisting(found *findings) {
 	for i, id := range n.RouteTableIDs {
 		found.unless(tablePattern.MatchString(id), fmt.Sprintf("network.routeTableIds[%d]", i), id, "an id such as rtb-0a1b2c3d")
 	}
-	found.absent(ExistingNetwork, "network.cidr", n.CIDR)
-	if n.Zones != 0 {
-		found.absent(ExistingNetwork, "network.zones", strconv.Itoa(n.Zones))
-	}
-	if n.KeepDefaultSecurityGroup {
-		found.absent(ExistingNetwork, "network.keepDefaultSecurityGroup", "true")
-	}
+	n.absentSize(found)
 }
 
 func (j Jobs) check(found *findings) {
@@ -102,6 +170,8 @@ func (j Jobs) check(found *findings) {
 
 func (r RetentionDays) check(found *findings) {
 	const day = "1 or more"
+	found.unless(r.Snapshots >= 1, "retentionDays.snapshots", r.Snapshots, day)
+	found.unless(r.Quarantine >= 1, "retentionDays.quarantine", r.Quarantine, day)
 	found.unless(r.NoncurrentObjects >= 1, "retentionDays.noncurrentObjects", r.NoncurrentObjects, day)
 	found.unless(r.QueryResults >= 1, "retentionDays.queryResults", r.QueryResults, day)
 	found.unless(r.AccessLogs >= 1, "retentionDays.accessLogs", r.AccessLogs, day)
@@ -131,4 +201,17 @@ func (f *findings) oneOf(key, got string, allowed ...string) {
 // absent refuses a key that the network's mode would ignore.
 func (f *findings) absent(mode, key, got string) {
 	f.unless(got == "", key, got, fmt.Sprintf("nothing with network.mode %q", mode))
+}
+
+func (f *findings) absentFlag(mode, key string, got bool) {
+	if got {
+		f.absent(mode, key, "true")
+	}
+}
+
+func (f *findings) principals(key string, arns []string) {
+	for i, arn := range arns {
+		f.unless(readerPattern.MatchString(arn), fmt.Sprintf("%s[%d]", key, i), arn,
+			"the ARN of a role, user or account such as arn:aws:iam::111122223333:role/analyst, without *")
+	}
 }

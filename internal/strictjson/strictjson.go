@@ -27,7 +27,7 @@ func (e *Error) Error() string {
 }
 
 // Unmarshal decodes data into the struct or map that target points to. A struct field is required unless its json tag has
-// omitempty. Every mistake of the document is reported: the error joins one *Error for each.
+// omitempty or omitzero. Every mistake of the document is reported: the error joins one *Error for each.
 func Unmarshal(data []byte, target any) error {
 	checker := &checker{decoder: json.NewDecoder(bytes.NewReader(data))}
 	checker.decoder.UseNumber()
@@ -206,7 +206,7 @@ func fieldsOf(structure reflect.Type) []field {
 		if name == "" || name == "-" {
 			continue
 		}
-		fields = append(fields, field{name: name, required: !strings.Contains(options, "omitempty"), kind: member.Type})
+		fields = append(fields, field{name: name, required: !strings.Contains(options, "omit"), kind: member.Type})
 	}
 	return fields
 }

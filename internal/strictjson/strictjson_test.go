@@ -11,7 +11,7 @@ type document struct {
 	Share float64         `json:"share,omitempty"`
 	Items []item          `json:"items,omitempty"`
 	Named map[string]item `json:"named,omitempty"`
-	Child *item           `json:"child,omitempty"`
+	Child *item           `json:"child,omitzero"`
 }
 
 type item struct {

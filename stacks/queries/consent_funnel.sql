@@ -1,0 +1,52 @@
+-- How many people are left at each gate, from everybody we know to those of whom there are curated readings (R2, R5).
+with customer_consent as (
+    select * from customer_consent
+),
+
+customer_trusted as (
+    select * from customer_trusted
+),
+
+customer_curated as (
+    select * from customer_curated
+),
+
+machine_learning_curated as (
+    select * from machine_learning_curated
+),
+
+final as (
+    select
+        1 as step,
+        'known' as people,
+        count(*) as how_many
+    from customer_consent
+    union all
+    select
+        2 as step,
+        'agreed to research' as people,
+        count(*) as how_many
+    from customer_consent
+    where coalesce(sharewithresearchasofdate, 0) > 0
+    union all
+    select
+        3 as step,
+        'trusted' as people,
+        count(*) as how_many
+    from customer_trusted
+    union all
+    select
+        4 as step,
+        'with accelerometer readings' as people,
+        count(*) as how_many
+    from customer_curated
+    union all
+    select
+        5 as step,
+        'in the machine learning table' as people,
+        count(distinct subject_id) as how_many
+    from machine_learning_curated
+)
+
+select * from final
+order by step
