@@ -108,6 +108,7 @@ type template struct {
 		Properties          map[string]any
 		DeletionPolicy      string
 		UpdateReplacePolicy string
+		DependsOn           []string
 	}
 	Outputs map[string]any
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"stedi-lakehouse/constructs/cdkfunction"
+	"stedi-lakehouse/constructs/loggroup"
 )
 
 // abandonedUploadDays is how long the parts of an upload that never finished stay, and are paid for.
@@ -81,11 +82,11 @@ func tameEmptyingFunction(bucket awss3.Bucket, logDays int) {
 		return
 	}
 	provider := bucket.Stack().Node().FindChild(jsii.String("Custom::S3AutoDeleteObjectsCustomResourceProvider"))
-	cdkfunction.Tame(bucket.Stack(), log, cdkfunction.Props{
-		Function:         provider.Node().FindChild(jsii.String("Handler")).(awscdk.CfnResource),
-		Role:             provider.Node().FindChild(jsii.String("Role")).(awscdk.CfnResource),
-		LogRetentionDays: logDays,
-	})
+	cdkfunction.Tame(
+		provider.Node().FindChild(jsii.String("Handler")).(awscdk.CfnResource),
+		provider.Node().FindChild(jsii.String("Role")).(awscdk.CfnResource),
+		loggroup.New(bucket.Stack(), log, loggroup.Props{RetentionDays: logDays, DeleteWithStack: true}),
+	)
 }
 
 func lifecycle(props Props) *[]*awss3.LifecycleRule {

@@ -116,6 +116,7 @@ func TestDefaultSecurityGroupIsClosed(t *testing.T) {
 		}}}})
 	}
 	template.Has("AWS::Logs::LogGroup", map[string]any{"RetentionInDays": 7})
+	template.Count("AWS::Logs::LogGroup", 1)
 	template.HasResource("AWS::Lambda::Function", map[string]any{
 		"DependsOn":  assertions.Match_Absent(),
 		"Properties": map[string]any{"LoggingConfig": map[string]any{"LogGroup": assertions.Match_AnyValue()}},
