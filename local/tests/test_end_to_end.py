@@ -108,6 +108,21 @@ class Lakehouse:
         columns = self.table(name).scan().to_arrow().to_pydict().values()
         return sorted(zip(*columns, strict=True), key=oracle.nulls_last)
 
+    def query(self, sql: str) -> list[list[str]]:
+        """The rows of a query in Athena, all as text."""
+        athena = self.client("athena")
+        started = athena.start_query_execution(
+            QueryString=sql, QueryExecutionContext={"Database": DATABASE}, WorkGroup=self.outputs["WorkgroupName"]
+        )
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            status = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]["Status"]
+            if status["State"] not in ("QUEUED", "RUNNING"):
+                break
+            time.sleep(0.1)
+        _, *rows = athena.get_query_results(QueryExecutionId=started["QueryExecutionId"])["ResultSet"]["Rows"]
+        return [[cell["VarCharValue"] for cell in row["Data"]] for row in rows]
+
     def versions(self) -> dict[str, int | None]:
         """The current snapshot of every target table."""
         return {name: self.table(name).metadata.current_snapshot_id for name in oracle.TARGET_TABLES}
@@ -155,22 +170,21 @@ def test_every_row_is_what_the_rules_say(lakehouse: Lakehouse) -> None:
 
 
 def test_athena_reads_landing_data(lakehouse: Lakehouse) -> None:
-    athena = lakehouse.client("athena")
-    started = athena.start_query_execution(
-        QueryString="select count(*) from customer_landing",
-        QueryExecutionContext={"Database": DATABASE},
-        WorkGroup=lakehouse.outputs["WorkgroupName"],
-    )
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        status = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]["Status"]
-        if status["State"] not in ("QUEUED", "RUNNING"):
-            break
-        time.sleep(0.1)
-    rows = athena.get_query_results(QueryExecutionId=started["QueryExecutionId"])["ResultSet"]["Rows"]
+    [[count]] = lakehouse.query("select count(*) from customer_landing")
     delivered = sum(len(file.read_text().splitlines()) for file in (lakehouse.landing / "customer" / "landing").glob("*.json"))
     if lakehouse.public:
-        assert int(rows[1]["Data"][0]["VarCharValue"]) == delivered
+        assert int(count) == delivered
+
+
+def test_the_saved_queries_are_there_and_count_landing_rows(lakehouse: Lakehouse) -> None:
+    athena, group = lakehouse.client("athena"), lakehouse.outputs["WorkgroupName"]
+    ids = athena.list_named_queries(WorkGroup=group)["NamedQueryIds"]
+    queries = {query["Name"]: query for query in athena.batch_get_named_query(NamedQueryIds=ids)["NamedQueries"]}
+    assert {"count landing", "count trusted", "ledger last run", "consent funnel", "join on time alone"} <= set(queries)
+    assert f"location 's3://{lakehouse.bucket}/customer/landing/'" in queries["create customer_landing"]["QueryString"]
+    counts = dict(lakehouse.query(queries["count landing"]["QueryString"]))
+    assert set(counts) == {"customer_landing", "accelerometer_landing", "step_trainer_landing"}
+    assert counts["customer_landing"] == lakehouse.query("select count(*) from customer_landing")[0][0]
 
 
 def test_a_diff_right_after_the_deployment_is_empty(lakehouse: Lakehouse) -> None:
