@@ -72,7 +72,7 @@ lint: setup synth ## run every linter, and cfn-lint on the templates of every st
 	go tool -modfile=local/setup/lint.mod golangci-lint run
 	ruff check .
 	ruff format --check .
-	sqlfluff lint glue-scripts/sql
+	sqlfluff lint glue-scripts/sql stacks/queries
 	cfn-lint .stedi/synth/*/*.template.json
 
 .PHONY: synth
