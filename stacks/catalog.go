@@ -53,7 +53,7 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 	})
 	database.ApplyRemovalPolicy(removal(stage), nil)
 	if stage.CatalogEncryption {
-		database.AddDependency(encryptCatalog(stack, catalog.Key))
+		database.AddResourceDependency(encryptCatalog(stack, catalog.Key), nil)
 	}
 	for _, table := range props.Contracts {
 		catalogtable.New(stack, pascalCase(table.Table), catalogtable.Props{
