@@ -27,6 +27,7 @@ type Props struct {
 // The key's policy lets the account's own IAM policies give rights on it, as the jobs' and readers' roles do: without that they would
 // have to be named here, and the stack of the data would depend on those that use it. Beside them it serves four AWS services, each
 // for the lakehouse's own resources only, or the account's budgets. They are given by name pattern, because they are made in stacks that refer to this key.
+// The actions are those that the services' documentation asks for.
 func New(scope constructs.Construct, id string, props Props) awskms.Key {
 	if props.Name == "" {
 		panic(fmt.Sprintf("lakekey %s: Name is empty, want that of the lakehouse", id))
@@ -50,25 +51,25 @@ func New(scope constructs.Construct, id string, props Props) awskms.Key {
 			arn("logs", "log-group:/aws-glue/"+props.Name+"*"),
 			arn("logs", "log-group:/aws/vendedlogs/states/"+props.Name+"-*"),
 		}}},
-		"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey")
+		"kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*")
 	serve(key, "NotifyFromAlarms", "cloudwatch.amazonaws.com",
 		map[string]any{
 			"StringEquals": map[string]any{"aws:SourceAccount": *stack.Account()},
 			"ArnLike":      map[string]any{"aws:SourceArn": arn("cloudwatch", "alarm:"+props.Name+"-*")},
 		},
-		"kms:Decrypt", "kms:GenerateDataKey")
+		"kms:Decrypt", "kms:GenerateDataKey*")
 	serve(key, "NotifyFromBudgets", "budgets.amazonaws.com",
 		map[string]any{
 			"StringEquals": map[string]any{"aws:SourceAccount": *stack.Account()},
 			"ArnLike":      map[string]any{"aws:SourceArn": fmt.Sprintf("arn:%s:budgets::%s:*", *stack.Partition(), *stack.Account())},
 		},
-		"kms:Decrypt", "kms:GenerateDataKey")
+		"kms:Decrypt", "kms:GenerateDataKey*")
 	// A key policy with aws:SourceAccount or aws:SourceArn stops EventBridge from reaching an encrypted topic, says SNS
 	// (docs.aws.amazon.com/sns/latest/dg/sns-key-management.html). SNS names the topic in the encryption context; the conditions on
 	// the rule belong into the topic's own policy.
 	serve(key, "NotifyFromEvents", "events.amazonaws.com",
 		map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:sns:topicArn": arn("sns", props.Name+"-*")}},
-		"kms:Decrypt", "kms:GenerateDataKey")
+		"kms:Decrypt", "kms:GenerateDataKey*")
 	return key
 }
 

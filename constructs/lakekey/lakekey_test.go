@@ -40,16 +40,16 @@ func TestPolicy(t *testing.T) {
 		"": {`{"AWS":"arn::iam:::root"}`, `null`, `"kms:*"`}, // the account's IAM policies
 		"EncryptLogs": {`{"Service":"logs..amazonaws.com"}`,
 			`{"ArnLike":{"kms:EncryptionContext:aws:logs:arn":["arn::logs:::log-group:/aws-glue/shop*","arn::logs:::log-group:/aws/vendedlogs/states/shop-*"]}}`,
-			`["kms:Decrypt","kms:DescribeKey","kms:Encrypt","kms:GenerateDataKey","kms:ReEncryptFrom","kms:ReEncryptTo"]`},
+			`["kms:Decrypt*","kms:Describe*","kms:Encrypt*","kms:GenerateDataKey*","kms:ReEncrypt*"]`},
 		"NotifyFromAlarms": {`{"Service":"cloudwatch.amazonaws.com"}`,
 			`{"ArnLike":{"aws:SourceArn":"arn::cloudwatch:::alarm:shop-*"},"StringEquals":{"aws:SourceAccount":""}}`,
-			`["kms:Decrypt","kms:GenerateDataKey"]`},
+			`["kms:Decrypt","kms:GenerateDataKey*"]`},
 		"NotifyFromBudgets": {`{"Service":"budgets.amazonaws.com"}`,
 			`{"ArnLike":{"aws:SourceArn":"arn::budgets:::*"},"StringEquals":{"aws:SourceAccount":""}}`,
-			`["kms:Decrypt","kms:GenerateDataKey"]`},
+			`["kms:Decrypt","kms:GenerateDataKey*"]`},
 		"NotifyFromEvents": {`{"Service":"events.amazonaws.com"}`,
 			`{"ArnLike":{"kms:EncryptionContext:aws:sns:topicArn":"arn::sns:::shop-*"}}`,
-			`["kms:Decrypt","kms:GenerateDataKey"]`},
+			`["kms:Decrypt","kms:GenerateDataKey*"]`},
 	}
 	for _, key := range synthesize(t, lakekey.Props{Name: "shop"}).Resources("AWS::KMS::Key") {
 		statements := key["KeyPolicy"].(map[string]any)["Statement"].([]any)

@@ -73,6 +73,8 @@ func query(scope constructs.Construct, props Props) []awsiam.PolicyStatement {
 			"athena:GetWorkGroup", "athena:StartQueryExecution", "athena:StopQueryExecution", "athena:GetQueryExecution",
 			"athena:BatchGetQueryExecution", "athena:ListQueryExecutions", "athena:GetQueryResults", "athena:GetQueryResultsStream",
 			"athena:GetQueryRuntimeStatistics"),
+		// What the console asks before it shows anything. The names of workgroups and catalogs; no resource to limit it to.
+		statement.Allow("OpenConsole", []string{"*"}, "athena:ListWorkGroups", "athena:ListDataCatalogs"),
 		// What these answer, Glue limits to the tables below.
 		statement.Allow("DescribeTables", []string{statement.ARN(scope, "athena", "datacatalog", "AwsDataCatalog")},
 			"athena:GetDataCatalog", "athena:GetDatabase", "athena:GetTableMetadata"),

@@ -77,6 +77,7 @@ func TestRights(t *testing.T) {
 		athena:GetQueryRuntimeStatistics|workgroup/shop-research athena:GetWorkGroup|workgroup/shop-research
 		athena:ListQueryExecutions|workgroup/shop-research athena:StartQueryExecution|workgroup/shop-research
 		athena:StopQueryExecution|workgroup/shop-research
+		athena:ListWorkGroups|* athena:ListDataCatalogs|*
 		athena:GetDataCatalog|datacatalog/AwsDataCatalog athena:GetDatabase|datacatalog/AwsDataCatalog
 		athena:GetTableMetadata|datacatalog/AwsDataCatalog
 		glue:GetDatabase|catalog glue:GetDatabase|database/shop glue:GetDatabase|table/shop/shoe_curated

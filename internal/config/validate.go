@@ -38,9 +38,9 @@ const (
 )
 
 // A run takes an address a worker, and its interfaces may linger an hour after it. In that hour the five jobs of the pipeline may
-// follow one another, and the next run begin: a subnet holds six runs. AWS keeps five addresses of every subnet for itself; an
-// interface endpoint takes one. So a /26 (64 addresses) has room for 59 / 6 = 9 workers, or 57 / 6 = 9 beside two endpoints; a
-// /24 for 251 / 6 = 41.
+// follow one another, and one more run: the maintenance, or the first of the next time. So a subnet holds six. AWS keeps five
+// addresses of every subnet for itself; an interface endpoint takes one. A /26 (64 addresses) has room for 59 / 6 = 9 workers, or
+// 57 / 6 = 9 beside two endpoints; a /24 for 251 / 6 = 41.
 const (
 	runsAnHour        = 6
 	reservedAddresses = 5
