@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -79,6 +80,38 @@ func TestRemovalOfData(t *testing.T) {
 						resource.DeletionPolicy, resource.UpdateReplacePolicy, policy)
 				}
 			}
+		}
+	}
+}
+
+// What keeps its data is not to be destroyed by accident either.
+func TestTerminationProtection(t *testing.T) {
+	for stage, want := range map[string]bool{"prod": true, "dev": false, "local": false} {
+		text, err := os.ReadFile(filepath.Join(string(ofStage(t, stage)), "manifest.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var manifest struct {
+			Artifacts map[string]struct {
+				Type       string
+				Properties struct{ TerminationProtection bool }
+			}
+		}
+		if err := json.Unmarshal(text, &manifest); err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for name, artifact := range manifest.Artifacts {
+			if artifact.Type != "aws:cloudformation:stack" {
+				continue
+			}
+			found++
+			if got := artifact.Properties.TerminationProtection; got != want {
+				t.Errorf("stage %s: stack %s is protected from termination: %v, want %v", stage, name, got, want)
+			}
+		}
+		if found != len(parts) {
+			t.Errorf("stage %s has %d stacks, want %d", stage, found, len(parts))
 		}
 	}
 }
