@@ -89,30 +89,22 @@ func (c *Catalog) addBuckets(stage config.Stage) {
 		config.Delete:        lakebucket.EmptyFirst,
 		config.DeleteIfEmpty: lakebucket.DeleteIfEmpty,
 	}[stage.DataRemoval]
-	c.AccessLogs = lakebucket.New(c.Stack, "AccessLogs", lakebucket.Props{
-		ExpireDays:     stage.RetentionDays.AccessLogs,
-		NoncurrentDays: stage.RetentionDays.NoncurrentObjects,
-		Removal:        onRemoval,
-
+	common := lakebucket.Props{
+		NoncurrentDays:  stage.RetentionDays.NoncurrentObjects,
+		Removal:         onRemoval,
 		FunctionLogDays: stage.RetentionDays.Logs,
-	})
-	c.Lake = lakebucket.New(c.Stack, "Lake", lakebucket.Props{
-		Key:            c.Key,
-		AccessLogs:     c.AccessLogs,
-		NoncurrentDays: stage.RetentionDays.NoncurrentObjects,
-		Removal:        onRemoval,
-
-		FunctionLogDays: stage.RetentionDays.Logs,
-	})
-	c.Results = lakebucket.New(c.Stack, "Results", lakebucket.Props{
-		Key:            c.Key,
-		AccessLogs:     c.AccessLogs,
-		ExpireDays:     stage.RetentionDays.QueryResults,
-		NoncurrentDays: stage.RetentionDays.NoncurrentObjects,
-		Removal:        onRemoval,
-
-		FunctionLogDays: stage.RetentionDays.Logs,
-	})
+	}
+	logs := common
+	logs.ExpireDays = stage.RetentionDays.AccessLogs
+	c.AccessLogs = lakebucket.New(c.Stack, "AccessLogs", logs)
+	// Nothing current expires here: tables refer to it (decision 0011).
+	lake := common
+	lake.Key, lake.AccessLogs = c.Key, c.AccessLogs
+	c.Lake = lakebucket.New(c.Stack, "Lake", lake)
+	results := common
+	results.Key, results.AccessLogs = c.Key, c.AccessLogs
+	results.ExpireDays = stage.RetentionDays.QueryResults
+	c.Results = lakebucket.New(c.Stack, "Results", results)
 }
 
 // addReaders makes the roles of analysts. What they may see follows from the contracts alone: zone and personal data.
