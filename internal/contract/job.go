@@ -69,6 +69,11 @@ func (c Contract) Keeps() []string {
 	return []string{RunLedger}
 }
 
+// makes tells whether the contract's job writes a table.
+func (c Contract) makes(table string) bool {
+	return c.Job != nil && (c.Table == table || slices.Contains(c.Keeps(), table))
+}
+
 // JobsInOrder are the contracts that have a job, each after those whose tables its job reads; where that leaves a choice, by the
 // job's name. The error names the tables of a cycle; Load refuses those.
 func (s Set) JobsInOrder() (Set, error) {
@@ -181,6 +186,8 @@ func (s Set) checkJobs(c Contract) []error {
 		}
 		found.when(table.Zone == Landing && name != c.Landing(),
 			"%s.json: job.reads: %s is a landing table; only the job of its own source may read it", c.Table, name)
+		found.when(table.Zone != Landing && !slices.ContainsFunc(s, func(other Contract) bool { return other.makes(name) }),
+			"%s.json: job.reads: no job makes %s", c.Table, name)
 	}
 	for _, other := range s {
 		found.when(other.Job != nil && other.Table > c.Table && other.Job.Name == c.Job.Name,

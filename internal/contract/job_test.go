@@ -25,7 +25,9 @@ func shoes(job string) map[string]string {
 	return map[string]string{
 		"shoe_landing.json": validLanding,
 		"shoe_trusted.json": table("shoe_trusted", "shoe", "trusted", job),
-		"boot_trusted.json": strings.ReplaceAll(valid, "shoe", "boot"),
+		"boot_landing.json": strings.ReplaceAll(validLanding, "shoe", "boot"),
+		"boot_consent.json": strings.NewReplacer("shoe", "boot", "trusted", "consent").Replace(valid),
+		"boot_trusted.json": table("boot_trusted", "boot", "trusted", `{"name": "boots", "kind": "customers"}`),
 		"run_ledger.json":   strings.NewReplacer("shoe_trusted", "run_ledger", `"shoe"`, `"run"`, "trusted", "ledger").Replace(valid),
 	}
 }
@@ -55,6 +57,7 @@ func TestLoadRefusesJobs(t *testing.T) {
 		"nothing read":          {`["boot_trusted"]`, `[]`, "job.reads is empty"},
 		"its own table":         {`["boot_trusted"]`, `["shoe_trusted"]`, `job.reads: table "shoe_trusted" is the job's own`},
 		"unknown table":         {`boot_trusted`, `bot_trusted`, `shoe_trusted.json: job: no contract for table "bot_trusted"`},
+		"made by no job":        {`boot_trusted`, `sock_trusted`, "job.reads: no job makes sock_trusted"},
 		"a table twice":         {`["boot_trusted"]`, `["boot_trusted", "boot_trusted"]`, "is given twice"},
 		"landing":               {`boot_trusted`, `sock_landing`, "sock_landing is a landing table; only the job of its own source may read it"},
 		"subject not declared":  {`"subject": "owner"`, `"subject": "user"`, `job.subject: column "user" is not declared`},
@@ -67,6 +70,7 @@ func TestLoadRefusesJobs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			files := shoes(strings.Replace(readings, test.change, test.to, 1))
 			files["sock_landing.json"] = strings.ReplaceAll(validLanding, "shoe", "sock")
+			files["sock_trusted.json"] = strings.ReplaceAll(valid, "shoe", "sock")
 			files["walk_curated.json"] = table("walk_curated", "walk", "curated",
 				`{"name": "run", "kind": "derived", "reads": ["boot_trusted"], "rows_of": "boot_trusted"}`)
 			if _, err := contract.Load(folder(files)); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -89,7 +93,8 @@ func TestLoadRefusesDerived(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := shoes(readings)
-			files["customer_curated.json"] = strings.NewReplacer("shoe", "customer", "trusted", "curated").Replace(valid)
+			files["customer_curated.json"] = table("customer_curated", "customer", "curated",
+				`{"name": "walkers", "kind": "derived", "reads": ["boot_trusted"], "rows_of": "boot_trusted"}`)
 			files["walk_curated.json"] = table("walk_curated", "walk", "curated", strings.Replace(job, test.change, test.to, 1))
 			_, err := contract.Load(folder(files))
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {

@@ -138,7 +138,9 @@ class Project:
                     rule = "declares the table free of personal data"
                 found.append(f"{path}: column {name} carries personal data ({_list(origins.plain)}), but {table}.json {rule}")
             elif origins.hashed and not column["personal"] and not column["pseudonym"]:
-                found.append(f"{path}: column {name} stands for a person ({_list(origins.hashed)}): mark it pseudonym in {table}.json")
+                found.append(
+                    f"{path}: column {name} stands for a person ({_list(origins.hashed)}): mark it pseudonym in {table}.json"
+                )
         unknown = sorted(set(given) - set(contract["columns"]) - {"reason"})
         return found + [f"{path}: column {name} is not in {table}.json" for name in unknown]
 
@@ -165,7 +167,7 @@ def _origins(node: exp.Expression, scope: Scope, path: tuple[str, ...], sources:
         return _origins(node.this, scope, (node.expression.name, *path), sources)
     if isinstance(node, exp.Struct) and path:
         for member in node.expressions:
-            if member.alias_or_name == path[0] or isinstance(member, exp.PropertyEQ) and member.this.name == path[0]:
+            if path[0] in (member.alias_or_name, member.this.name if isinstance(member, exp.PropertyEQ) else None):
                 return _origins(member, scope, path[1:], sources)
     inner = [other for other in scope.subquery_scopes if other.expression is node]
     if inner:
