@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -13,7 +14,13 @@ import (
 	"stedi-lakehouse/data"
 	"stedi-lakehouse/internal/config"
 	"stedi-lakehouse/internal/contract"
+	"stedi-lakehouse/internal/lineage"
 	"stedi-lakehouse/stacks"
+)
+
+const (
+	scripts = "glue-scripts"
+	python  = ".venv/bin/python" // made by `make setup`
 )
 
 func main() {
@@ -38,6 +45,9 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	if err := lineage.Check(python, contracts, os.DirFS(filepath.Join(scripts, "sql"))); err != nil {
+		return err
+	}
 	// What the stage leaves open the CLI has filled in from the user's credentials, if there are any.
 	if stage.Account == "" {
 		stage.Account = os.Getenv("CDK_DEFAULT_ACCOUNT")
@@ -45,7 +55,7 @@ func run() error {
 	if stage.Region == "" {
 		stage.Region = os.Getenv("CDK_DEFAULT_REGION")
 	}
-	stacks.NewLakehouse(app, stacks.Props{Stage: stage, Contracts: contracts, Scripts: "glue-scripts"})
+	stacks.NewLakehouse(app, stacks.Props{Stage: stage, Contracts: contracts, Scripts: scripts})
 	app.Synth(nil)
 	return nil
 }

@@ -4,7 +4,7 @@ package data
 
 import "embed"
 
-// Contracts holds contracts/<table>.json, one file a table.
+// Contracts holds contracts/<table>.json, one file a table, and contracts/each_source/<zone>.json for tables that every source has.
 //
-//go:embed contracts/*.json
+//go:embed contracts/*.json contracts/each_source/*.json
 var Contracts embed.FS

@@ -18,51 +18,6 @@ import (
 	"stedi-lakehouse/internal/contract"
 )
 
-// flow is one job: the table it is for, the other tables it writes and the tables it reads.
-type flow struct {
-	job    string
-	writes string
-	keeps  []string
-	reads  []string
-}
-
-// intake is the table of which every job has one object of its own, where it notes what its last finished run has read.
-const intake = "intake_ledger"
-
-// flows are the jobs in the order in which they run. The jobs' names are what users know; do not change them.
-var flows = []flow{
-	{
-		job:    "customer_landing_to_trusted",
-		writes: "customer_trusted",
-		keeps:  []string{"customer_consent", "customer_quarantine", "run_ledger"},
-		reads:  []string{"customer_landing"},
-	},
-	{
-		job:    "accelerometer_landing_to_trusted",
-		writes: "accelerometer_trusted",
-		keeps:  []string{"accelerometer_index", "accelerometer_quarantine", "run_ledger"},
-		reads:  []string{"accelerometer_landing", "customer_consent"},
-	},
-	{
-		job:    "customer_trusted_to_curated",
-		writes: "customer_curated",
-		keeps:  []string{"run_ledger"},
-		reads:  []string{"customer_trusted", "accelerometer_trusted"},
-	},
-	{
-		job:    "step_trainer_trusted",
-		writes: "step_trainer_trusted",
-		keeps:  []string{"step_trainer_index", "step_trainer_quarantine", "run_ledger"},
-		reads:  []string{"step_trainer_landing", "customer_consent", "customer_curated"},
-	},
-	{
-		job:    "machine_learning_curated",
-		writes: "machine_learning_curated",
-		keeps:  []string{"run_ledger"},
-		reads:  []string{"customer_curated", "accelerometer_trusted", "step_trainer_trusted"},
-	},
-}
-
 // PipelineProps of the pipeline stack.
 type PipelineProps struct {
 	Stage     config.Stage
@@ -78,7 +33,7 @@ type Pipeline struct {
 	Jobs  []gluejob.Job // in the order in which they run
 }
 
-// NewPipeline makes the pipeline stack <lakeName>-pipeline. It panics when a job names a table without a contract.
+// NewPipeline makes the pipeline stack <lakeName>-pipeline.
 func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 	stage := props.Stage
 	stack := newStack(scope, stage, "pipeline", "Jobs from landing to curated")
@@ -101,21 +56,12 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 		Network:     props.Network.Jobs,
 		Connections: newConnections(stack, props),
 		LogGroups:   "/aws-glue/" + stage.LakeName,
+		Code:        gluejob.Code{Packages: pythonPackages(stack, props.Scripts), Script: script(stack, props.Scripts)},
 	}
-	packages := pythonPackages(stack, props.Scripts)
-	for _, flow := range flows {
+	for _, flow := range flows(props.Contracts) {
 		job := common
-		job.Name = flow.job
-		job.Writes = table(props.Contracts, flow.job, flow.writes)
-		job.Description = job.Writes.Description
-		for _, name := range flow.keeps {
-			job.Keeps = append(job.Keeps, table(props.Contracts, flow.job, name))
-		}
-		for _, name := range flow.reads {
-			job.Reads = append(job.Reads, table(props.Contracts, flow.job, name))
-		}
-		job.Intake = table(props.Contracts, flow.job, intake).Prefix() + "/" + flow.job + ".json"
-		job.Code = gluejob.Code{Packages: packages, Script: script(stack, props.Scripts, flow.job)}
+		job.Name, job.Description = flow.job, flow.writes.Description
+		job.Writes, job.Keeps, job.Reads, job.Intake = flow.writes, flow.keeps, flow.reads, flow.intake
 		pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(flow.job), job))
 	}
 	for _, stream := range []string{"output", "error"} {
@@ -177,18 +123,11 @@ func pythonPackages(stack awscdk.Stack, scripts string) awss3assets.Asset {
 	})
 }
 
-func script(stack awscdk.Stack, scripts, job string) awss3assets.Asset {
-	return awss3assets.NewAsset(stack, jsii.String(pascalCase(job)+"Script"), &awss3assets.AssetProps{
-		Path: jsii.String(filepath.Join(scripts, "jobs", job+".py")),
+// script is the same for all jobs: it makes the table that a job is for.
+func script(stack awscdk.Stack, scripts string) awss3assets.Asset {
+	return awss3assets.NewAsset(stack, jsii.String("Script"), &awss3assets.AssetProps{
+		Path: jsii.String(filepath.Join(scripts, "jobs", "make_table.py")),
 	})
-}
-
-func table(contracts contract.Set, job, name string) contract.Contract {
-	found, err := contracts.Get(name)
-	if err != nil {
-		panic(fmt.Sprintf("job %s: %v", job, err))
-	}
-	return found
 }
 
 func newLogGroup(stack awscdk.Stack, id, name string, stage config.Stage) awslogs.CfnLogGroup {

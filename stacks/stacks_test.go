@@ -262,23 +262,22 @@ func TestPrivateEndpoints(t *testing.T) {
 
 func TestFlowsFollowTheZones(t *testing.T) {
 	set := contracts(t)
-	written := map[string]bool{intake: true} // by every job, each its own object
-	for _, flow := range flows {
+	written := map[string]bool{contract.IntakeLedger: true} // by every job, each its own object
+	for _, flow := range flows(set) {
 		for _, source := range flow.reads {
-			if table(set, flow.job, source).Zone != contract.Landing && !written[source] {
-				t.Errorf("job %s reads %s before it is written", flow.job, source)
+			if source.Zone != contract.Landing && !written[source.Table] {
+				t.Errorf("job %s reads %s before it is written", flow.job, source.Table)
 			}
 		}
-		for _, name := range append([]string{flow.writes}, flow.keeps...) {
-			target := table(set, flow.job, name)
+		for _, target := range append([]contract.Contract{flow.writes}, flow.keeps...) {
 			// The ledger belongs to all jobs, which only add to it.
-			if target.Zone == contract.Landing || written[name] && target.Zone != contract.Ledger {
-				t.Errorf("job %s writes %s, which is landing or already written by another job", flow.job, name)
+			if target.Zone == contract.Landing || written[target.Table] && target.Zone != contract.Ledger {
+				t.Errorf("job %s writes %s, which is landing or already written by another job", flow.job, target.Table)
 			}
 			if target.Format != contract.Iceberg {
-				t.Errorf("job %s writes %s in format %s: two writers of a file lose one another's rows", flow.job, name, target.Format)
+				t.Errorf("job %s writes %s in format %s: two writers of a file lose one another's rows", flow.job, target.Table, target.Format)
 			}
-			written[name] = true
+			written[target.Table] = true
 		}
 	}
 	for _, table := range set {

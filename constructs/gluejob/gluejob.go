@@ -136,6 +136,7 @@ func arguments(props Props) map[string]string {
 		"--datalake-formats":       "iceberg",
 		"--conf":                   sparkSettings(lake),
 		"--custom-logGroup-prefix": props.LogGroups,
+		"--table":                  props.Writes.Table,
 		"--lake_uri":               lake,
 		"--database":               props.Lake.Database,
 		"--consent_gate":           props.ConsentGate,

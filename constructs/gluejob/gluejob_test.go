@@ -110,6 +110,7 @@ func TestArguments(t *testing.T) {
 		"--job-language":           "python",
 		"--datalake-formats":       "iceberg",
 		"--custom-logGroup-prefix": "/aws-glue/shop",
+		"--table":                  "shoe_trusted",
 		"--lake_uri":               "s3://lake",
 		"--database":               "shop",
 		"--consent_gate":           "as-of",

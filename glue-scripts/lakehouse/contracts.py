@@ -28,6 +28,9 @@ SPARK_TYPES: dict[str, type[DataType]] = {
     "boolean": BooleanType,
 }
 
+# Tables that every source has, described once in contracts/each_source.
+EACH_SOURCE = ("index", "quarantine")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -55,10 +58,12 @@ class Limits:
 
     `future_ms`: by column, how much later than its file's modification time a value may be, in ms.
     `quarantined_share`: the part of the rows of a run that may be quarantined before the run fails.
+    `optional`: a source that has not delivered anything yet is no reason to fail.
     """
 
     future_ms: dict[str, int] = field(default_factory=dict)
     quarantined_share: float = 0.01
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,24 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Job:
+    """How a table is made; what the words mean is said in internal/contract/job.go, which checks them."""
+
+    name: str
+    kind: str
+    reads: tuple[str, ...] = ()
+    subject: str = ""
+    subjects: str = ""
+    rows_of: str = ""
+    by_person: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Contract:
     """A table: its columns in order, the key that names one row, and what its rows must be like.
 
     `checks` are those beyond not_null (every required column) and unique (the key). `sort` is the order of rows in data files.
+    `job` makes the table; None: it is delivered, or written beside another one.
     """
 
     table: str
@@ -89,6 +108,7 @@ class Contract:
     limits: Limits = field(default_factory=Limits)
     checks: tuple[Check, ...] = ()
     sort: tuple[str, ...] = ()
+    job: Job | None = None
 
     @property
     def names(self) -> list[str]:
@@ -111,11 +131,21 @@ class Contract:
 
 
 def load(table: str) -> Contract:
-    """The contract of a table, read from the package (a folder or a zip)."""
-    resource = files("lakehouse").joinpath("contracts", f"{table}.json")
-    if not resource.is_file():
+    """The contract of a table, read from the package (a folder or a zip): its own file, or the one that each source shares."""
+    folder = files("lakehouse").joinpath("contracts")
+    resource, source = folder.joinpath(f"{table}.json"), ""
+    for zone in EACH_SOURCE:
+        if table.endswith(f"_{zone}") and not resource.is_file():
+            resource, source = folder.joinpath("each_source", f"{zone}.json"), table.removesuffix(f"_{zone}")
+    if not resource.is_file() or (source and not folder.joinpath(f"{source}_landing.json").is_file()):
         raise LakehouseError(f"there is no contract for table {table}: add contracts/{table}.json")
-    return parse(json.loads(resource.read_text(encoding="utf-8")))
+    return parse(json.loads(resource.read_text(encoding="utf-8").replace("<source>", source)))
+
+
+def with_job() -> list[Contract]:
+    """The contracts of the tables that a job makes, by table name."""
+    names = sorted(entry.name for entry in files("lakehouse").joinpath("contracts").iterdir() if entry.name.endswith(".json"))
+    return [contract for contract in (load(name.removesuffix(".json")) for name in names) if contract.job]
 
 
 def parse(document: dict[str, Any]) -> Contract:
@@ -130,7 +160,12 @@ def parse(document: dict[str, Any]) -> Contract:
         limits=Limits(**document.get("limits", {})),
         checks=tuple(_check(entry) for entry in document.get("checks", ())),
         sort=tuple(document.get("layout", {}).get("sort", ())),
+        job=_job(document["job"]) if "job" in document else None,
     )
+
+
+def _job(entry: dict[str, Any]) -> Job:
+    return Job(**{**entry, "reads": tuple(entry.get("reads", ()))})
 
 
 def _check(entry: dict[str, Any]) -> Check:

@@ -1,41 +1,55 @@
-"""Tables made of other tables: customer_curated (R5) and machine_learning_curated (R6)."""
+"""Tables made of other tables, such as customer_curated (R5) and machine_learning_curated (R6)."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse import queries, tables
-from lakehouse.job import Result, Run
+from lakehouse.job import Result, Run, Scope
 
 SUBJECTS = "subjects"
 
 
-def customers(run: Run) -> Result:
-    """Customers are few: all of them are looked at whenever something has changed."""
-    for name in run.job.tables:
-        run.view(run.table(name), name)
-    gated = run.gate(run.contract)
-    read = run.table("customer_trusted").count()
-    return Result((gated,), run.make_equal(run.job.target, gated.accepted, read), read)
+@dataclass(frozen=True)
+class Derived:
+    """`rows_of`: the table or shared SELECT each of whose rows the SELECT gives once.
+
+    `by_person`: by table, the column that names a person or a device and the column of customer_curated it equals. With it a run
+    makes anew only the rows of the persons about whom something has changed since the last one; without it, all rows.
+    """
+
+    rows_of: str
+    by_person: dict[str, dict[str, str]]
+
+    def compute(self, run: Run) -> Result:
+        inputs = {name: run.table(name) for name in run.job.tables}
+        people = _changed_people(run, self.by_person) if self.by_person and not run.plan.full else None
+        if people is not None:
+            for name, column, identity in _identities(self.by_person):
+                theirs = people.select(F.col(identity).alias(column)).distinct()
+                inputs[name] = inputs[name].join(theirs, column, "left_semi")
+        if people is not None and self.rows_of in inputs:
+            run.cache(inputs[self.rows_of])  # counted, and used
+        for name, rows in inputs.items():
+            run.view(rows, name)
+        for name in queries.shared(run.contract.zone, run.contract.table):
+            if name not in inputs:
+                run.view(run.cache(queries.select(run.spark, run.contract.zone, name)), name)
+        read = run.spark.table(self.rows_of).count()
+        gated = run.gate(run.contract)
+        scope = None if people is None else _of_them(people.select("subject_id").distinct())
+        return Result((gated,), run.make_equal(run.job.target, gated.accepted, read, scope), read)
 
 
-def machine_learning(run: Run) -> Result:
-    """Rows of the persons whose customer record, phone readings or step readings have changed since the last run; else of all."""
-    inputs = {name: run.table(name) for name in run.job.tables}
-    subjects = _subjects(run, inputs["customer_curated"])
-    scope = None if run.plan.full else _changed_people(run, subjects)
-    if scope is not None:
-        people, devices, pseudonyms = scope
-        inputs["accelerometer_trusted"] = run.cache(inputs["accelerometer_trusted"].join(people, "user", "left_semi"))
-        inputs["step_trainer_trusted"] = inputs["step_trainer_trusted"].join(devices, "serialnumber", "left_semi")
-    for name, rows in inputs.items():
-        run.view(rows, name)
-    run.view(subjects, SUBJECTS)
-    read = inputs["accelerometer_trusted"].count()
-    gated = run.gate(run.contract)
-    of_them = None if scope is None else lambda table: table.join(pseudonyms, "subject_id", "left_semi")
-    return Result((gated,), run.make_equal(run.job.target, gated.accepted, read, of_them), read)
+def _identities(by_person: dict[str, dict[str, str]]) -> list[tuple[str, str, str]]:
+    return [(name, column, identity) for name, columns in by_person.items() for column, identity in columns.items()]
+
+
+def _of_them(pseudonyms: DataFrame) -> Scope:
+    return lambda table: table.join(pseudonyms, "subject_id", "left_semi")
 
 
 def _subjects(run: Run, customers: DataFrame) -> DataFrame:
@@ -43,32 +57,24 @@ def _subjects(run: Run, customers: DataFrame) -> DataFrame:
     return run.cache(queries.select(run.spark, "curated", SUBJECTS))
 
 
-def _changed_people(run: Run, subjects: DataFrame) -> tuple[DataFrame, DataFrame, DataFrame] | None:
-    """Users, serial numbers and pseudonyms, now and before, of everybody about whom something has changed.
+def _changed_people(run: Run, by_person: dict[str, dict[str, str]]) -> DataFrame | None:
+    """E-mail, serial number and pseudonym, now and before, of everybody about whom something has changed since the last run.
 
-    None when the version that the last run had read has expired.
+    None when a version that the last run had read has expired.
     """
     curated = run.table_before("customer_curated")
     if curated is None:
         return None
-    before = _subjects(run, curated)
-    touched = []
-    for name, column in (("accelerometer_trusted", "user"), ("step_trainer_trusted", "serialnumber")):
+    before, now = _subjects(run, curated), _subjects(run, run.table("customer_curated"))
+    everybody = run.cache(before.unionByName(now).distinct())
+    emails = before.exceptAll(now).unionByName(now.exceptAll(before)).select("email")
+    for name, column, identity in _identities(by_person):
         values = changed_values(run.spark, run.name(name), column, run.plan.before[name])
         if values is None:
             return None
-        touched.append(values)
-    users, serials = touched
-    everybody = run.cache(before.unionByName(subjects).distinct())
-    moved = before.exceptAll(subjects).unionByName(subjects.exceptAll(before)).select("email")
-    emails = users.withColumnRenamed("user", "email").unionByName(moved)
-    emails = emails.unionByName(everybody.join(serials, "serialnumber", "left_semi").select("email"))
-    affected = everybody.join(emails.distinct(), "email", "left_semi").localCheckpoint()
-    return (
-        affected.select(F.col("email").alias("user")).distinct(),
-        affected.select("serialnumber").distinct(),
-        affected.select("subject_id").distinct(),
-    )
+        touched = values.withColumnRenamed(column, identity)
+        emails = emails.unionByName(everybody.join(touched, identity, "left_semi").select("email"))
+    return everybody.join(emails.distinct(), "email", "left_semi").localCheckpoint()
 
 
 def changed_values(spark: SparkSession, table: str, column: str, before: str) -> DataFrame | None:

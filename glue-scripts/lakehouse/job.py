@@ -1,4 +1,4 @@
-"""Runs a job: see what is new, read, gate, write a draft, check, publish. The scripts in jobs/ say what is read and written."""
+"""Runs a job: see what is new, read, gate, write a draft, check, publish. The contracts say what is read and written."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class Run:
         before = intake.load(self.store, self.job.name)
         prefix = self.landing.prefix if self.landing else ""
         objects = intake.delivered(self.store, prefix) if prefix else []
-        if prefix and not objects:
+        if prefix and not objects and not (self.landing.limits.optional and not before):
             raise LakehouseError(
                 f"{self.landing.table}: no .json or .json.gz file under {self.store.uri(prefix)}; deliver data first"
             )
@@ -178,6 +178,8 @@ class Run:
     @property
     def nothing_new(self) -> bool:
         plan, upstream = self.plan, self.job.tables
+        if self.landing and not plan.new and not plan.known and not plan.before:
+            return True  # an optional source that has not delivered anything yet
         return not plan.full and not plan.new and all(plan.before.get(name) == self.inputs[name] for name in upstream)
 
     def name(self, table: str) -> str:

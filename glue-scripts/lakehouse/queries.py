@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 from pyspark.sql import DataFrame, SparkSession
@@ -11,6 +12,8 @@ from lakehouse.contracts import Contract
 from lakehouse.errors import LakehouseError
 
 REASON = "reason"
+_COMMENT = re.compile(r"--.*")
+_SOURCES = re.compile(r"\b(?:from|join)\s+(\w+)", re.IGNORECASE)
 
 
 def text(zone: str, name: str) -> str:
@@ -30,6 +33,22 @@ def select(spark: SparkSession, zone: str, name: str, params: dict[str, str] | N
     spark_sql = spark._jvm.org.apache.spark.sql
     plan = spark_sql.catalyst.optimizer.InlineCTE(True, False).apply(rows._jdf.queryExecution().analyzed())
     return DataFrame(spark_sql.classic.Dataset.ofRows(spark._jsparkSession, plan), spark)
+
+
+def shared(zone: str, name: str) -> list[str]:
+    """The other SELECTs of the zone that a SELECT reads, and those that they read: each after what it reads itself."""
+    folder = files("lakehouse").joinpath("sql", zone)
+    ordered: list[str] = []
+
+    def visit(select: str) -> None:
+        for other in _SOURCES.findall(_COMMENT.sub("", text(zone, select))):
+            # A CTE may have the name of the SELECT that it is in, or of a table: neither is another SELECT.
+            if other not in (name, select, *ordered) and folder.joinpath(f"{other}.sql").is_file():
+                visit(other)
+                ordered.append(other)
+
+    visit(name)
+    return ordered
 
 
 def gate(spark: SparkSession, contract: Contract, params: dict[str, str]) -> DataFrame:

@@ -1,14 +1,13 @@
 """What the tests of the Spark side share: lakes in local folders, tables made from contracts, rows from shorthand."""
 
 import gzip
-import importlib.util
 import itertools
 import json
 import os
 import threading
 from pathlib import Path
 
-from lakehouse import contracts, job, queries, tables
+from lakehouse import contracts, job, jobs, queries, tables
 from pyspark.sql.types import LongType, StringType, StructType
 
 SCRIPTS = Path(__file__).resolve().parents[1]
@@ -32,13 +31,6 @@ JOBS = (
     "machine_learning_curated",
 )
 _databases = (f"lake_{number}" for number in itertools.count(1))
-
-
-def load_job(name):
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / "jobs" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.JOB
 
 
 def create_table(spark, name, contract, only_version=None):
@@ -83,7 +75,7 @@ class Lake:
     def run(self, *names, gate="as-of", **options):
         """Runs jobs (default: all, in order) and returns their ledger entries by table."""
         options = job.Options(self.uri, self.database, gate, **options)
-        entries = [job.run(self.spark, load_job(name), options) for name in names or JOBS]
+        entries = [job.run(self.spark, jobs.named(name), options) for name in names or JOBS]
         return {entry.table: entry for entry in entries}
 
     def rows(self, table):

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 import boto3
 import oracle
 import pytest
-from lakehouse import contracts, delivery, intake, job, ledger, quarantine, session, tables
+from lakehouse import contracts, delivery, intake, job, jobs, ledger, quarantine, session, tables
 from lakehouse.errors import LakehouseError, describe
 from lakehouse.job import Options, Result, parse
 from lakehouse.ledger import EXCLUSIONS, Entry, Tally
 from lakehouse.publish import Written
 from lakehouse.storage import FolderStore
-from support import JOBS, KEEPS, LANDING, SCRIPTS, TARGETS, Lake, at_once, load_job
+from support import JOBS, KEEPS, LANDING, SCRIPTS, TARGETS, Lake, at_once
 
 ARGUMENTS = ["--lake_uri", "s3://lake", "--database", "stedi_lake"]
 CUSTOMERS, READINGS = JOBS[:2]
@@ -76,26 +76,30 @@ def test_bad_arguments_are_named(argv, message):
         parse(argv)
 
 
-@pytest.mark.parametrize("name", JOBS)
-def test_script_ends_with_status_1_and_one_line_on_a_known_error(name):
-    script = SCRIPTS / "jobs" / f"{name}.py"
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--table", "customer_trusted", "--database", "d"], f"{JOBS[0]}: the following arguments are required: --lake_uri\n"),
+        (["--table", "run_ledger"], "no job makes run_ledger: its contract has no job\n"),
+        (["--table", "shoe_trusted"], "there is no contract for table shoe_trusted: add contracts/shoe_trusted.json\n"),
+    ],
+)
+def test_script_ends_with_status_1_and_one_line_on_a_known_error(argv, message):
+    script = SCRIPTS / "jobs" / "make_table.py"
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
-    result = subprocess.run([sys.executable, script, "--database", "d"], env=environment, capture_output=True, text=True)
-    assert result.returncode == 1
-    assert result.stderr == f"{name}: the following arguments are required: --lake_uri\n"
+    result = subprocess.run([sys.executable, script, *argv], env=environment, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (1, message)
 
 
-def test_jobs_declare_the_targets_in_order_and_read_only_what_has_a_contract():
-    jobs = [load_job(name) for name in JOBS]
-    assert tuple(one.name for one in jobs) == JOBS
-    assert tuple(one.target for one in jobs) == TARGETS
-    made = set()
-    for one in jobs:
+def test_jobs_are_made_of_the_contracts():
+    for name, target in zip(JOBS, TARGETS, strict=True):
+        one = jobs.named(name)
+        assert (one.name, one.target) == (name, target)
         assert one.landing is None or one.landing in LANDING
-        # What a job reads another one has made before.
-        assert set(one.tables) <= made
+        assert set(one.tables) <= {*TARGETS, *KEEPS} - {target}
         assert set(one.keeps) <= set(KEEPS)
-        made |= {one.target, *one.keeps}
+    with pytest.raises(LakehouseError, match="there is no job shoes"):
+        jobs.named("shoes")
 
 
 # --- the process ---
@@ -110,7 +114,7 @@ def process(monkeypatch):
     def start(run, *argv):
         monkeypatch.setattr(job, "run", run)
         try:
-            job.main(load_job(CUSTOMERS), [*ARGUMENTS, *argv])
+            job.main(jobs.named(CUSTOMERS), [*ARGUMENTS, *argv])
         finally:
             assert stopped == [CUSTOMERS]
 
@@ -456,7 +460,7 @@ def test_of_four_runs_at_once_none_doubles_a_row_and_losers_know_why(lake):
     people = [customer(f"p{n}@example.com", 1, research=1) for n in range(5)]
     lake.deliver("customer", *people, {**people[0], "lastUpdateDate": "x"})
     options = Options(lake.uri, lake.database, quarantined_share=1.0)
-    outcomes = at_once(lake.spark, *[partial(job.run, job=load_job(CUSTOMERS), options=options)] * 4)
+    outcomes = at_once(lake.spark, *[partial(job.run, job=jobs.named(CUSTOMERS), options=options)] * 4)
     winners = [one for one in outcomes if isinstance(one, Entry)]
     losers = [one for one in outcomes if not isinstance(one, Entry)]
     assert winners

@@ -20,9 +20,9 @@ KILLS = int(os.environ.get("KILLS", "2"))
 # Runs all jobs on a lake of folders, in a process of its own. Its tables are those of the tests' session.
 PIPELINE = """
 import sys
-from lakehouse import job, session
+from lakehouse import job, jobs, session
 from pyspark.sql import SparkSession
-from support import JOBS, load_job
+from support import JOBS
 warehouse, jars, lake, database = sys.argv[1:]
 builder = SparkSession.builder.master("local[2]").config("spark.driver.extraClassPath", f"{jars}/*")
 builder = builder.config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1").config("spark.ui.enabled", "false")
@@ -33,7 +33,7 @@ builder.getOrCreate()
 spark = session.start("killed")
 print("started", flush=True)
 for name in JOBS:
-    job.run(spark, load_job(name), job.Options(lake, database))
+    job.run(spark, jobs.named(name), job.Options(lake, database))
 """
 
 

@@ -1,7 +1,7 @@
 // Package contract reads the table contracts: one JSON file a table under data/contracts, the only place where a schema is
 // written. Infrastructure, jobs, tests and documentation all follow these files. Beside the columns a contract may say how much
 // bad data a landing table takes (limits), what must be true of the rows of an Iceberg table before they are published (checks),
-// and in which order its files hold them (layout).
+// in which order its files hold them (layout), and which job makes it of what (job).
 package contract
 
 import (
@@ -56,16 +56,18 @@ type Contract struct {
 	Limits       *Limits  `json:"limits,omitempty"` // landing tables only; absent: the defaults of Limits
 	Checks       []Check  `json:"checks,omitempty"` // Iceberg tables only
 	Layout       *Layout  `json:"layout,omitempty"` // Iceberg tables only; absent: rows lie in files as they come
+	Job          *Job     `json:"job,omitempty"`    // how the table is made; absent: delivered, or written beside another one
 }
 
 // Column is one column of a table.
 type Column struct {
 	Name        string `json:"name"`
-	Type        string `json:"type"`               // string, int, bigint, double or boolean
-	Field       string `json:"field,omitempty"`    // JSON key in the delivered file; empty: the column's name
-	Required    bool   `json:"required,omitempty"` // a row without a value is not valid
-	Personal    bool   `json:"personal,omitempty"` // tells who somebody is, or leads to it
-	Since       int    `json:"since,omitempty"`    // contract version that added the column; absent: 1
+	Type        string `json:"type"`                // string, int, bigint, double or boolean
+	Field       string `json:"field,omitempty"`     // JSON key in the delivered file; empty: the column's name
+	Required    bool   `json:"required,omitempty"`  // a row without a value is not valid
+	Personal    bool   `json:"personal,omitempty"`  // tells who somebody is, or leads to it
+	Pseudonym   bool   `json:"pseudonym,omitempty"` // stands for personal data: a SHA-256 of it, and nothing else
+	Since       int    `json:"since,omitempty"`     // contract version that added the column; absent: 1
 	Description string `json:"description"`
 }
 
@@ -88,6 +90,8 @@ type Limits struct {
 	// FutureMS is how many ms a time may be later than its file was delivered, by bigint column: devices' clocks are not exact. A
 	// row with a later time is quarantined as future_time. A column that is not named has no limit.
 	FutureMS map[string]int `json:"future_ms,omitempty"`
+	// Optional lets a run find no file at all of a source that has not delivered anything yet. Absent: such a run fails.
+	Optional bool `json:"optional,omitempty"`
 	// QuarantinedShare is which part, 0 to 1, of the rows read a run may quarantine; a run with more fails before it writes
 	// anything. Absent: DefaultQuarantinedShare.
 	QuarantinedShare float64 `json:"quarantined_share,omitempty"`

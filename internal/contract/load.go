@@ -20,8 +20,12 @@ var names = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 // columnPlace finds the position of a column in a path such as "columns[2].type".
 var columnPlace = regexp.MustCompile(`^columns\[(\d+)\]`)
 
-// Load reads and checks every contracts/*.json of a file system. The error lists every mistake found, each with its file and,
-// where there is one, its column.
+// eachSource are the tables that a source has beside those with a file of their own: written once, with <source> for its name.
+const eachSource = "contracts/each_source/"
+
+// Load reads and checks every contracts/*.json of a file system, and adds the tables that follow from those: for each landing
+// table its quarantine, and for readings their index, as contracts/each_source describes them. The error lists every mistake
+// found, each with its file and, where there is one, its column.
 func Load(files fs.FS) (Set, error) {
 	paths, err := fs.Glob(files, "contracts/*.json")
 	if err != nil {
@@ -33,25 +37,55 @@ func Load(files fs.FS) (Set, error) {
 	var set Set
 	var mistakes []error
 	for _, path := range paths {
-		contract, err := read(files, path)
+		text, err := fs.ReadFile(files, path)
+		if err != nil {
+			return nil, fmt.Errorf("reading contract: %w", err)
+		}
+		contract, err := parse(path, text)
 		if err != nil {
 			mistakes = append(mistakes, err)
 			continue
 		}
 		set = append(set, contract)
 	}
+	for _, contract := range slices.Clone(set) {
+		for _, zone := range contract.followedBy() {
+			text, err := fs.ReadFile(files, eachSource+zone+".json")
+			if err != nil {
+				return nil, fmt.Errorf("reading contract: %w", err)
+			}
+			follower, err := parse(contract.Source+"_"+zone+".json", []byte(strings.ReplaceAll(string(text), "<source>", contract.Source)))
+			if err != nil {
+				mistakes = append(mistakes, fmt.Errorf("%s: %w", eachSource+zone+".json", err))
+				continue
+			}
+			set = append(set, follower)
+		}
+	}
 	slices.SortFunc(set, func(a, b Contract) int { return strings.Compare(a.Table, b.Table) })
 	for _, contract := range set {
 		mistakes = append(mistakes, set.checkRelationships(contract)...)
+		mistakes = append(mistakes, set.checkJobs(contract)...)
+	}
+	if len(mistakes) == 0 {
+		_, err := set.JobsInOrder()
+		mistakes = append(mistakes, err)
 	}
 	return set, errors.Join(mistakes...)
 }
 
-func read(files fs.FS, name string) (Contract, error) {
-	text, err := fs.ReadFile(files, name)
-	if err != nil {
-		return Contract{}, fmt.Errorf("reading contract: %w", err)
+// followedBy are the zones whose tables follow from this one.
+func (c Contract) followedBy() []string {
+	switch {
+	case c.Zone == Landing:
+		return []string{Quarantine}
+	case c.Job != nil && c.Job.Kind == Readings:
+		return []string{Index}
 	}
+	return nil
+}
+
+func parse(name string, text []byte) (Contract, error) {
 	var contract Contract
 	mistakes := unjoin(strictjson.Unmarshal(text, &contract))
 	if len(mistakes) == 0 {
@@ -114,6 +148,7 @@ func (c Contract) mistakes(file string) []error {
 	c.checkLimits(found)
 	c.checkChecks(found)
 	c.checkLayout(found)
+	c.checkJob(found)
 	return found.errors
 }
 
@@ -159,5 +194,6 @@ func (c Contract) checkColumn(found *findings, column Column) {
 		"column %q: is added later (since %d), so it cannot be required: rows written before have no value", column.Name, column.Since)
 	found.when(column.Personal && !c.PersonalData,
 		"column %q: is personal, but the table is declared free of personal data (personal_data false)", column.Name)
+	found.when(column.Pseudonym && column.Personal, "column %q: is a pseudonym, so it is not personal", column.Name)
 	found.when(column.Field != "" && c.Format != JSON, "column %q: field is allowed in format %s only", column.Name, JSON)
 }
