@@ -254,7 +254,7 @@ func TestPrivateEndpoints(t *testing.T) {
 			}
 		}
 		direct := strings.Count(assembly.text(t, "pipeline"), `"--disable-proxy-v2": "true"`)
-		if private && (endpoints != 2 || direct < len(flows)) || !private && endpoints+direct > 0 {
+		if private && (endpoints != 2 || direct < len(flows(contracts(t)))) || !private && endpoints+direct > 0 {
 			t.Errorf("privateEndpoints %v: %d interface endpoints, %d jobs without Glue's proxy", private, endpoints, direct)
 		}
 	}
