@@ -114,7 +114,7 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 		for _, name := range flow.reads {
 			job.Reads = append(job.Reads, table(props.Contracts, flow.job, name))
 		}
-		job.Intake = table(props.Contracts, flow.job, intake).Prefix() + "/" + flow.job + ".json"
+		job.Intake = intakeKey(props.Contracts, flow.job)
 		job.Code = gluejob.Code{Packages: packages, Script: script(stack, props.Scripts, flow.job)}
 		pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(flow.job), job))
 	}
@@ -181,6 +181,11 @@ func script(stack awscdk.Stack, scripts, job string) awss3assets.Asset {
 	return awss3assets.NewAsset(stack, jsii.String(pascalCase(job)+"Script"), &awss3assets.AssetProps{
 		Path: jsii.String(filepath.Join(scripts, "jobs", job+".py")),
 	})
+}
+
+// intakeKey is the key of the object in which a job notes what it has read.
+func intakeKey(contracts contract.Set, job string) string {
+	return table(contracts, job, intake).Prefix() + "/" + job + ".json"
 }
 
 func table(contracts contract.Set, job, name string) contract.Contract {
