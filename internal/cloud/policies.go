@@ -208,23 +208,49 @@ func (s Statement) document() map[string]any {
 	return document
 }
 
-// JSON is the policy document of an identity, with made-up names where only a deployment knows the real ones, so that a linter
-// can read it.
-func (p Policy) JSON() ([]byte, error) {
+// arns are what a reference to a resource's ARN may look like once it is deployed, for a linter.
+var arns = map[string]string{
+	"AWS::IAM::Role":                   "arn:aws:iam::111122223333:role/name",
+	"AWS::KMS::Key":                    "arn:aws:kms:eu-central-1:111122223333:key/11112222-3333-4444-5555-666677778888",
+	"AWS::Lambda::Function":            "arn:aws:lambda:eu-central-1:111122223333:function:name",
+	"AWS::Logs::LogGroup":              "arn:aws:logs:eu-central-1:111122223333:log-group:name",
+	"AWS::SNS::Topic":                  "arn:aws:sns:eu-central-1:111122223333:name",
+	"AWS::SQS::Queue":                  "arn:aws:sqs:eu-central-1:111122223333:name",
+	"AWS::StepFunctions::StateMachine": "arn:aws:states:eu-central-1:111122223333:stateMachine:name",
+}
+
+// Document is a policy as JSON, with made-up names where only a deployment knows the real ones, so that a linter can read it.
+func (a Assembly) Document(policy Policy) (string, error) {
 	var statements []map[string]any
-	for _, statement := range p.Statements {
+	for _, statement := range policy.Statements {
 		document := statement.document()
-		if strings.HasPrefix(p.Type, "AWS::IAM::") {
-			statements = append(statements, document)
-			continue
+		if !strings.HasPrefix(policy.Type, "AWS::IAM::") {
+			document["Principal"] = map[string]any{"AWS": statement.Holders}
 		}
-		document["Principal"] = map[string]any{"AWS": statement.Holders}
 		statements = append(statements, document)
 	}
 	text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statements})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	filled := strings.NewReplacer("${AWS::AccountId}", "111122223333", "${AWS::Region}", "eu-central-1").Replace(string(text))
-	return reference.ReplaceAll([]byte(filled), []byte("name")), nil
+	return reference.ReplaceAllStringFunc(filled, a.made), nil
+}
+
+// made is a made-up text for ${stack.LogicalId} or ${stack.LogicalId.Attribute}.
+func (a Assembly) made(reference string) string {
+	parts := strings.Split(strings.Trim(reference, "${}"), ".")
+	for _, stack := range a {
+		if len(parts) < 2 || stack.Name != parts[0] {
+			continue
+		}
+		resource := stack.Resources[parts[1]]
+		isARN := len(parts) == 3 && parts[2] == "Arn"
+		if refIsARN := resource.Type == "AWS::SNS::Topic" || resource.Type == "AWS::StepFunctions::StateMachine"; isARN || refIsARN {
+			if arn := arns[resource.Type]; arn != "" {
+				return arn
+			}
+		}
+	}
+	return "name"
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // The tools whose findings are judged.
@@ -61,7 +62,7 @@ func judge(suppressions []Suppression, tools []string, found []Finding) error {
 			}
 		}
 		if !explained {
-			mistakes = append(mistakes, fmt.Errorf("%s %s (%s): %s: %s", finding.Tool, finding.Rule, finding.Variants, finding.Where, finding.Message))
+			mistakes = append(mistakes, fmt.Errorf("%s %s (%s): %s: %s", finding.Tool, finding.Rule, finding.Variants, finding.Where, strings.TrimSpace(finding.Message)))
 		}
 	}
 	for i, suppression := range suppressions {

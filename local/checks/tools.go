@@ -219,7 +219,7 @@ func parliament(templates []template) ([]findings.Finding, error) {
 			if policy.Stack != template.in.Name {
 				continue
 			}
-			text, err := policy.JSON()
+			text, err := template.app.Document(policy)
 			if err != nil {
 				return nil, err
 			}
@@ -227,7 +227,7 @@ func parliament(templates []template) ([]findings.Finding, error) {
 			if policy.Name != "" {
 				name += "/" + policy.Name
 			}
-			policies[template.variant+"|"+template.stack+"|"+name] = string(text)
+			policies[template.variant+"|"+template.stack+"|"+name] = text
 		}
 	}
 	if len(policies) == 0 {
