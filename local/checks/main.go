@@ -37,6 +37,9 @@ func main() {
 }
 
 func run(tools []string) error {
+	if err := known(tools); err != nil {
+		return err
+	}
 	folder, err := os.MkdirTemp("", "checks-")
 	if err != nil {
 		return err
@@ -48,12 +51,8 @@ func run(tools []string) error {
 	}
 	results := make(chan result)
 	for _, tool := range tools {
-		check, known := checks[tool]
-		if !known {
-			return fmt.Errorf("tool %q is unknown; allowed: %s", tool, strings.Join(toolNames(), ", "))
-		}
 		go func() {
-			found, err := check(templates)
+			found, err := checks[tool](templates)
 			results <- result{tool, found, err}
 		}()
 	}
@@ -72,6 +71,15 @@ func run(tools []string) error {
 		return errors.Join(failures...)
 	}
 	return findings.Judge(tools, findings.Merge(all))
+}
+
+func known(tools []string) error {
+	for _, tool := range tools {
+		if checks[tool] == nil {
+			return fmt.Errorf("tool %q is unknown; allowed: %s", tool, strings.Join(toolNames(), ", "))
+		}
+	}
+	return nil
 }
 
 type result struct {

@@ -38,8 +38,14 @@ var checks = map[string]func([]template) ([]findings.Finding, error){
 	findings.Lint:       cfnLint,
 }
 
-// output runs a tool. Exit codes other than 0 are fine when they are among those with which the tool says that it has found something.
+// output is what a tool writes to stdout when it runs. Exit codes other than 0 are fine when they are among those with which the tool says that it has found something.
 func output(stdin []byte, foundCodes []int, name string, arguments ...string) ([]byte, error) {
+	out, _, err := outputs(stdin, foundCodes, name, arguments...)
+	return out, err
+}
+
+// outputs are output and what the tool writes to stderr.
+func outputs(stdin []byte, foundCodes []int, name string, arguments ...string) ([]byte, []byte, error) {
 	command := exec.Command(name, arguments...)
 	command.Stdin = bytes.NewReader(stdin)
 	var out, messages bytes.Buffer
@@ -50,12 +56,12 @@ func output(stdin []byte, foundCodes []int, name string, arguments ...string) ([
 		err = nil
 	}
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
-		return nil, fmt.Errorf("%w; make setup installs it", err)
+		return nil, nil, fmt.Errorf("%w; make setup installs it", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s%s", name, err, out.String(), messages.String())
+		return nil, nil, fmt.Errorf("%s: %w\n%s%s", name, err, out.String(), messages.String())
 	}
-	return out.Bytes(), nil
+	return out.Bytes(), messages.Bytes(), nil
 }
 
 // at finds the template with a path, however a tool shortens it: <variant>/<stack>.json is its end.
@@ -267,18 +273,20 @@ func states(templates []template) ([]findings.Finding, error) {
 			if err := os.WriteFile(path, []byte(definition), 0o600); err != nil {
 				return nil, err
 			}
-			text, err := output(nil, []int{1}, filepath.Join(nodeModules, ".bin", "asl-validator"), "--json-path", path)
+			// It writes what it finds to stderr.
+			out, messages, err := outputs(nil, []int{1}, filepath.Join(nodeModules, ".bin", "asl-validator"), "--json-path", path)
 			if err != nil {
 				return nil, err
 			}
-			for line := range strings.Lines(string(text)) {
+			before := len(found)
+			for line := range strings.Lines(string(messages)) {
 				rule, message, isFinding := strings.Cut(strings.TrimSpace(line), ": ")
 				if isFinding && rule == strings.ToUpper(rule) {
 					found = append(found, template.finding(findings.States, rule, id, message))
 				}
 			}
-			if len(text) > 0 && len(found) == 0 && !strings.Contains(string(text), "is valid") {
-				return nil, fmt.Errorf("its report cannot be read:\n%s", text)
+			if len(found) == before && !strings.Contains(string(out), "is valid") {
+				return nil, fmt.Errorf("its report cannot be read:\n%s%s", out, messages)
 			}
 		}
 	}
