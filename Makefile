@@ -13,7 +13,7 @@ export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .stedi/python.done .stedi/checks.done .stedi/node.done .stedi/jars.done ## install what the project needs, inside this folder
@@ -80,11 +80,12 @@ checks: setup ## let the security tools judge the templates of dev and prod with
 mutations: setup ## remove one control after another from the code and see that a test fails (10-20 minutes)
 	@go run ./local/mutations
 
-STAGE ?= dev
+STAGE   ?= dev
+CONTEXT ?=
 
 .PHONY: destroy-plan
-destroy-plan: setup ## list what a destroy of STAGE (default dev) would delete, keep or be blocked by, without credentials
-	@cdk synth --quiet -c stage=$(STAGE) -o .stedi/synth/$(STAGE) > /dev/null
+destroy-plan: setup ## list what a destroy would delete, keep or be blocked by (STAGE=dev|prod CONTEXT="-c key=value")
+	@cdk synth --quiet -c stage=$(STAGE) $(CONTEXT) -o .stedi/synth/$(STAGE) > /dev/null
 	@go run ./local/destroyplan .stedi/synth/$(STAGE)
 
 .PHONY: bench

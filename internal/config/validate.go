@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Production is the stage that never removes data.
+// Production is the stage that removes no data unless it is told so twice.
 const Production = "prod"
 
 var (
@@ -44,11 +44,27 @@ func (s Stage) mistakes() []error {
 		"lower-case letters and digits, words parted by one -, at most 32 characters")
 	found.oneOf("consentGate", s.ConsentGate, AsOf, Ever)
 	found.oneOf("dataRemoval", s.DataRemoval, Retain, Delete, DeleteIfEmpty)
-	found.unless(s.Name != Production || s.DataRemoval == Retain, "dataRemoval", s.DataRemoval,
-		fmt.Sprintf("%q: stage %s never removes data", Retain, Production))
 	s.Network.check(found)
 	s.Jobs.check(found)
 	s.RetentionDays.check(found)
+	return found.errors
+}
+
+// removalMistakes sees that the data of stage prod is not removed by one wrong setting: dataRemoval is the first switch, and the
+// second, which names the lake, must be given with it and is of no use without it.
+func (s Stage) removalMistakes(allowed any) []error {
+	found := &findings{stage: s.Name}
+	removes := s.Name == Production && s.DataRemoval != Retain
+	switch {
+	case removes && allowed == nil:
+		found.unless(false, "dataRemoval", s.DataRemoval, fmt.Sprintf("%q: stage %s removes data only with -c %s=%s as well",
+			Retain, Production, AllowDataRemovalKey, s.LakeName))
+	case removes:
+		found.oneOf(AllowDataRemovalKey, fmt.Sprint(allowed), s.LakeName)
+	case allowed != nil:
+		found.unless(false, AllowDataRemovalKey, allowed, fmt.Sprintf("nothing, except to remove the data of stage %s with %s=%s or %s",
+			Production, DataRemovalKey, Delete, DeleteIfEmpty))
+	}
 	return found.errors
 }
 
