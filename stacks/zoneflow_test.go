@@ -116,7 +116,7 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			func(t *testing.T, app cloud.Assembly) {
 				statement(t, app, curator, "ReadSources")["Resource"] = bucketARN(t, app, "/c*r/l?nding/2026/*")
 			},
-			[]string{"may read customer_landing and must not: statement ReadSources", "may not read customer_trusted and needs to"},
+			[]string{"may read customer_landing and must not: statement ReadSources", "may not read accelerometer_trusted and needs to"},
 		},
 		"value nobody knows at synth": {
 			func(t *testing.T, app cloud.Assembly) {
