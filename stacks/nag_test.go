@@ -62,10 +62,12 @@ func annotations(stack awscdk.Stack, variant config.Variant) []findings.Finding 
 	messages = append(messages, *all.FindWarning(jsii.String("*"), assertions.Match_AnyValue())...)
 	var found []findings.Finding
 	for _, message := range messages {
-		rule, text, _ := strings.Cut(fmt.Sprint(message.Entry.Data), ": ")
+		//nolint:staticcheck // the type has moved, but this is the one that the assertions still return
+		rule, text, where := fmt.Sprint(message.Entry.Data), "", *message.Id
+		rule, text, _ = strings.Cut(rule, ": ")
 		found = append(found, findings.Finding{
 			Tool: findings.Nag, Rule: rule, Message: text, Variants: variant.Title,
-			Where: strings.TrimPrefix(*message.Id, "/"+variant.Stage.LakeName+"-"),
+			Where: strings.TrimPrefix(where, "/"+variant.Stage.LakeName+"-"),
 		})
 	}
 	return found

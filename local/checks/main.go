@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-func run(tools []string) error {
+func run(tools []string) (err error) {
 	if err := known(tools); err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func run(tools []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	templates, err := synthesize(folder)
 	if err != nil {
 		return err

@@ -29,12 +29,12 @@ func run(arguments []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	print(out, plan(app))
+	write(out, plan(app))
 	return nil
 }
 
-// print writes the resources of which there is something to say, then how many others there are.
-func print(out io.Writer, lines []line) {
+// write lists the resources of which there is something to say, then how many others there are.
+func write(out io.Writer, lines []line) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "STACK\tRESOURCE\tTYPE\tFATE\tWHY")
 	others := map[string]map[fate]int{}

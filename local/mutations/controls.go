@@ -60,7 +60,7 @@ var controls = []mutation{
 	{"roles: write their tables only", policies, `written = append(written, props.Lake.BucketARN+"/"+table.Prefix()+"/*")`, `written = append(written, props.Lake.BucketARN+"/"+table.Source+"/*")`},
 	{"roles: list their folders only", policies, `listed = append(listed, table.Prefix()+"/*")`, `listed = append(listed, table.Source+"/*")`},
 	{"roles: read sources, no more", policies, `allow("ReadSources", read, "s3:GetObject")`, `allow("ReadSources", read, "s3:*Object")`},
-	{"roles: their own intake only", policies, `props.Lake.BucketARN+"/"+props.Intake}`, `props.Lake.BucketARN+"/intake/*"}`},
+	{"roles: their own intake only", policies, `props.Lake.BucketARN + "/" + props.Intake}`, `props.Lake.BucketARN + "/intake/*"}`},
 	{"roles: our key only", policies, `allow("UseLakeKey", []string{props.Lake.KeyARN}`, `allow("UseLakeKey", []string{"*"}`},
 	{"roles: commit to their tables only", policies, `allow("CommitToTable", committed, `, `allow("CommitToTable", readable, `},
 	{"roles: own log groups only", policies, `allow("WriteLogs", []string{logGroups}`, `allow("WriteLogs", []string{"*"}`},

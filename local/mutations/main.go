@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -37,7 +38,7 @@ func main() {
 	}
 }
 
-func run(only string, write bool) error {
+func run(only string, write bool) (err error) {
 	chosen, err := choose(controls, only)
 	if err != nil {
 		return err
@@ -56,15 +57,16 @@ func run(only string, write bool) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	if err := passesAsItIs(chosen); err != nil {
 		return err
 	}
-	rows := "| without | in | caught by |\n|---|---|---|\n"
+	var rows strings.Builder
+	rows.WriteString("| without | in | caught by |\n|---|---|---|\n")
 	var survivors []error
 	for i, mutation := range chosen {
 		start := time.Now()
-		by, err := mutation.try(filepath.Join(folder, fmt.Sprint(i)))
+		by, err := mutation.try(filepath.Join(folder, strconv.Itoa(i)))
 		if err != nil {
 			return fmt.Errorf("mutation %q: %w", mutation.control, err)
 		}
@@ -73,14 +75,14 @@ func run(only string, write bool) error {
 			by = "NOTHING"
 		}
 		fmt.Printf("%2d/%d  %-46s %-32s %s (%.0f s)\n", i+1, len(chosen), mutation.control, mutation.file, by, time.Since(start).Seconds())
-		rows += fmt.Sprintf("| %s | `%s` | `%s` |\n", mutation.control, mutation.file, by)
+		fmt.Fprintf(&rows, "| %s | `%s` | `%s` |\n", mutation.control, mutation.file, by)
 	}
 	if len(survivors) > 0 {
 		return errors.Join(survivors...)
 	}
 	fmt.Printf("%d mutations, all caught\n", len(chosen))
 	if write {
-		return writeTable(rows)
+		return writeTable(rows.String())
 	}
 	return nil
 }
