@@ -62,9 +62,8 @@ func annotations(stack awscdk.Stack, variant config.Variant) []findings.Finding 
 	messages = append(messages, *all.FindWarning(jsii.String("*"), assertions.Match_AnyValue())...)
 	var found []findings.Finding
 	for _, message := range messages {
-		//nolint:staticcheck // the type has moved, but this is the one that the assertions still return
-		rule, text, where := fmt.Sprint(message.Entry.Data), "", *message.Id
-		rule, text, _ = strings.Cut(rule, ": ")
+		data, where := message.Entry.Data, *message.Id //nolint:staticcheck // the type has moved, but the assertions still return this one
+		rule, text, _ := strings.Cut(fmt.Sprint(data), ": ")
 		found = append(found, findings.Finding{
 			Tool: findings.Nag, Rule: rule, Message: text, Variants: variant.Title,
 			Where: strings.TrimPrefix(where, "/"+variant.Stage.LakeName+"-"),
