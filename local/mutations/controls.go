@@ -13,7 +13,7 @@ const (
 	catalog     = "stacks/catalog.go"
 	network     = "stacks/network.go"
 	pipeline    = "stacks/pipeline.go"
-	settings    = "internal/config/validate.go"
+	settings    = "internal/config/removal.go"
 )
 
 // controls are what the code does for the safety of the data, and the change that undoes it.
