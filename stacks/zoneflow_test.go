@@ -28,8 +28,8 @@ func TestZoneFlow(t *testing.T) {
 	}
 }
 
-// statement finds a statement of a role of the pipeline stack in its template.
-func statement(t *testing.T, app cloud.Assembly, role, sid string) map[string]any {
+// statementOf finds a statement of a role of the pipeline stack in its template.
+func statementOf(t *testing.T, app cloud.Assembly, role, sid string) map[string]any {
 	t.Helper()
 	for _, stack := range app {
 		for id, resource := range stack.Resources {
@@ -50,8 +50,8 @@ func statement(t *testing.T, app cloud.Assembly, role, sid string) map[string]an
 	return nil
 }
 
-// resource finds a resource by the beginning of its id.
-func resource(t *testing.T, app cloud.Assembly, prefix string) map[string]any {
+// resourceOf finds a resource by the beginning of its id.
+func resourceOf(t *testing.T, app cloud.Assembly, prefix string) map[string]any {
 	t.Helper()
 	for _, stack := range app {
 		for id, resource := range stack.Resources {
@@ -66,14 +66,14 @@ func resource(t *testing.T, app cloud.Assembly, prefix string) map[string]any {
 
 func bucketARN(t *testing.T, app cloud.Assembly, suffix string) any {
 	t.Helper()
-	read := statement(t, app, "CustomerLandingToTrustedRole", "LocateBucket")["Resource"]
+	read := statementOf(t, app, "CustomerLandingToTrustedRole", "LocateBucket")["Resource"]
 	if list, isList := read.([]any); isList {
 		read = list[0]
 	}
 	return map[string]any{"Fn::Join": []any{"", []any{read, suffix}}}
 }
 
-func add(statement map[string]any, key string, values ...any) {
+func widen(statement map[string]any, key string, values ...any) {
 	list, isList := statement[key].([]any)
 	if !isList {
 		list = []any{statement[key]}
@@ -90,43 +90,43 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 	}{
 		"reads landing": {
 			func(t *testing.T, app cloud.Assembly) {
-				add(statement(t, app, curator, "ReadSources"), "Resource", bucketARN(t, app, "/customer/landing/*"))
+				widen(statementOf(t, app, curator, "ReadSources"), "Resource", bucketARN(t, app, "/customer/landing/*"))
 			},
 			[]string{"job customer_trusted_to_curated may read customer_landing and must not: statement ReadSources (policy S3Access of CustomerTrustedToCuratedRole", "allows s3:GetObject on"},
 		},
 		"writes what it reads": {
 			func(t *testing.T, app cloud.Assembly) {
-				add(statement(t, app, curator, "ReadSources"), "Action", "s3:PutObject")
+				widen(statementOf(t, app, curator, "ReadSources"), "Action", "s3:PutObject")
 			},
 			[]string{"job customer_trusted_to_curated may write customer_trusted and must not: statement ReadSources", "may write accelerometer_trusted"},
 		},
 		"wildcard action": {
 			func(t *testing.T, app cloud.Assembly) {
-				statement(t, app, curator, "ReadSources")["Action"] = "S3:*Object"
+				statementOf(t, app, curator, "ReadSources")["Action"] = "S3:*Object"
 			},
 			[]string{"may delete customer_trusted and must not: statement ReadSources", "allows s3:DeleteObject"},
 		},
 		"all of the bucket": {
 			func(t *testing.T, app cloud.Assembly) {
-				statement(t, app, curator, "AllObjectActions")["Resource"] = bucketARN(t, app, "/*")
+				statementOf(t, app, curator, "AllObjectActions")["Resource"] = bucketARN(t, app, "/*")
 			},
 			[]string{"may write customer_landing", "may delete step_trainer_trusted", "may write intake_ledger and must not: statement AllObjectActions"},
 		},
 		"wildcard within a folder": {
 			func(t *testing.T, app cloud.Assembly) {
-				statement(t, app, curator, "ReadSources")["Resource"] = bucketARN(t, app, "/c*r/l?nding/2026/*")
+				statementOf(t, app, curator, "ReadSources")["Resource"] = bucketARN(t, app, "/c*r/l?nding/2026/*")
 			},
 			[]string{"may read customer_landing and must not: statement ReadSources", "may not read accelerometer_trusted and needs to"},
 		},
 		"value nobody knows at synth": {
 			func(t *testing.T, app cloud.Assembly) {
-				add(statement(t, app, curator, "ReadSources"), "Resource", map[string]any{"Fn::Select": []any{0, "x"}})
+				widen(statementOf(t, app, curator, "ReadSources"), "Resource", map[string]any{"Fn::Select": []any{0, "x"}})
 			},
 			[]string{"may read customer_landing"},
 		},
 		"all but": {
 			func(t *testing.T, app cloud.Assembly) {
-				changed := statement(t, app, curator, "ReadSources")
+				changed := statementOf(t, app, curator, "ReadSources")
 				delete(changed, "Action")
 				changed["NotAction"] = []any{"s3:DeleteObject*"}
 			},
@@ -134,39 +134,39 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 		},
 		"another job's intake": {
 			func(t *testing.T, app cloud.Assembly) {
-				add(statement(t, app, curator, "KeepIntake"), "Resource", bucketARN(t, app, "/intake/ledger/step_trainer_trusted.json"))
+				widen(statementOf(t, app, curator, "KeepIntake"), "Resource", bucketARN(t, app, "/intake/ledger/step_trainer_trusted.json"))
 			},
 			[]string{"may write object intake/ledger/step_trainer_trusted.json and must not: statement KeepIntake"},
 		},
 		"lists everything": {
 			func(t *testing.T, app cloud.Assembly) {
-				delete(statement(t, app, curator, "ListObjectsInBucket"), "Condition")
+				delete(statementOf(t, app, curator, "ListObjectsInBucket"), "Condition")
 			},
 			[]string{"may list customer_landing and must not: statement ListObjectsInBucket"},
 		},
 		"catalog entry": {
 			func(t *testing.T, app cloud.Assembly) {
-				statement(t, app, curator, "CommitToTable")["Resource"] = "arn:aws:glue:*:*:table/stedi/*"
+				statementOf(t, app, curator, "CommitToTable")["Resource"] = "arn:aws:glue:*:*:table/stedi/*"
 			},
 			[]string{"may change the catalog entry of customer_landing and must not: statement CommitToTable"},
 		},
 		"drops tables": {
 			func(t *testing.T, app cloud.Assembly) {
-				add(statement(t, app, curator, "CommitToTable"), "Action", "glue:*")
+				widen(statementOf(t, app, curator, "CommitToTable"), "Action", "glue:*")
 			},
 			[]string{"may drop the catalog entry of customer_curated and must not: statement CommitToTable"},
 		},
 		"state machine": {
 			func(t *testing.T, app cloud.Assembly) {
-				document := resource(t, app, "ChainStateMachineRoleDefaultPolicy")["PolicyDocument"].(map[string]any)
-				add(document, "Statement", map[string]any{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})
+				document := resourceOf(t, app, "ChainStateMachineRoleDefaultPolicy")["PolicyDocument"].(map[string]any)
+				widen(document, "Statement", map[string]any{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})
 			},
 			[]string{"ChainStateMachineRole", "may read customer_landing and must not: statement no. ", "ChainStateMachineRoleDefaultPolicy"},
 		},
 		"bucket policy for everybody": {
 			func(t *testing.T, app cloud.Assembly) {
-				document := resource(t, app, "LakePolicy")["PolicyDocument"].(map[string]any)
-				add(document, "Statement", map[string]any{
+				document := resourceOf(t, app, "LakePolicy")["PolicyDocument"].(map[string]any)
+				widen(document, "Statement", map[string]any{
 					"Sid": "Open", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": bucketARN(t, app, "/*"),
 				})
 			},
@@ -174,19 +174,19 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 		},
 		"managed policy": {
 			func(t *testing.T, app cloud.Assembly) {
-				resource(t, app, curator)["ManagedPolicyArns"] = []any{"arn:aws:iam::aws:policy/service-role/AWSGlueServiceRole"}
+				resourceOf(t, app, curator)["ManagedPolicyArns"] = []any{"arn:aws:iam::aws:policy/service-role/AWSGlueServiceRole"}
 			},
 			[]string{"has the managed policy arn:aws:iam::aws:policy/service-role/AWSGlueServiceRole, whose rights are not computed"},
 		},
 		"too little": {
 			func(t *testing.T, app cloud.Assembly) {
-				statement(t, app, curator, "AllObjectActions")["Action"] = []any{"s3:GetObject"}
+				statementOf(t, app, curator, "AllObjectActions")["Action"] = []any{"s3:GetObject"}
 			},
 			[]string{"job customer_trusted_to_curated may not write customer_curated and needs to"},
 		},
 		"table in another folder": {
 			func(t *testing.T, app cloud.Assembly) {
-				input := resource(t, app, "CustomerLanding")["TableInput"].(map[string]any)
+				input := resourceOf(t, app, "CustomerLanding")["TableInput"].(map[string]any)
 				input["StorageDescriptor"].(map[string]any)["Location"] = "s3://lake/customer/trusted/"
 			},
 			[]string{`table customer_landing is at "customer/trusted/" in the lake, its contract says "customer/landing/"`},
