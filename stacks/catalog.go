@@ -126,15 +126,21 @@ func (c *Catalog) addReaders(props CatalogProps) (research, customers awsiam.Rol
 	toCustomers.Name = stage.LakeName + "-customers"
 	toCustomers.Description = "Analysts with access to personal data: all curated and trusted tables, of people who consented"
 	toCustomers.Principals = stage.Readers.Customers
-	for _, table := range props.Contracts {
+	toResearch.Tables, toCustomers.Tables = readable(props.Contracts)
+	return reader.New(c.Stack, "Research", toResearch), reader.New(c.Stack, "Customers", toCustomers)
+}
+
+// readable are the tables that the two roles of analysts see.
+func readable(contracts contract.Set) (research, customers contract.Set) {
+	for _, table := range contracts {
 		if !table.PersonalData && (table.Zone == contract.Curated || table.Zone == contract.Ledger) {
-			toResearch.Tables = append(toResearch.Tables, table)
+			research = append(research, table)
 		}
 		if table.Zone == contract.Curated || table.Zone == contract.Trusted {
-			toCustomers.Tables = append(toCustomers.Tables, table)
+			customers = append(customers, table)
 		}
 	}
-	return reader.New(c.Stack, "Research", toResearch), reader.New(c.Stack, "Customers", toCustomers)
+	return research, customers
 }
 
 // encryptCatalog encrypts the Glue Data Catalog of the whole account and Region. Glue takes a role for it, so that nobody who reads or

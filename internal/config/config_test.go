@@ -104,6 +104,44 @@ func TestConsentGateFromCommandLine(t *testing.T) {
 	}
 }
 
+// It takes two switches to remove the data of stage prod, and both are good for this lake only.
+func TestProdRemovesDataWithTwoSwitches(t *testing.T) {
+	stage, err := load(t, `"dev"`, `"prod"`, `"delete"`, `"retain"`, `"stage"`, `"dataRemoval": "delete", "allowDataRemoval": "shop-dev", "stage"`)
+	if err != nil || stage.DataRemoval != config.Delete {
+		t.Errorf("data removal is %q (error %v), want %q", stage.DataRemoval, err, config.Delete)
+	}
+}
+
+func TestVariants(t *testing.T) {
+	var context map[string]any
+	text := strings.Replace(valid, `"stages": {`, `"stages": {"prod": {
+	  "lakeName": "shop", "consentGate": "as-of", "dataRemoval": "retain", "network": `+newVPC+`,
+	  "jobs": {"workerType": "G.1X", "workers": 2, "timeoutMinutes": 30},
+	  "retentionDays": {"noncurrentObjects": 7, "queryResults": 7, "accessLogs": 30, "logs": 30}
+	},`, 1)
+	if err := json.Unmarshal([]byte(text), &context); err != nil {
+		t.Fatal(err)
+	}
+	variants, err := config.Variants(context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var titles []string
+	for _, variant := range variants {
+		titles = append(titles, variant.Title)
+		// A variant is a stage that could stand in cdk.json.
+		stages := context["stages"].(map[string]any)
+		stages["variant"] = variant.Stage
+		context["stage"] = "variant"
+		if _, err := config.Load(context); err != nil {
+			t.Errorf("%s: %v", variant.Title, err)
+		}
+	}
+	if got, want := strings.Join(titles, " "), "dev-new dev-existing prod-new prod-existing"; got != want {
+		t.Errorf("variants are %s, want %s", got, want)
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		replacements []string
@@ -112,7 +150,7 @@ func TestLoadRefuses(t *testing.T) {
 		"unknown stage":            {[]string{`"stage": "dev"`, `"stage": "test"`}, `stage "test" is unknown; allowed: dev`},
 		"no stage":                 {[]string{`"stage": "dev",`, ``}, "no stage chosen; use -c stage=NAME with one of: dev"},
 		"no stages":                {[]string{`"stages"`, `"@stages/x"`}, `context key "stages" is missing`},
-		"mistyped option":          {[]string{`"stage": "dev"`, `"stage": "dev", "consentgate": "ever"`}, `context key "consentgate" is unknown; allowed: stages, stage, consentGate`},
+		"mistyped option":          {[]string{`"stage": "dev"`, `"stage": "dev", "consentgate": "ever"`}, `context key "consentgate" is unknown; allowed: stages, stage, consentGate, dataRemoval, allowDataRemoval`},
 		"gate on the command line": {[]string{`"stage": "dev"`, `"stage": "dev", "consentGate": "never"`}, `stage "dev": consentGate is "never", allowed: as-of, ever`},
 		"unknown key":              {[]string{`"lakeName"`, `"lakename"`}, `dev.lakename: unknown key; allowed: account, region, lakeName`},
 		"unknown network key":      {[]string{`"zones": 2`, `"zones": 2, "nat": true`}, `dev.network.nat: unknown key; allowed: mode, privateEndpoints, cidr, zones`},
@@ -125,8 +163,13 @@ func TestLoadRefuses(t *testing.T) {
 		"lake name too long":       {[]string{`shop-dev`, strings.Repeat("x", 33)}, "at most 32 characters"},
 		"gate":                     {[]string{`"as-of"`, `"always"`}, `consentGate is "always", allowed: as-of, ever`},
 		"removal":                  {[]string{`"delete"`, `"purge"`}, `dataRemoval is "purge", allowed: retain, delete, delete-if-empty`},
-		"prod that deletes":        {[]string{`"dev"`, `"prod"`}, `stage "prod": dataRemoval is "delete", allowed: "retain": stage prod never removes data`},
-		"prod that may delete":     {[]string{`"dev"`, `"prod"`, `"delete"`, `"delete-if-empty"`}, `stage prod never removes data`},
+		"prod that deletes":        {[]string{`"dev"`, `"prod"`}, `stage "prod": dataRemoval is "delete", allowed: "retain": stage prod removes data only with -c allowDataRemoval=shop-dev as well`},
+		"prod that may delete":     {[]string{`"dev"`, `"prod"`, `"delete"`, `"delete-if-empty"`}, `removes data only with -c allowDataRemoval`},
+		"prod by command line":     {[]string{`"dev"`, `"prod"`, `"delete"`, `"retain"`, `"stage"`, `"dataRemoval": "delete", "stage"`}, `stage prod removes data only with`},
+		"prod, another lake":       {[]string{`"dev"`, `"prod"`, `"stage"`, `"allowDataRemoval": "shop", "stage"`}, `allowDataRemoval is "shop", allowed: shop-dev`},
+		"prod, second switch only": {[]string{`"dev"`, `"prod"`, `"delete"`, `"retain"`, `"stage"`, `"allowDataRemoval": "shop-dev", "stage"`}, `allowDataRemoval is "shop-dev", allowed: nothing, except to remove the data of stage prod`},
+		"switch outside prod":      {[]string{`"stage"`, `"allowDataRemoval": "shop-dev", "stage"`}, `allowDataRemoval is "shop-dev", allowed: nothing`},
+		"removal, command line":    {[]string{`"stage"`, `"dataRemoval": "purge", "stage"`}, `dataRemoval is "purge", allowed: retain, delete, delete-if-empty`},
 		"network mode":             {[]string{`"mode": "new"`, `"mode": "nat"`}, `network.mode is "nat", allowed: new, existing, none`},
 		"CIDR is not one":          {[]string{`10.40.0.0/22`, `10.40.0.0`}, `network.cidr is "10.40.0.0", allowed: a private IPv4 block from /16 to /24`},
 		"CIDR too small":           {[]string{`10.40.0.0/22`, `10.40.0.0/25`}, `network.cidr is "10.40.0.0/25"`},

@@ -16,6 +16,9 @@ const (
 	StagesKey      = "stages"      // the settings, by stage name
 	StageKey       = "stage"       // the chosen stage
 	ConsentGateKey = "consentGate" // overrides the stage's consent gate
+	DataRemovalKey = "dataRemoval" // overrides what becomes of the stage's data
+	// AllowDataRemovalKey is the second switch without which stage prod never removes data: the name of the lake that may go.
+	AllowDataRemovalKey = "allowDataRemoval"
 )
 
 // Load returns the chosen stage from the app's context: all of cdk.json's and the command line's keys with their values.
@@ -35,7 +38,10 @@ func Load(context map[string]any) (Stage, error) {
 	if gate, given := context[ConsentGateKey]; given {
 		stage.ConsentGate = fmt.Sprint(gate)
 	}
-	if mistakes := stage.mistakes(); len(mistakes) > 0 {
+	if removal, given := context[DataRemovalKey]; given {
+		stage.DataRemoval = fmt.Sprint(removal)
+	}
+	if mistakes := append(stage.mistakes(), stage.removalMistakes(context[AllowDataRemovalKey])...); len(mistakes) > 0 {
 		return Stage{}, errors.Join(mistakes...)
 	}
 	return stage, nil
@@ -43,7 +49,7 @@ func Load(context map[string]any) (Stage, error) {
 
 // checkKeys catches a mistyped -c option, which the CDK would ignore: the CDK's own keys all hold a colon or a slash.
 func checkKeys(context map[string]any) error {
-	known := []string{StagesKey, StageKey, ConsentGateKey}
+	known := []string{StagesKey, StageKey, ConsentGateKey, DataRemovalKey, AllowDataRemovalKey}
 	for _, key := range slices.Sorted(maps.Keys(context)) {
 		if slices.Contains(known, key) || strings.ContainsAny(key, ":/") || key == "cli-telemetry" {
 			continue

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Production is the stage that never removes data.
+// Production is the stage that removes no data unless it is told so twice.
 const Production = "prod"
 
 var (
@@ -59,8 +59,6 @@ func (s Stage) mistakes() []error {
 		"lower-case letters and digits, words parted by one -, at most 32 characters")
 	found.oneOf("consentGate", s.ConsentGate, AsOf, Ever)
 	found.oneOf("dataRemoval", s.DataRemoval, Retain, Delete, DeleteIfEmpty)
-	found.unless(s.Name != Production || s.DataRemoval == Retain, "dataRemoval", s.DataRemoval,
-		fmt.Sprintf("%q: stage %s never removes data", Retain, Production))
 	found.unless(!s.CatalogEncryption || s.DataRemoval == Retain, "catalogEncryption", s.CatalogEncryption,
 		fmt.Sprintf("false unless dataRemoval is %q: the key of the account's whole catalog must outlive the stack", Retain))
 	s.Network.check(found)

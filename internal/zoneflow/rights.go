@@ -1,0 +1,254 @@
+package zoneflow
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"stedi-lakehouse/internal/cloud"
+)
+
+// Right is something that can be done with a table.
+type Right string
+
+// The rights. The first four are about the objects in which the rows are, the next three about the table's catalog entry.
+const (
+	Read       Right = "read"
+	List       Right = "list"
+	Write      Right = "write"
+	Delete     Right = "delete"
+	See        Right = "see the catalog entry of"
+	Change     Right = "change the catalog entry of"
+	Drop       Right = "drop the catalog entry of"
+	Administer Right = "administer the bucket of"
+)
+
+// actions are what gives each right. IAM has more; these are the ones by which data and its description come and go.
+var actions = map[Right][]string{
+	Read:  {"s3:GetObject", "s3:GetObjectVersion"},
+	Write: {"s3:PutObject", "s3:ReplicateObject", "s3:RestoreObject", "s3:PutObjectAcl", "s3:PutObjectVersionAcl"},
+	Delete: {
+		"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ReplicateDelete", "s3:PutObjectRetention", "s3:BypassGovernanceRetention",
+	},
+	List: {"s3:ListBucket", "s3:ListBucketVersions"},
+	Administer: {
+		"s3:DeleteBucket", "s3:DeleteBucketPolicy", "s3:PutBucketPolicy", "s3:PutBucketAcl", "s3:PutBucketPublicAccessBlock",
+		"s3:PutBucketVersioning", "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration", "s3:PutReplicationConfiguration",
+		"s3:PutBucketOwnershipControls", "s3:PutBucketLogging",
+	},
+	See: {
+		"glue:GetTable", "glue:GetTables", "glue:GetTableVersion", "glue:GetTableVersions", "glue:GetPartition", "glue:GetPartitions",
+		"glue:BatchGetPartition",
+	},
+	Change: {
+		"glue:CreateTable", "glue:UpdateTable", "glue:CreatePartition", "glue:BatchCreatePartition", "glue:UpdatePartition",
+		"glue:BatchUpdatePartition",
+	},
+	Drop: {
+		"glue:DeleteTable", "glue:BatchDeleteTable", "glue:DeleteTableVersion", "glue:BatchDeleteTableVersion", "glue:DeletePartition",
+		"glue:BatchDeletePartition",
+	},
+}
+
+// table is where a table is, found in its template.
+type table struct {
+	name   string
+	bucket string // ARN
+	prefix string // customer/landing/
+	entry  string // ARN of the catalog entry, with wildcards for account and Region
+}
+
+// tables are the Glue tables of the app whose location is in S3.
+func tables(app cloud.Assembly) ([]table, error) {
+	var found []table
+	for _, stack := range app {
+		for _, id := range stack.OfType("AWS::Glue::Table") {
+			properties := stack.Resources[id].Properties
+			input, _ := properties["TableInput"].(map[string]any)
+			storage, _ := input["StorageDescriptor"].(map[string]any)
+			name, location := app.Text(stack, input["Name"]), app.Text(stack, storage["Location"])
+			path, isS3 := strings.CutPrefix(location, "s3://")
+			bucket, prefix, hasPrefix := strings.Cut(path, "/")
+			if !isS3 || !hasPrefix || !strings.HasSuffix(prefix, "/") {
+				return nil, fmt.Errorf("stack %s: table %s is at %q, want s3://bucket/folder/", stack.Name, id, location)
+			}
+			found = append(found, table{
+				name:   name,
+				bucket: "arn:aws:s3:::" + bucket,
+				prefix: prefix,
+				entry:  "arn:aws:glue:*:*:table/" + app.Text(stack, properties["DatabaseName"]) + "/" + name,
+			})
+		}
+	}
+	return found, nil
+}
+
+// source is the statement that gives a right.
+type source struct {
+	policy   string // S3Access of role R, or BucketPolicy B
+	sid      string
+	action   string
+	resource string
+}
+
+// matrix is who may do what with which table, and by which statement.
+type matrix map[string]map[string]map[Right]source
+
+func (m matrix) add(holder, place string, right Right, by source) {
+	if m[holder] == nil {
+		m[holder] = map[string]map[Right]source{}
+	}
+	if m[holder][place] == nil {
+		m[holder][place] = map[Right]source{}
+	}
+	if _, known := m[holder][place][right]; !known {
+		m[holder][place][right] = by
+	}
+}
+
+// rights computes the matrix. Conditions are taken for fulfilled, except s3:prefix of a list; what cannot be told from the templates
+// counts as a wildcard; statements that deny count for nothing. So a right may be seen that nobody has, but none is missed.
+// Objects are keys in the lake that holders own alone: a statement that names exactly such an object gives rights on it, not on the
+// table that it is part of.
+func rights(app cloud.Assembly, tables []table, objects map[string]string) matrix {
+	names := holders(app)
+	found := matrix{}
+	for _, policy := range app.Policies() {
+		if policy.Type == "AWS::EC2::VPCEndpoint" || policy.Type == "AWS::KMS::Key" {
+			continue // the one only limits, the other is about no table
+		}
+		for _, statement := range policy.Statements {
+			if statement.Effect != "Allow" {
+				continue
+			}
+			for right, wanted := range actions {
+				action, given := firstMatch(statement, wanted)
+				if !given {
+					continue
+				}
+				for _, place := range places(statement, right, tables, objects) {
+					for _, holder := range statement.Holders {
+						if known, ok := names[holder]; ok {
+							holder = known
+						}
+						found.add(holder, place.name, right, source{
+							policy: policyName(policy), sid: statement.Sid, action: action, resource: place.resource,
+						})
+					}
+				}
+			}
+		}
+	}
+	return found
+}
+
+func policyName(policy cloud.Policy) string {
+	if policy.Name != "" {
+		return fmt.Sprintf("policy %s of %s", policy.Name, policy.Resource)
+	}
+	return policy.Resource
+}
+
+// holders names the roles: job NAME for the role of a Glue job, else the role's logical id.
+func holders(app cloud.Assembly) map[string]string {
+	found := map[string]string{}
+	for _, stack := range app {
+		for _, id := range slices.Sorted(maps.Keys(stack.Resources)) {
+			resource := stack.Resources[id]
+			switch resource.Type {
+			case "AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group":
+				arn := "${" + stack.Name + "." + id + ".Arn}"
+				if found[arn] == "" {
+					found[arn] = id
+				}
+			case "AWS::Glue::Job":
+				found[app.Text(stack, resource.Properties["Role"])] = "job " + app.Text(stack, resource.Properties["Name"])
+			}
+		}
+	}
+	return found
+}
+
+func firstMatch(statement cloud.Statement, wanted []string) (string, bool) {
+	for _, action := range wanted {
+		if len(statement.NotActions) > 0 {
+			if !slices.ContainsFunc(statement.NotActions, func(pattern string) bool { return cloud.Overlap(lower(pattern), lower(action)) }) {
+				return action, true
+			}
+			continue
+		}
+		for _, pattern := range statement.Actions {
+			if cloud.Overlap(lower(pattern), lower(action)) {
+				return action, true
+			}
+		}
+	}
+	return "", false
+}
+
+func lower(text string) string { return strings.ToLower(text) }
+
+// place is a table, or an object of its own, that a statement reaches, and the resource by which it does.
+type place struct {
+	name     string
+	resource string
+}
+
+func places(statement cloud.Statement, right Right, tables []table, objects map[string]string) []place {
+	resources := statement.Resources
+	if len(statement.NotResources) > 0 || len(resources) == 0 {
+		resources = []string{cloud.Unknown} // all but some; in a bucket's own policy: that bucket
+	}
+	var reached []place
+	for _, resource := range resources {
+		for _, table := range tables {
+			if right == Read || right == Write || right == Delete {
+				if name, alone := objects[strings.TrimPrefix(resource, table.bucket+"/")]; alone {
+					if strings.HasPrefix(resource, table.bucket+"/"+table.prefix) {
+						reached = append(reached, place{name, resource})
+					}
+					continue
+				}
+			}
+			if reaches(statement, right, resource, table) {
+				reached = append(reached, place{table.name, resource})
+			}
+		}
+	}
+	return reached
+}
+
+func reaches(statement cloud.Statement, right Right, resource string, table table) bool {
+	switch right {
+	case Read, Write, Delete:
+		return cloud.Overlap(resource, table.bucket+"/"+table.prefix+"*")
+	case List:
+		return cloud.Overlap(resource, table.bucket) && lists(statement, table.prefix)
+	case Administer:
+		return cloud.Overlap(resource, table.bucket)
+	}
+	return cloud.Overlap(resource, table.entry)
+}
+
+// lists says whether the statement's condition on s3:prefix, if it has one, lets a folder be listed.
+func lists(statement cloud.Statement, prefix string) bool {
+	limited := false
+	for operator, keys := range statement.Conditions {
+		if !strings.HasPrefix(operator, "StringLike") && !strings.HasPrefix(operator, "StringEquals") {
+			continue
+		}
+		for key, patterns := range keys {
+			if !strings.EqualFold(key, "s3:prefix") {
+				continue
+			}
+			limited = true
+			for _, pattern := range patterns {
+				if cloud.Overlap(pattern, prefix+"*") || prefix == pattern+"/" {
+					return true
+				}
+			}
+		}
+	}
+	return !limited
+}

@@ -1,0 +1,194 @@
+// Package zoneflow checks that data can only move as it should: it computes from the synthesized policies which role may do what with
+// which table, and compares that with what the roles are for. Landing is read by gates only, and trusted is written by gates only,
+// so that nothing gets past the consent of the people it is about.
+package zoneflow
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"stedi-lakehouse/internal/cloud"
+	"stedi-lakehouse/internal/contract"
+)
+
+// Grant is what one holder of rights is meant to do. It is all that the holder may do.
+type Grant struct {
+	// Holder is "job NAME" for the role of a Glue job, the logical id of another role, or the name of a service. It may hold the
+	// wildcard *.
+	Holder string
+	Rights map[string][]Right // by table
+	// Object is the key of one object in the lake that is the holder's alone to read and write; empty: none.
+	Object string
+	// Upkeep marks a holder that rewrites or deletes the rows of tables without adding any: it may write trusted tables without
+	// being their gate.
+	Upkeep bool
+}
+
+// Reader are the rights of who reads a table; Writer, of who writes it; Remover, of who may only delete its files.
+var (
+	Reader  = []Right{Read, List, See}
+	Writer  = []Right{Read, List, See, Write, Delete, Change}
+	Remover = []Right{List, Delete, Administer}
+)
+
+// Check compares the rights that the app's policies give with the grants. The error names every statement that gives more, every
+// right that is missing, and every grant that gets data past a gate.
+func Check(app cloud.Assembly, contracts contract.Set, grants []Grant) error {
+	found, err := tables(app)
+	if err != nil {
+		return err
+	}
+	objects := map[string]string{}
+	for _, grant := range grants {
+		if grant.Object != "" {
+			objects[grant.Object] = "object " + grant.Object
+		}
+	}
+	var mistakes []string
+	mistakes = append(mistakes, undeclared(found, contracts)...)
+	mistakes = append(mistakes, unseen(app)...)
+	mistakes = append(mistakes, gates(contracts, grants)...)
+	given := rights(app, found, objects)
+	for _, holder := range slices.Sorted(maps.Keys(given)) {
+		mistakes = append(mistakes, excess(holder, given[holder], wanted(holder, grants))...)
+	}
+	mistakes = append(mistakes, missing(given, grants)...)
+	if len(mistakes) == 0 {
+		return nil
+	}
+	errs := []error{errors.New("zone flow: the policies do not give what the roles are for (grants in stacks/zoneflow.go)")}
+	for _, mistake := range mistakes {
+		errs = append(errs, errors.New("- "+mistake))
+	}
+	return errors.Join(errs...)
+}
+
+// undeclared finds tables without a contract: nobody has said in which zone they are.
+func undeclared(tables []table, contracts contract.Set) []string {
+	var mistakes []string
+	for _, table := range tables {
+		if declared, err := contracts.Get(table.name); err != nil {
+			mistakes = append(mistakes, fmt.Sprintf("table %s has no contract", table.name))
+		} else if want := declared.Prefix() + "/"; table.prefix != want {
+			mistakes = append(mistakes, fmt.Sprintf("table %s is at %q in the lake, its contract says %q", table.name, table.prefix, want))
+		}
+	}
+	return mistakes
+}
+
+// Managed policies that give no right on a table.
+var harmless = []string{"arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}
+
+// unseen finds what gives rights that this package cannot compute.
+func unseen(app cloud.Assembly) []string {
+	var mistakes []string
+	for _, stack := range app {
+		for _, id := range slices.Sorted(maps.Keys(stack.Resources)) {
+			resource := stack.Resources[id]
+			if strings.HasPrefix(resource.Type, "AWS::LakeFormation::") || resource.Type == "AWS::S3::AccessPoint" || resource.Type == "AWS::Glue::ResourcePolicy" {
+				mistakes = append(mistakes, fmt.Sprintf("%s of stack %s is a %s, whose rights are not computed", id, stack.Name, resource.Type))
+			}
+			if resource.Type != "AWS::IAM::Role" && resource.Type != "AWS::IAM::User" && resource.Type != "AWS::IAM::Group" {
+				continue
+			}
+			for _, arn := range app.Texts(stack, resource.Properties["ManagedPolicyArns"]) {
+				if !slices.Contains(harmless, arn) && !strings.HasPrefix(arn, "${"+stack.Name+".") {
+					mistakes = append(mistakes, fmt.Sprintf("role %s of stack %s has the managed policy %s, whose rights are not computed", id, stack.Name, arn))
+				}
+			}
+		}
+	}
+	return mistakes
+}
+
+// gates finds grants that get data past a gate. The gate of a source is the one holder that reads <source>_landing and writes
+// <source>_trusted.
+func gates(contracts contract.Set, grants []Grant) []string {
+	var mistakes []string
+	for _, landing := range contracts {
+		if landing.Zone != contract.Landing {
+			continue
+		}
+		trusted := landing.Source + "_" + contract.Trusted
+		var found []string
+		for _, grant := range grants {
+			reads := slices.Contains(grant.Rights[landing.Table], Read)
+			writes := slices.Contains(grant.Rights[trusted], Write) && !grant.Upkeep
+			switch {
+			case reads && writes:
+				found = append(found, grant.Holder)
+			case reads:
+				mistakes = append(mistakes, fmt.Sprintf("%s reads %s but does not write %s: only the gate of %s may read what was delivered",
+					grant.Holder, landing.Table, trusted, landing.Source))
+			case writes:
+				mistakes = append(mistakes, fmt.Sprintf("%s writes %s but does not read %s: only the gate of %s may write what is trusted",
+					grant.Holder, trusted, landing.Table, landing.Source))
+			}
+		}
+		if len(found) != 1 {
+			mistakes = append(mistakes, fmt.Sprintf("%s has %d gates %q, want one", landing.Source, len(found), found))
+		}
+	}
+	return mistakes
+}
+
+// wanted is the grant of a holder; without one it may do nothing.
+func wanted(holder string, grants []Grant) Grant {
+	for _, grant := range grants {
+		if grant.Holder == holder {
+			return grant
+		}
+	}
+	for _, grant := range grants {
+		if strings.Contains(grant.Holder, "*") && cloud.Overlap(grant.Holder, holder) {
+			return grant
+		}
+	}
+	return Grant{}
+}
+
+func (g Grant) allows(place string, right Right) bool {
+	if g.Object != "" && place == "object "+g.Object {
+		return right == Read || right == Write
+	}
+	return slices.Contains(g.Rights[place], right)
+}
+
+func excess(holder string, places map[string]map[Right]source, grant Grant) []string {
+	var mistakes []string
+	for _, place := range slices.Sorted(maps.Keys(places)) {
+		for _, right := range slices.Sorted(maps.Keys(places[place])) {
+			if by := places[place][right]; !grant.allows(place, right) {
+				mistakes = append(mistakes, fmt.Sprintf("%s may %s %s and must not: statement %s (%s) allows %s on %s",
+					holder, right, place, by.sid, by.policy, by.action, by.resource))
+			}
+		}
+	}
+	return mistakes
+}
+
+// missing finds what a holder needs and does not have. A grant with a wildcard asks for nothing: nobody may match it.
+func missing(given matrix, grants []Grant) []string {
+	var mistakes []string
+	for _, grant := range grants {
+		if strings.Contains(grant.Holder, "*") {
+			continue
+		}
+		for _, table := range slices.Sorted(maps.Keys(grant.Rights)) {
+			for _, right := range grant.Rights[table] {
+				if _, has := given[grant.Holder][table][right]; !has {
+					mistakes = append(mistakes, fmt.Sprintf("%s may not %s %s and needs to", grant.Holder, right, table))
+				}
+			}
+		}
+		for _, right := range []Right{Read, Write} {
+			if _, has := given[grant.Holder]["object "+grant.Object][right]; !has && grant.Object != "" {
+				mistakes = append(mistakes, fmt.Sprintf("%s may not %s object %s and needs to", grant.Holder, right, grant.Object))
+			}
+		}
+	}
+	return mistakes
+}

@@ -1,0 +1,88 @@
+package main
+
+const (
+	lakebucket  = "constructs/lakebucket/lakebucket.go"
+	workgroup   = "constructs/workgroup/workgroup.go"
+	loggroup    = "constructs/loggroup/loggroup.go"
+	gluejob     = "constructs/gluejob/gluejob.go"
+	policies    = "constructs/gluejob/policies.go"
+	jobchain    = "constructs/jobchain/jobchain.go"
+	lakenetwork = "constructs/lakenetwork/lakenetwork.go"
+	endpoint    = "constructs/lakenetwork/endpoint.go"
+	table       = "constructs/catalogtable/catalogtable.go"
+	catalog     = "stacks/catalog.go"
+	network     = "stacks/network.go"
+	pipeline    = "stacks/pipeline.go"
+	settings    = "internal/config/removal.go"
+)
+
+// controls are what the code does for the safety of the data, and the change that undoes it.
+var controls = []mutation{
+	{"buckets: no public access", lakebucket, `BlockPublicAccess_BLOCK_ALL()`, `BlockPublicAccess_BLOCK_ACLS()`},
+	{"buckets: owned by the account", lakebucket, `BUCKET_OWNER_ENFORCED`, `BUCKET_OWNER_PREFERRED`},
+	{
+		"buckets: TLS only", lakebucket,
+		"EnforceSSL:        jsii.Bool(true),\n\t\tMinimumTLSVersion: jsii.Number(1.2),", "EnforceSSL: jsii.Bool(false),",
+	},
+	{"buckets: TLS 1.2", lakebucket, "MinimumTLSVersion: jsii.Number(1.2),", ""},
+	{"buckets: versions", lakebucket, `Versioned:         jsii.Bool(true)`, `Versioned: jsii.Bool(false)`},
+	{"buckets: bucket key", lakebucket, `BucketKeyEnabled = jsii.Bool(true)`, `BucketKeyEnabled = jsii.Bool(false)`},
+	{"buckets: access logs", lakebucket, `if props.AccessLogs != nil {`, `if props.AccessLogs != nil && false {`},
+	{"buckets: abandoned uploads go", lakebucket, `const abandonedUploadDays = 7`, `const abandonedUploadDays = 700`},
+	{
+		"buckets: old versions go", lakebucket,
+		`NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(props.NoncurrentDays)),`, ``,
+	},
+	{"buckets: kept unless told otherwise", lakebucket, `RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,`, `RemovalPolicy: awscdk.RemovalPolicy_DESTROY,`},
+	{
+		"lake: our key", catalog,
+		"c.Lake = lakebucket.New(c.Stack, \"Lake\", lakebucket.Props{\n\t\tKey:            c.Key,",
+		"c.Lake = lakebucket.New(c.Stack, \"Lake\", lakebucket.Props{",
+	},
+	{"query results: expire", catalog, `ExpireDays:     stage.RetentionDays.QueryResults,`, ``},
+	{"lake: same bucket for ever", catalog, `lakebucket.New(c.Stack, "Lake"`, `lakebucket.New(c.Stack, "DataLake"`},
+	{"key: rotation", catalog, `EnableKeyRotation: jsii.Bool(true)`, `EnableKeyRotation: jsii.Bool(false)`},
+	{"key: kept with the data", catalog, `RemovalPolicy:     removal(stage),`, `RemovalPolicy: awscdk.RemovalPolicy_DESTROY,`},
+	{"database: kept with the data", catalog, `database.ApplyRemovalPolicy(removal(stage), nil)`, `database.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil)`},
+	{
+		"tables: kept with the data", table,
+		`resource.ApplyRemovalPolicy(removal(props.DeleteWithTheLake), nil)`, `resource.ApplyRemovalPolicy(removal(true), nil)`,
+	},
+	{"workgroup: settings enforced", workgroup, `EnforceWorkGroupConfiguration:   jsii.Bool(true)`, `EnforceWorkGroupConfiguration: jsii.Bool(false)`},
+	{"workgroup: results under our key", workgroup, `"SSE_KMS"`, `"SSE_S3"`},
+	{"workgroup: metrics of queries", workgroup, `PublishCloudWatchMetricsEnabled: jsii.Bool(true)`, `PublishCloudWatchMetricsEnabled: jsii.Bool(false)`},
+	{"logs: retention", loggroup, `RetentionInDays: jsii.Number(props.RetentionDays),`, ``},
+	{"jobs: timeout", gluejob, `Timeout:          jsii.Number(props.Size.TimeoutMinutes),`, ``},
+	{"jobs: one run at a time", gluejob, `MaxConcurrentRuns: jsii.Number(1)`, `MaxConcurrentRuns: jsii.Number(2)`},
+	{"jobs: no retries of their own", gluejob, `MaxRetries:        jsii.Number(0)`, `MaxRetries: jsii.Number(1)`},
+	{"jobs: logs under declared names", gluejob, `"--custom-logGroup-prefix": props.LogGroups,`, ``},
+	{"roles: read their sources only", policies, `read = append(read, props.Lake.BucketARN+"/"+table.Prefix()+"/*")`, `read = append(read, props.Lake.BucketARN+"/"+table.Source+"/*")`},
+	{"roles: write their tables only", policies, `written = append(written, props.Lake.BucketARN+"/"+table.Prefix()+"/*")`, `written = append(written, props.Lake.BucketARN+"/"+table.Source+"/*")`},
+	{"roles: list their folders only", policies, `listed = append(listed, table.Prefix()+"/*")`, `listed = append(listed, table.Source+"/*")`},
+	{"roles: read sources, no more", policies, `allow("ReadSources", read, "s3:GetObject")`, `allow("ReadSources", read, "s3:*Object")`},
+	{"roles: their own intake only", policies, `props.Lake.BucketARN + "/" + props.Intake}`, `props.Lake.BucketARN + "/intake/*"}`},
+	{"roles: our key only", policies, `allow("UseLakeKey", []string{props.Lake.KeyARN}`, `allow("UseLakeKey", []string{"*"}`},
+	{"roles: commit to their tables only", policies, `allow("CommitToTable", committed, `, `allow("CommitToTable", readable, `},
+	{"roles: own log groups only", policies, `allow("WriteLogs", []string{logGroups}`, `allow("WriteLogs", []string{"*"}`},
+	{"roles: own metrics only", policies, `[]string{"Glue", metricsNamespace}`, `[]string{"Glue", metricsNamespace, "*"}`},
+	{
+		"roles: interfaces in our subnets only", policies,
+		`allowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, `, `allowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, "ec2:DetachNetworkInterface", `,
+	},
+	{"flows: no way past the gates", pipeline, `reads:  []string{"customer_trusted", "accelerometer_trusted"},`, `reads: []string{"customer_trusted", "accelerometer_trusted", "customer_landing"},`},
+	{"chain: no data in its log", jobchain, `IncludeExecutionData: jsii.Bool(false)`, `IncludeExecutionData: jsii.Bool(true)`},
+	{"chain: every event logged", jobchain, `LogLevel_ALL`, `LogLevel_ERROR`},
+	{"chain: timeout", jobchain, `jsii.Number(minutes)`, `jsii.Number(minutes * 1000)`},
+	{"network: endpoint for our buckets only", endpoint, `objects = append(objects, bucket+"/*")`, `objects = append(objects, "*")`},
+	{"network: no public addresses", lakenetwork, `MapPublicIpOnLaunch: jsii.Bool(false)`, `MapPublicIpOnLaunch: jsii.Bool(true)`},
+	{
+		"network: no ingress but from workers", lakenetwork,
+		"GroupId:               group.AttrGroupId(),\n\t\tSourceSecurityGroupId: group.AttrGroupId(),",
+		"GroupId: group.AttrGroupId(),\n\t\tCidrIp: jsii.String(\"0.0.0.0/0\"),",
+	},
+	{"network: egress by HTTPS only", lakenetwork, `ToPort:      jsii.Number(443)`, `ToPort: jsii.Number(65535)`},
+	{"network: default group closed", lakenetwork, `if !props.KeepDefaultSecurityGroup {`, `if !props.KeepDefaultSecurityGroup && false {`},
+	{"stacks: termination protection", network, `jsii.Bool(stage.DataRemoval == config.Retain)`, `jsii.Bool(false && stage.DataRemoval == config.Retain)`},
+	{"prod: two switches to remove data", settings, `case removes && allowed == nil:`, `case removes && allowed == nil && false:`},
+	{"prod: the second names the lake", settings, `found.oneOf(AllowDataRemovalKey, fmt.Sprint(allowed), s.LakeName)`, `found.oneOf(AllowDataRemovalKey, fmt.Sprint(allowed), fmt.Sprint(allowed))`},
+}

@@ -1,0 +1,43 @@
+package stacks
+
+import (
+	"stedi-lakehouse/internal/config"
+	"stedi-lakehouse/internal/contract"
+	"stedi-lakehouse/internal/zoneflow"
+)
+
+// emptier is the role of the function with which the CDK empties buckets before it deletes them.
+const emptier = "CustomS3AutoDeleteObjectsCustomResourceProviderRole*"
+
+// Grants are what every role of the lakehouse is meant to do with the tables. Whoever else gets a right fails the synthesis.
+func Grants(stage config.Stage, contracts contract.Set) []zoneflow.Grant {
+	var grants []zoneflow.Grant
+	for _, flow := range flows(contracts) {
+		grant := zoneflow.Grant{Holder: "job " + flow.job, Rights: map[string][]zoneflow.Right{}, Object: flow.intake}
+		for _, table := range flow.reads {
+			grant.Rights[table.Table] = zoneflow.Reader
+		}
+		for _, table := range append([]contract.Contract{flow.writes}, flow.keeps...) {
+			grant.Rights[table.Table] = zoneflow.Writer
+		}
+		grants = append(grants, grant)
+	}
+	research, customers := readable(contracts)
+	grants = append(grants, readers("ResearchRole*", research), readers("CustomersRole*", customers))
+	if stage.DataRemoval == config.Delete {
+		grant := zoneflow.Grant{Holder: emptier, Rights: map[string][]zoneflow.Right{}, Upkeep: true}
+		for _, table := range contracts {
+			grant.Rights[table.Table] = zoneflow.Remover
+		}
+		grants = append(grants, grant)
+	}
+	return grants
+}
+
+func readers(role string, tables contract.Set) zoneflow.Grant {
+	grant := zoneflow.Grant{Holder: role, Rights: map[string][]zoneflow.Right{}}
+	for _, table := range tables {
+		grant.Rights[table.Table] = zoneflow.Reader
+	}
+	return grant
+}

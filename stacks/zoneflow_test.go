@@ -1,0 +1,265 @@
+package stacks
+
+import (
+	"strings"
+	"testing"
+
+	"stedi-lakehouse/internal/cloud"
+	"stedi-lakehouse/internal/zoneflow"
+)
+
+// load reads an assembly anew, so that a test may change it.
+func load(t *testing.T, folder assembly) cloud.Assembly {
+	t.Helper()
+	app, err := cloud.Load(string(folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app
+}
+
+func TestZoneFlow(t *testing.T) {
+	for _, variant := range variants(t) {
+		t.Run(variant.Title, func(t *testing.T) {
+			if err := zoneflow.Check(load(t, variant.assembly), contracts(t), Grants(variant.Stage, contracts(t))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// statementOf finds a statement of a role of the pipeline stack in its template.
+func statementOf(t *testing.T, app cloud.Assembly, role, sid string) map[string]any {
+	t.Helper()
+	for _, stack := range app {
+		for id, resource := range stack.Resources {
+			if resource.Type != "AWS::IAM::Role" || !strings.HasPrefix(id, role) {
+				continue
+			}
+			for _, policy := range resource.Properties["Policies"].([]any) {
+				document := policy.(map[string]any)["PolicyDocument"].(map[string]any)
+				for _, statement := range document["Statement"].([]any) {
+					if statement := statement.(map[string]any); statement["Sid"] == sid {
+						return statement
+					}
+				}
+			}
+		}
+	}
+	t.Fatalf("role %s has no statement %s", role, sid)
+	return nil
+}
+
+// resourceOf finds a resource by the beginning of its id.
+func resourceOf(t *testing.T, app cloud.Assembly, prefix string) map[string]any {
+	t.Helper()
+	for _, stack := range app {
+		for id, resource := range stack.Resources {
+			if strings.HasPrefix(id, prefix) {
+				return resource.Properties
+			}
+		}
+	}
+	t.Fatalf("no resource %s", prefix)
+	return nil
+}
+
+func bucketARN(t *testing.T, app cloud.Assembly, suffix string) any {
+	t.Helper()
+	read := statementOf(t, app, "CustomerLandingToTrustedRole", "LocateBucket")["Resource"]
+	if list, isList := read.([]any); isList {
+		read = list[0]
+	}
+	return map[string]any{"Fn::Join": []any{"", []any{read, suffix}}}
+}
+
+func widen(statement map[string]any, key string, values ...any) {
+	list, isList := statement[key].([]any)
+	if !isList {
+		list = []any{statement[key]}
+	}
+	statement[key] = append(list, values...)
+}
+
+// Each case widens a policy in the template of stage prod, or takes something from it.
+func TestZoneFlowNamesTheStatement(t *testing.T) {
+	const curator = "CustomerTrustedToCuratedRole"
+	for name, test := range map[string]struct {
+		change func(t *testing.T, app cloud.Assembly)
+		want   []string
+	}{
+		"reads landing": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, curator, "ReadSources"), "Resource", bucketARN(t, app, "/customer/landing/*"))
+			},
+			[]string{"job customer_trusted_to_curated may read customer_landing and must not: statement ReadSources (policy S3Access of CustomerTrustedToCuratedRole", "allows s3:GetObject on"},
+		},
+		"writes what it reads": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, curator, "ReadSources"), "Action", "s3:PutObject")
+			},
+			[]string{"job customer_trusted_to_curated may write customer_trusted and must not: statement ReadSources", "may write accelerometer_trusted"},
+		},
+		"wildcard action": {
+			func(t *testing.T, app cloud.Assembly) {
+				statementOf(t, app, curator, "ReadSources")["Action"] = "S3:*Object"
+			},
+			[]string{"may delete customer_trusted and must not: statement ReadSources", "allows s3:DeleteObject"},
+		},
+		"all of the bucket": {
+			func(t *testing.T, app cloud.Assembly) {
+				statementOf(t, app, curator, "AllObjectActions")["Resource"] = bucketARN(t, app, "/*")
+			},
+			[]string{"may write customer_landing", "may delete step_trainer_trusted", "may write intake_ledger and must not: statement AllObjectActions"},
+		},
+		"wildcard within a folder": {
+			func(t *testing.T, app cloud.Assembly) {
+				statementOf(t, app, curator, "ReadSources")["Resource"] = bucketARN(t, app, "/c*r/l?nding/2026/*")
+			},
+			[]string{"may read customer_landing and must not: statement ReadSources", "may not read accelerometer_trusted and needs to"},
+		},
+		"value nobody knows at synth": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, curator, "ReadSources"), "Resource", map[string]any{"Fn::Select": []any{0, "x"}})
+			},
+			[]string{"may read customer_landing"},
+		},
+		"all but": {
+			func(t *testing.T, app cloud.Assembly) {
+				changed := statementOf(t, app, curator, "ReadSources")
+				delete(changed, "Action")
+				changed["NotAction"] = []any{"s3:DeleteObject*"}
+			},
+			[]string{"may write customer_trusted and must not: statement ReadSources"},
+		},
+		"another job's intake": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, curator, "KeepIntake"), "Resource", bucketARN(t, app, "/intake/ledger/step_trainer_trusted.json"))
+			},
+			[]string{"may write object intake/ledger/step_trainer_trusted.json and must not: statement KeepIntake"},
+		},
+		"lists everything": {
+			func(t *testing.T, app cloud.Assembly) {
+				delete(statementOf(t, app, curator, "ListObjectsInBucket"), "Condition")
+			},
+			[]string{"may list customer_landing and must not: statement ListObjectsInBucket"},
+		},
+		"catalog entry": {
+			func(t *testing.T, app cloud.Assembly) {
+				statementOf(t, app, curator, "CommitToTable")["Resource"] = "arn:aws:glue:*:*:table/stedi/*"
+			},
+			[]string{"may change the catalog entry of customer_landing and must not: statement CommitToTable"},
+		},
+		"drops tables": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, curator, "CommitToTable"), "Action", "glue:*")
+			},
+			[]string{"may drop the catalog entry of customer_curated and must not: statement CommitToTable"},
+		},
+		"state machine": {
+			func(t *testing.T, app cloud.Assembly) {
+				document := resourceOf(t, app, "ChainStateMachineRoleDefaultPolicy")["PolicyDocument"].(map[string]any)
+				widen(document, "Statement", map[string]any{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})
+			},
+			[]string{"ChainStateMachineRole", "may read customer_landing and must not: statement no. ", "ChainStateMachineRoleDefaultPolicy"},
+		},
+		"bucket policy for everybody": {
+			func(t *testing.T, app cloud.Assembly) {
+				document := resourceOf(t, app, "LakePolicy")["PolicyDocument"].(map[string]any)
+				widen(document, "Statement", map[string]any{
+					"Sid": "Open", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": bucketARN(t, app, "/*"),
+				})
+			},
+			[]string{"* may read customer_landing and must not: statement Open (LakePolicy"},
+		},
+		"managed policy": {
+			func(t *testing.T, app cloud.Assembly) {
+				resourceOf(t, app, curator)["ManagedPolicyArns"] = []any{"arn:aws:iam::aws:policy/service-role/AWSGlueServiceRole"}
+			},
+			[]string{"has the managed policy arn:aws:iam::aws:policy/service-role/AWSGlueServiceRole, whose rights are not computed"},
+		},
+		"too little": {
+			func(t *testing.T, app cloud.Assembly) {
+				statementOf(t, app, curator, "AllObjectActions")["Action"] = []any{"s3:GetObject"}
+			},
+			[]string{"job customer_trusted_to_curated may not write customer_curated and needs to"},
+		},
+		"table in another folder": {
+			func(t *testing.T, app cloud.Assembly) {
+				input := resourceOf(t, app, "CustomerLanding")["TableInput"].(map[string]any)
+				input["StorageDescriptor"].(map[string]any)["Location"] = "s3://lake/customer/trusted/"
+			},
+			[]string{`table customer_landing is at "customer/trusted/" in the lake, its contract says "customer/landing/"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := load(t, ofStage(t, "prod"))
+			test.change(t, app)
+			err := zoneflow.Check(app, contracts(t), Grants(stageOf(t, "prod"), contracts(t)))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, text := range test.want {
+				if !strings.Contains(err.Error(), text) {
+					t.Errorf("error is %v\nwant it to contain %q", err, text)
+				}
+			}
+		})
+	}
+}
+
+// Grants that are wrong themselves do not get past the contracts.
+func TestZoneFlowGates(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(grants []zoneflow.Grant)
+		want   string
+	}{
+		"reader of landing": {
+			func(grants []zoneflow.Grant) { grants[2].Rights["customer_landing"] = zoneflow.Reader },
+			"job customer_trusted_to_curated reads customer_landing but does not write customer_trusted: only the gate of customer may read what was delivered",
+		},
+		"writer of trusted": {
+			func(grants []zoneflow.Grant) { grants[4].Rights["step_trainer_trusted"] = zoneflow.Writer },
+			"job machine_learning_curated writes step_trainer_trusted but does not read step_trainer_landing",
+		},
+		"two gates": {
+			func(grants []zoneflow.Grant) {
+				grants[2].Rights["customer_landing"], grants[2].Rights["customer_trusted"] = zoneflow.Reader, zoneflow.Writer
+			},
+			"customer has 2 gates",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			grants := Grants(stageOf(t, "prod"), contracts(t))
+			test.change(grants)
+			if err := zoneflow.Check(load(t, ofStage(t, "prod")), contracts(t), grants); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error is %v\nwant it to contain %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestNobodyMayEmptyProd(t *testing.T) {
+	for _, grant := range Grants(stageOf(t, "prod"), contracts(t)) {
+		if grant.Holder == emptier {
+			t.Error("stage prod has a function that deletes data")
+		}
+	}
+}
+
+// maxInlinePolicies is what IAM allows all inline policies of a role together, in characters without white space.
+const maxInlinePolicies = 10240
+
+func TestInlinePoliciesFit(t *testing.T) {
+	for _, variant := range variants(t) {
+		sizes := load(t, variant.assembly).InlineSizes()
+		if len(sizes) < len(flows(contracts(t))) {
+			t.Errorf("%s: %d roles with policies, want at least one a job", variant.Title, len(sizes))
+		}
+		for role, size := range sizes {
+			if size > maxInlinePolicies {
+				t.Errorf("%s: the inline policies of %s have %d characters, IAM allows %d", variant.Title, role, size, maxInlinePolicies)
+			}
+		}
+	}
+}
