@@ -11,6 +11,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"stedi-lakehouse/constructs/catalogtable"
+	"stedi-lakehouse/constructs/gluejob"
 	"stedi-lakehouse/constructs/lakebucket"
 	"stedi-lakehouse/constructs/workgroup"
 	"stedi-lakehouse/internal/config"
@@ -34,6 +35,8 @@ type Catalog struct {
 	Results    awss3.Bucket // of Athena queries
 	AccessLogs awss3.Bucket
 	Database   string // name of the Glue database
+
+	JobSecurity gluejob.Security // how Glue encrypts what it keeps of job runs
 }
 
 // NewCatalog makes the catalog stack <lakeName>-catalog.
@@ -42,6 +45,8 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 	stack := newStack(scope, stage, "catalog", "Data lake, table catalog and query workgroup")
 	catalog := Catalog{Stack: stack, Database: strings.ReplaceAll(stage.LakeName, "-", "_")}
 	catalog.Key = newKey(stack, stage)
+	letLogsUse(catalog.Key, stage)
+	catalog.JobSecurity = gluejob.NewSecurity(stack, "JobSecurity", stage.LakeName, *catalog.Key.KeyArn())
 	catalog.addBuckets(stage)
 	database := awsglue.NewCfnDatabase(stack, jsii.String("Database"), &awsglue.CfnDatabaseProps{
 		CatalogId: awscdk.Aws_ACCOUNT_ID(),
@@ -85,6 +90,7 @@ func (c *Catalog) addBuckets(stage config.Stage) {
 		Removal:        onRemoval,
 	})
 	c.Lake = lakebucket.New(c.Stack, "Lake", lakebucket.Props{
+		TellOfObjects:  stage.Start.LandingMinutes > 0,
 		Key:            c.Key,
 		AccessLogs:     c.AccessLogs,
 		NoncurrentDays: stage.RetentionDays.NoncurrentObjects,

@@ -3,14 +3,17 @@ package stacks
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsglue"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"stedi-lakehouse/constructs/alerts"
 	"stedi-lakehouse/constructs/gluejob"
 	"stedi-lakehouse/constructs/jobchain"
 	"stedi-lakehouse/constructs/loggroup"
@@ -63,6 +66,9 @@ var flows = []flow{
 	},
 }
 
+// maintenance is the job that removes for good what is no longer current. It runs last, when no other job writes.
+const maintenance = "table_maintenance"
+
 // PipelineProps of the pipeline stack.
 type PipelineProps struct {
 	Stage     config.Stage
@@ -76,6 +82,7 @@ type PipelineProps struct {
 type Pipeline struct {
 	Stack awscdk.Stack
 	Jobs  []gluejob.Job // in the order in which they run
+	Chain awsstepfunctions.StateMachine
 }
 
 // NewPipeline makes the pipeline stack <lakeName>-pipeline. It panics when a job names a table without a contract.
@@ -83,25 +90,7 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 	stage := props.Stage
 	stack := newStack(scope, stage, "pipeline", "Jobs from landing to curated")
 	pipeline := Pipeline{Stack: stack}
-	common := gluejob.Props{
-		Lake: gluejob.Lake{
-			Name:      stage.LakeName,
-			Bucket:    *props.Catalog.Lake.BucketName(),
-			BucketARN: *props.Catalog.Lake.BucketArn(),
-			KeyARN:    *props.Catalog.Key.KeyArn(),
-			Database:  props.Catalog.Database,
-		},
-		ConsentGate: stage.ConsentGate,
-		Size: gluejob.Size{
-			WorkerType:     stage.Jobs.WorkerType,
-			Workers:        stage.Jobs.Workers,
-			TimeoutMinutes: stage.Jobs.TimeoutMinutes,
-			Flex:           stage.Jobs.Flex,
-		},
-		Network:     props.Network.Jobs,
-		Connections: newConnections(stack, props),
-		LogGroups:   "/aws-glue/" + stage.LakeName,
-	}
+	common := commonProps(stack, props)
 	packages := pythonPackages(stack, props.Scripts)
 	for _, flow := range flows {
 		job := common
@@ -118,17 +107,73 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 		job.Code = gluejob.Code{Packages: packages, Script: script(stack, props.Scripts, flow.job)}
 		pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(flow.job), job))
 	}
-	for _, stream := range []string{"output", "error"} {
-		newLogGroup(stack, "Job"+pascalCase(stream)+"Log", common.LogGroups+"/"+stream, stage)
-	}
-	chain := jobchain.New(stack, "Chain", jobchain.Props{
-		Name: stage.LakeName + "-pipeline",
-		Jobs: pipeline.Jobs,
-		// Names under /aws/vendedlogs need no resource policy of their own, of which an account has only ten.
-		Log: newLogGroup(stack, "ChainLog", "/aws/vendedlogs/states/"+stage.LakeName+"-pipeline", stage),
+	job := maintenanceProps(common, props)
+	job.Code = gluejob.Code{Packages: packages, Script: script(stack, props.Scripts, maintenance)}
+	pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(maintenance), job))
+	told := alerts.New(stack, "Alerts", alerts.Props{
+		Lake: stage.LakeName, Key: props.Catalog.Key, Emails: stage.Alerts.Emails, Budgets: stage.MonthlyBudgetUSD > 0,
 	})
-	output(stack, "StateMachineArn", chain.StateMachineArn())
+	pipeline.Chain = jobchain.New(stack, "Chain", jobchain.Props{
+		Name:  stage.LakeName + "-pipeline",
+		Lake:  stage.LakeName,
+		Jobs:  pipeline.Jobs,
+		Log:   newLogGroup(stack, "ChainLog", stateMachineLogs+stage.LakeName+"-pipeline", props),
+		Topic: told.Topic,
+	})
+	output(stack, "StateMachineArn", pipeline.Chain.StateMachineArn())
+	output(stack, "AlertTopicArn", told.Topic.TopicArn())
+	watch(pipeline, told, newStarter(pipeline, props), props)
+	if stage.MonthlyBudgetUSD > 0 {
+		newBudget(stack, told, stage)
+	}
 	return pipeline
+}
+
+// commonProps are what all jobs share.
+func commonProps(stack awscdk.Stack, props PipelineProps) gluejob.Props {
+	stage := props.Stage
+	return gluejob.Props{
+		Lake: gluejob.Lake{
+			Name:      stage.LakeName,
+			Bucket:    *props.Catalog.Lake.BucketName(),
+			BucketARN: *props.Catalog.Lake.BucketArn(),
+			KeyARN:    *props.Catalog.Key.KeyArn(),
+			Database:  props.Catalog.Database,
+		},
+		ConsentGate: stage.ConsentGate,
+		Size: gluejob.Size{
+			WorkerType:     stage.Jobs.WorkerType,
+			Workers:        stage.Jobs.Workers,
+			TimeoutMinutes: stage.Jobs.TimeoutMinutes,
+			Flex:           stage.Jobs.Flex,
+		},
+		Network:     props.Network.Jobs,
+		Connections: newConnections(stack, props),
+		Security:    props.Catalog.JobSecurity,
+		Logs: gluejob.Logs{
+			Prefix: jobLogs + stage.LakeName, RetentionDays: stage.RetentionDays.Logs, DeleteWithStack: stage.DataRemoval != config.Retain,
+		},
+		TrustThisAccountOnly: stage.Jobs.TrustThisAccountOnly,
+	}
+}
+
+// maintenanceProps are those of the job that may delete under every Iceberg table, and touches nothing else.
+func maintenanceProps(common gluejob.Props, props PipelineProps) gluejob.Props {
+	job := common
+	job.Name = maintenance
+	job.Description = "Removes old versions of tables, forgotten files and old quarantined rows for good."
+	var targets []contract.Contract
+	for _, table := range props.Contracts {
+		if table.Format == contract.Iceberg {
+			targets = append(targets, table)
+		}
+	}
+	job.Writes, job.Keeps = targets[0], targets[1:]
+	job.Arguments = map[string]string{
+		"--snapshot_days":   strconv.Itoa(props.Stage.RetentionDays.Snapshots),
+		"--quarantine_days": strconv.Itoa(props.Stage.RetentionDays.Quarantine),
+	}
+	return job
 }
 
 // newConnections makes a Glue connection for each subnet: a run takes the first one with a working subnet and enough addresses.
@@ -191,10 +236,11 @@ func table(contracts contract.Set, job, name string) contract.Contract {
 	return found
 }
 
-func newLogGroup(stack awscdk.Stack, id, name string, stage config.Stage) awslogs.CfnLogGroup {
+func newLogGroup(stack awscdk.Stack, id, name string, props PipelineProps) awslogs.CfnLogGroup {
 	return loggroup.New(stack, id, loggroup.Props{
 		Name:            name,
-		RetentionDays:   stage.RetentionDays.Logs,
-		DeleteWithStack: stage.DataRemoval != config.Retain,
+		RetentionDays:   props.Stage.RetentionDays.Logs,
+		KeyARN:          *props.Catalog.Key.KeyArn(),
+		DeleteWithStack: props.Stage.DataRemoval != config.Retain,
 	})
 }

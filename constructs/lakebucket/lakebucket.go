@@ -32,6 +32,7 @@ type Props struct {
 	ExpireDays     int           // objects go after so many days; 0: never
 	NoncurrentDays int           // overwritten and deleted objects go after so many days; required
 	Removal        Removal       // zero value: Keep
+	TellOfObjects  bool          // EventBridge hears of every object that is made or removed
 }
 
 // New makes a bucket without a physical name. It panics when NoncurrentDays is missing: a versioned bucket that never forgets
@@ -66,6 +67,12 @@ func New(scope constructs.Construct, id string, props Props) awss3.Bucket {
 	made := awss3.NewBucket(scope, jsii.String(id), bucket)
 	if props.Removal == EmptyFirst {
 		dropDoubleDependency(made)
+	}
+	if props.TellOfObjects {
+		// Not by the bucket's own EventBridgeEnabled, for which the CDK brings a function that may change every bucket of the account.
+		made.Node().DefaultChild().(awss3.CfnBucket).SetNotificationConfiguration(&awss3.CfnBucket_NotificationConfigurationProperty{
+			EventBridgeConfiguration: &awss3.CfnBucket_EventBridgeConfigurationProperty{EventBridgeEnabled: jsii.Bool(true)},
+		})
 	}
 	return made
 }

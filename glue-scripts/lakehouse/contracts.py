@@ -84,6 +84,7 @@ class Contract:
     table: str
     source: str
     zone: str
+    format: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     limits: Limits = field(default_factory=Limits)
@@ -118,6 +119,12 @@ def load(table: str) -> Contract:
     return parse(json.loads(resource.read_text(encoding="utf-8")))
 
 
+def load_all() -> list[Contract]:
+    """The contracts of all tables, by name."""
+    names = sorted(entry.name for entry in files("lakehouse").joinpath("contracts").iterdir())
+    return [load(name.removesuffix(".json")) for name in names if name.endswith(".json")]
+
+
 def parse(document: dict[str, Any]) -> Contract:
     """A contract from its JSON document. Its form is checked at build time; here only what Spark cannot do without."""
     columns = tuple(_column(document["table"], entry) for entry in document["columns"])
@@ -125,6 +132,7 @@ def parse(document: dict[str, Any]) -> Contract:
         table=document["table"],
         source=document["source"],
         zone=document["zone"],
+        format=document["format"],
         key=tuple(document["key"]),
         columns=columns,
         limits=Limits(**document.get("limits", {})),

@@ -2,11 +2,14 @@ package config
 
 import (
 	"fmt"
+	"net/mail"
 	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+	_ "time/tzdata" // the same time zones on every machine
 )
 
 // Production is the stage that never removes data.
@@ -36,6 +39,14 @@ const (
 	maxZones      = 3
 )
 
+const (
+	cronFields = 6
+	// Looking costs a few state transitions; more often than this would not start a run any sooner than the run before ends.
+	minLandingMinutes = 5
+	// A CloudWatch alarm looks back a week at most.
+	maxAlarmHours = 168
+)
+
 func (s Stage) mistakes() []error {
 	found := &findings{stage: s.Name}
 	found.unless(s.Account == "" || accountPattern.MatchString(s.Account), "account", s.Account, "12 digits, or nothing to use the CLI's account")
@@ -48,7 +59,10 @@ func (s Stage) mistakes() []error {
 		fmt.Sprintf("%q: stage %s never removes data", Retain, Production))
 	s.Network.check(found)
 	s.Jobs.check(found)
+	s.Start.check(found)
+	s.Alerts.check(found)
 	s.RetentionDays.check(found)
+	found.unless(s.MonthlyBudgetUSD >= 0, "monthlyBudgetUSD", s.MonthlyBudgetUSD, "US dollars, or 0 for no budget")
 	return found.errors
 }
 
@@ -100,10 +114,32 @@ func (j Jobs) check(found *findings) {
 		fmt.Sprintf("false with workerType %s: Flex runs on %s only", j.WorkerType, strings.Join(workerTypes[:2], " and ")))
 }
 
+func (s Start) check(found *findings) {
+	found.unless(s.Cron == "" || len(strings.Fields(s.Cron)) == cronFields, "start.cron", s.Cron,
+		"the six fields of an EventBridge cron expression such as 0 4 * * ? *, or nothing for no schedule")
+	_, err := time.LoadLocation(s.TimeZone)
+	found.unless(err == nil && s.TimeZone != "Local", "start.timeZone", s.TimeZone, "a time zone such as Europe/Berlin, or nothing for UTC")
+	found.unless(s.LandingMinutes == 0 || s.LandingMinutes >= minLandingMinutes && s.LandingMinutes <= 1440, "start.landingMinutes", s.LandingMinutes,
+		fmt.Sprintf("%d to 1440, or 0 to start nothing when files land", minLandingMinutes))
+}
+
+func (a Alerts) check(found *findings) {
+	for i, address := range a.Emails {
+		parsed, err := mail.ParseAddress(address)
+		found.unless(err == nil && parsed.Address == address, fmt.Sprintf("alerts.emails[%d]", i), address, "an e-mail address")
+	}
+	found.unless(a.RunMinutes >= 1, "alerts.runMinutes", a.RunMinutes, "1 or more")
+	found.unless(a.QuarantinedRows >= 0, "alerts.quarantinedRows", a.QuarantinedRows, "0 or more")
+	found.unless(a.NothingHours >= 0 && a.NothingHours <= maxAlarmHours, "alerts.nothingHours", a.NothingHours,
+		fmt.Sprintf("1 to %d, or 0 for no such alarm", maxAlarmHours))
+}
+
 func (r RetentionDays) check(found *findings) {
 	const day = "1 or more"
 	found.unless(r.NoncurrentObjects >= 1, "retentionDays.noncurrentObjects", r.NoncurrentObjects, day)
 	found.unless(r.QueryResults >= 1, "retentionDays.queryResults", r.QueryResults, day)
+	found.unless(r.Snapshots >= 1, "retentionDays.snapshots", r.Snapshots, day)
+	found.unless(r.Quarantine >= 1, "retentionDays.quarantine", r.Quarantine, day)
 	found.unless(r.AccessLogs >= 1, "retentionDays.accessLogs", r.AccessLogs, day)
 	found.unless(slices.Contains(logDays, r.Logs), "retentionDays.logs", r.Logs, "one of "+strings.Trim(fmt.Sprint(logDays), "[]"))
 }
