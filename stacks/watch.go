@@ -17,11 +17,8 @@ import (
 	"stedi-lakehouse/internal/contract"
 )
 
-// List prices of Glue 6.0 in US dollars for a DPU and hour, in us-east-1; see docs/cost-runs.md.
-const (
-	dollarsADPUHour     = 0.308
-	dollarsAFlexDPUHour = 0.203
-)
+// dollarsADPUHour is the list price of Glue 6.0 in us-east-1; see docs/cost-runs.md. Flex costs less.
+const dollarsADPUHour = 0.308
 
 // dpus of a worker.
 var dpus = map[string]float64{
@@ -141,11 +138,7 @@ func shownZones(contracts contract.Set) []dashboard.Zone {
 
 // dollarsAnHour is what an hour of a run costs while all workers are at work.
 func dollarsAnHour(jobs config.Jobs) float64 {
-	price := dollarsADPUHour
-	if jobs.Flex {
-		price = dollarsAFlexDPUHour
-	}
-	return price * dpus[jobs.WorkerType] * float64(jobs.Workers)
+	return dollarsADPUHour * dpus[jobs.WorkerType] * float64(jobs.Workers)
 }
 
 // newBudget tells the topic when the month's costs of the lakehouse's services pass the budget, or are on the way to. One account

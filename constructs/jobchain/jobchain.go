@@ -136,12 +136,12 @@ func retry(errors []string) *awsstepfunctions.RetryProps {
 func tell(scope constructs.Construct, props Props) awsstepfunctions.IChainable {
 	region := *awscdk.Aws_REGION()
 	console := "https://" + region + ".console.aws.amazon.com/"
-	message := "{% 'Job ' & $states.input.job & ' of lakehouse " + props.Lake + " failed, and the jobs after it did not run.\n\n" +
-		"Reason: ' & $states.input.reason & '\nError: ' & $states.input.error & '\nJob run: ' & $states.input.run & '\n" +
-		"Execution: ' & $states.context.Execution.Id & '\n\nWhere to look:\n" +
-		"- the execution: " + console + "states/home?region=" + region + "#/v2/executions/details/' & $states.context.Execution.Id & '\n" +
-		"- the run: " + console + "gluestudio/home?region=" + region + "#/job/' & $states.input.job & '/run/' & $states.input.run & '\n" +
-		"- its log: log group ' & $states.input.log & ', streams that begin with ' & $states.input.run & '\n\n" +
+	message := "{% 'Job ' & $states.input.job & ' of lakehouse " + props.Lake + " failed, and the jobs after it did not run.\\n\\n" +
+		"Reason: ' & $states.input.reason & '\\nError: ' & $states.input.error & '\\nJob run: ' & $states.input.run & '\\n" +
+		"Execution: ' & $states.context.Execution.Id & '\\n\\nWhere to look:\\n" +
+		"- the execution: " + console + "states/home?region=" + region + "#/v2/executions/details/' & $states.context.Execution.Id & '\\n" +
+		"- the run: " + console + "gluestudio/home?region=" + region + "#/job/' & $states.input.job & '/run/' & $states.input.run & '\\n" +
+		"- its log: log group ' & $states.input.log & ', streams that begin with ' & $states.input.run & '\\n\\n" +
 		"What to do: docs/operations.md of the project, run failed.' %}"
 	publish := awsstepfunctionstasks.SnsPublish_Jsonata(scope, jsii.String("Tell"), &awsstepfunctionstasks.SnsPublishJsonataProps{
 		Topic:   props.Topic,

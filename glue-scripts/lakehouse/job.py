@@ -78,8 +78,8 @@ def main(job: Job, argv: Sequence[str] | None = None) -> None:
         try:
             entry = run(spark, job, options)
         except LakehouseError as error:
-            if error.metric:
-                _put(options, lambda *where: ledger.put_failure(*where, error.metric))
+            if metric := error.metric:
+                _put(options, lambda *where: ledger.put_failure(*where, metric))
             raise
         print(entry.to_json(), flush=True)
         _put(options, lambda *where: ledger.put_metrics(*where, entry, job.landing is not None))
@@ -307,7 +307,7 @@ def _tally(result: Result, found: Found | None) -> Tally:
 
 
 def _put(options: Options, put: Callable[[Any, str, str], None]) -> None:
-    """Puts metrics: `put` is given the client, the namespace and the lake. The run is over: a missing metric is worth a line only."""
+    """Puts metrics: `put` is given the client, the namespace and the lake. A missing metric is worth a line only."""
     if not options.metrics_namespace:
         return
     try:

@@ -36,7 +36,8 @@ _ACCEPTED, _NULL_KEY = "accepted", "null_key"
 
 @dataclass(frozen=True)
 class Entry:
-    """What a run did to its table. `drift`: rows with a key that the contract does not know, by key. `total`: rows of the table now.
+    """What a run did to its table. `drift`: rows with a key that the contract does not know, by key. `total`: rows of
+    the table now.
 
     `mode`: `full` (everything was read), `incremental`, or `unchanged` (nothing new: nothing was read or written).
     """

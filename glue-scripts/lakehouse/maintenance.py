@@ -54,7 +54,6 @@ def parse(argv: Sequence[str]) -> Options:
 
 def _days(text: str) -> int:
     if (days := int(text)) < 1:
-        # Iceberg refuses to look for forgotten files that are younger: they may belong to a run at work.
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return days
 
@@ -66,15 +65,16 @@ def _report(spark: SparkSession, options: Options) -> None:
 
 
 def maintain(spark: SparkSession, database: str, snapshots_before: int, quarantined_before: int) -> dict[str, Removed]:
-    """Maintains every Iceberg table. Times in ms since epoch: what is older than that goes, but never a table's current version."""
+    """Maintains every Iceberg table. Times in ms since epoch: what is older goes, but never a table's current version."""
     return {
-        contract.table: _maintain(spark, tables.full_name(database, contract.table), contract, snapshots_before, quarantined_before)
+        contract.table: _maintain(spark, database, contract, snapshots_before, quarantined_before)
         for contract in contracts.load_all()
         if contract.format == "iceberg"
     }
 
 
-def _maintain(spark: SparkSession, name: str, contract: Contract, snapshots_before: int, quarantined_before: int) -> Removed:
+def _maintain(spark: SparkSession, database: str, contract: Contract, snapshots_before: int, quarantined_before: int) -> Removed:
+    name = tables.full_name(database, contract.table)
     rows = _forget(spark, name, quarantined_before) if contract.zone == "quarantine" else 0
     oldest = tables.oldest(spark, name)
     if oldest is None or oldest >= snapshots_before:
@@ -82,15 +82,21 @@ def _maintain(spark: SparkSession, name: str, contract: Contract, snapshots_befo
         return Removed(rows=rows)
     drafts = tables.drop_drafts(spark, name, snapshots_before)
     catalog, _, table = name.partition(".")
-    before = f"timestamp '{datetime.fromtimestamp(snapshots_before / 1000, UTC).isoformat(sep=' ')}'"
+    old = _timestamp(snapshots_before)
     expired = spark.sql(
-        f"call {catalog}.system.expire_snapshots(table => '{table}', older_than => {before}, retain_last => 1)"
+        f"call {catalog}.system.expire_snapshots(table => '{table}', older_than => {old}, retain_last => 1)"
     ).first()
-    # Listed by Iceberg's own access to S3, so that files have the names which the table knows them by.
+    # Iceberg refuses to look for younger files: they may belong to a run at work. It lists them by its own access to S3, so that
+    # they have the names which the table knows them by.
+    forgotten = _timestamp(min(snapshots_before, int(time.time() * 1000) - DAY_MS))
     orphans = spark.sql(
-        f"call {catalog}.system.remove_orphan_files(table => '{table}', older_than => {before}, prefix_listing => true)"
+        f"call {catalog}.system.remove_orphan_files(table => '{table}', older_than => {forgotten}, prefix_listing => true)"
     )
     return Removed(sum(number or 0 for number in expired), orphans.count(), rows, drafts)
+
+
+def _timestamp(moment: int) -> str:
+    return f"timestamp '{datetime.fromtimestamp(moment / 1000, UTC).isoformat(sep=' ')}'"
 
 
 def _forget(spark: SparkSession, name: str, quarantined_before: int) -> int:
@@ -102,6 +108,6 @@ def _forget(spark: SparkSession, name: str, quarantined_before: int) -> int:
             spark.sql(f"delete from {name} where {old}")
         except Exception as error:
             if tables.is_conflict(error):
-                raise LakehouseError(f"table {name}: a run writes to it; run {NAME} again when no other job is running") from error
+                raise LakehouseError(f"table {name}: a run writes to it; run {NAME} again when no other job runs") from error
             raise
     return rows

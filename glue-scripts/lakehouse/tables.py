@@ -187,8 +187,10 @@ class Draft:
 
 
 def drop_drafts(spark: SparkSession, table: str, before: int) -> int:
-    """Removes drafts of dead runs whose last version is older (ms since epoch); how many. A draft that equals `main` stays: it may
-    belong to a run that has just begun."""
+    """Removes drafts of dead runs whose last version is older (ms since epoch), and says how many.
+
+    A draft that equals `main` stays: it may belong to a run that has just begun.
+    """
     loaded = iceberg(spark, table)
     current = loaded.currentSnapshot()
     change, dropped = loaded.manageSnapshots(), 0

@@ -157,8 +157,8 @@ def test_every_iceberg_table_is_maintained(lake):
 
 
 def test_arguments():
-    given = ["--database", "d", "--snapshot_days", "7", "--quarantine_days", "30", "--full-refresh", "false", "--JOB_RUN_ID", "jr_1"]
-    assert parse(given) == maintenance.Options("d", 7, 30)
+    given = ["--database", "d", "--snapshot_days", "7", "--quarantine_days", "30"]
+    assert parse([*given, "--full-refresh", "false", "--JOB_RUN_ID", "jr_1"]) == maintenance.Options("d", 7, 30)
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "soon"])

@@ -41,7 +41,7 @@ def main() -> None:
 
     from ministack import app
 
-    from embedded_aws import glue_jobs, iceberg_tables, security_groups, step_functions
+    from embedded_aws import glue_jobs, iceberg_tables, security_configurations, security_groups, step_functions
     from embedded_aws.spark import LocalSpark
 
     spark = LocalSpark(
@@ -53,6 +53,7 @@ def main() -> None:
     )
     glue_jobs.install(spark)
     iceberg_tables.install()
+    security_configurations.install()
     security_groups.install()
     step_functions.install()
     # The emulator parses the command line itself; it has nothing to find there.
