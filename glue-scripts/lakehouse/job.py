@@ -256,6 +256,7 @@ class Run:
             if table in self.changed:
                 self.draft(table).publish()
                 publish.compact(self.spark, self.name(table), contracts.load(table))
+                self.draft(table).follow()
 
     def finish(self) -> None:
         """Records what was read. Only from here on it counts as taken in."""

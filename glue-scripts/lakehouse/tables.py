@@ -176,6 +176,11 @@ class Draft:
                 if not java_class(error).endswith("CommitFailedException") or attempt == _COMMIT_ATTEMPTS - 1:
                     raise
 
+    def follow(self) -> None:
+        """Takes for its version the one that the table has after its files were rearranged: it stays when older ones expire."""
+        if holds(self._spark, self.table, self.version):
+            self.version = version(self._spark, self.table)
+
     def outdated(self) -> bool:
         """True when `main` is no longer what the draft began with, or what it published."""
         return version(self._spark, self.table) != self.version

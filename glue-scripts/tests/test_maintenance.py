@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pyarrow.parquet as parquet
 import pytest
-from lakehouse import contracts, maintenance, session, tables
+from lakehouse import contracts, maintenance, publish, session, tables
 from lakehouse.errors import LakehouseError
 from lakehouse.maintenance import Removed, maintain, parse
 from support import SCRIPTS, TARGETS
@@ -93,6 +94,18 @@ def test_a_run_after_maintenance_goes_on_from_there(lake):
     entries = lake.run()
     assert entries["accelerometer_trusted"].mode == "incremental"
     assert entries["accelerometer_trusted"].inserted == 1
+
+
+def test_a_version_whose_files_were_put_together_is_known_again(lake, monkeypatch):
+    monkeypatch.setattr(publish, "MOST_FILES", 2)
+    monkeypatch.setattr(publish, "compact", partial(publish.compact, most_files=1))
+    deliver_two_people(lake)
+    lake.run()
+    lake.deliver("accelerometer", {"user": OTHER, "timestamp": 2_500, "x": 1.0, "y": 2.0, "z": 3.0})
+    lake.run()
+    assert tables.iceberg(lake.spark, lake.name("accelerometer_trusted")).currentSnapshot().operation() == "replace"
+    maintain(lake.spark, lake.database, later(), 0)
+    assert {entry.mode for entry in lake.run().values()} == {"unchanged"}
 
 
 def test_versions_that_are_young_enough_stay(lake):
