@@ -12,6 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"stedi-lakehouse/constructs/catalogtable"
+	"stedi-lakehouse/constructs/gluejob"
 	"stedi-lakehouse/constructs/lakebucket"
 	"stedi-lakehouse/constructs/lakekey"
 	"stedi-lakehouse/constructs/reader"
@@ -35,6 +36,8 @@ type Catalog struct {
 	Results    awss3.Bucket // of Athena queries
 	AccessLogs awss3.Bucket
 	Database   string // name of the Glue database
+
+	JobSecurity gluejob.Security // how Glue encrypts what it keeps of job runs
 }
 
 // NewCatalog makes the catalog stack <lakeName>-catalog.
@@ -43,6 +46,7 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 	stack := newStack(scope, stage, "catalog", "Data lake, table catalog and query workgroup")
 	catalog := Catalog{Stack: stack, Database: strings.ReplaceAll(stage.LakeName, "-", "_")}
 	catalog.Key = lakekey.New(stack, "Key", lakekey.Props{Name: stage.LakeName, DeleteWithStack: deleted(stage)})
+	catalog.JobSecurity = gluejob.NewSecurity(stack, "JobSecurity", stage.LakeName, *catalog.Key.KeyArn())
 	catalog.addBuckets(stage)
 	database := awsglue.NewCfnDatabase(stack, jsii.String("Database"), &awsglue.CfnDatabaseProps{
 		CatalogId: awscdk.Aws_ACCOUNT_ID(),
@@ -100,6 +104,7 @@ func (c *Catalog) addBuckets(stage config.Stage) {
 	// Nothing current expires here: tables refer to it (decision 0011).
 	lake := common
 	lake.Key, lake.AccessLogs = c.Key, c.AccessLogs
+	lake.TellOfObjects = stage.Start.LandingMinutes > 0
 	c.Lake = lakebucket.New(c.Stack, "Lake", lake)
 	results := common
 	results.Key, results.AccessLogs = c.Key, c.AccessLogs

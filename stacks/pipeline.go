@@ -3,20 +3,26 @@ package stacks
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsglue"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"stedi-lakehouse/constructs/alerts"
 	"stedi-lakehouse/constructs/gluejob"
 	"stedi-lakehouse/constructs/jobchain"
 	"stedi-lakehouse/constructs/loggroup"
 	"stedi-lakehouse/internal/config"
 	"stedi-lakehouse/internal/contract"
 )
+
+// maintenance is the job that removes for good what is no longer current. It runs last, when no other job writes.
+const maintenance = "table_maintenance"
 
 // PipelineProps of the pipeline stack.
 type PipelineProps struct {
@@ -31,6 +37,7 @@ type PipelineProps struct {
 type Pipeline struct {
 	Stack awscdk.Stack
 	Jobs  []gluejob.Job // in the order in which they run
+	Chain awsstepfunctions.StateMachine
 }
 
 // NewPipeline makes the pipeline stack <lakeName>-pipeline.
@@ -38,7 +45,41 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 	stage := props.Stage
 	stack := newStack(scope, stage, "pipeline", "Jobs from landing to curated")
 	pipeline := Pipeline{Stack: stack}
-	common := gluejob.Props{
+	common := commonProps(stack, props)
+	common.Code = gluejob.Code{Packages: pythonPackages(stack, props.Scripts), Script: script(stack, props.Scripts, "make_table")}
+	for _, flow := range flows(props.Contracts) {
+		job := common
+		job.Name, job.Description = flow.job, flow.writes.Description
+		job.Writes, job.Keeps, job.Reads, job.Intake = flow.writes, flow.keeps, flow.reads, flow.intake
+		job.Arguments = map[string]string{"--table": flow.writes.Table}
+		pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(flow.job), job))
+	}
+	job := maintenanceProps(common, props)
+	job.Code.Script = script(stack, props.Scripts, maintenance)
+	pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(maintenance), job))
+	told := alerts.New(stack, "Alerts", alerts.Props{
+		Lake: stage.LakeName, Key: props.Catalog.Key, Emails: stage.Alerts.Emails, Budgets: stage.MonthlyBudgetUSD > 0,
+	})
+	pipeline.Chain = jobchain.New(stack, "Chain", jobchain.Props{
+		Name:  stage.LakeName + "-pipeline",
+		Lake:  stage.LakeName,
+		Jobs:  pipeline.Jobs,
+		Log:   newLogGroup(stack, "ChainLog", stateMachineLogs+stage.LakeName+"-pipeline", props),
+		Topic: told.Topic,
+	})
+	output(stack, "StateMachineArn", pipeline.Chain.StateMachineArn())
+	output(stack, "AlertTopicArn", told.Topic.TopicArn())
+	watch(pipeline, told, newStarter(pipeline, props), props)
+	if stage.MonthlyBudgetUSD > 0 {
+		newBudget(stack, told, stage)
+	}
+	return pipeline
+}
+
+// commonProps are what all jobs share.
+func commonProps(stack awscdk.Stack, props PipelineProps) gluejob.Props {
+	stage := props.Stage
+	return gluejob.Props{
 		Lake: gluejob.Lake{
 			Name:      stage.LakeName,
 			Bucket:    *props.Catalog.Lake.BucketName(),
@@ -55,26 +96,31 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 		},
 		Network:     props.Network.Jobs,
 		Connections: newConnections(stack, props),
-		LogGroups:   "/aws-glue/" + stage.LakeName,
-		Code:        gluejob.Code{Packages: pythonPackages(stack, props.Scripts), Script: script(stack, props.Scripts)},
+		Security:    props.Catalog.JobSecurity,
+		Logs: gluejob.Logs{
+			Prefix: jobLogs + stage.LakeName, RetentionDays: stage.RetentionDays.Logs, DeleteWithStack: stage.DataRemoval != config.Retain,
+		},
+		TrustThisAccountOnly: stage.Jobs.TrustThisAccountOnly,
 	}
-	for _, flow := range flows(props.Contracts) {
-		job := common
-		job.Name, job.Description = flow.job, flow.writes.Description
-		job.Writes, job.Keeps, job.Reads, job.Intake = flow.writes, flow.keeps, flow.reads, flow.intake
-		pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(flow.job), job))
+}
+
+// maintenanceProps are those of the job that may delete under every Iceberg table, and touches nothing else.
+func maintenanceProps(common gluejob.Props, props PipelineProps) gluejob.Props {
+	job := common
+	job.Name = maintenance
+	job.Description = "Removes old versions of tables, forgotten files and old quarantined rows for good."
+	var targets []contract.Contract
+	for _, table := range props.Contracts {
+		if table.Format == contract.Iceberg {
+			targets = append(targets, table)
+		}
 	}
-	for _, stream := range []string{"output", "error"} {
-		newLogGroup(stack, "Job"+pascalCase(stream)+"Log", common.LogGroups+"/"+stream, stage)
+	job.Writes, job.Keeps = targets[0], targets[1:]
+	job.Arguments = map[string]string{
+		"--snapshot_days":   strconv.Itoa(props.Stage.RetentionDays.Snapshots),
+		"--quarantine_days": strconv.Itoa(props.Stage.RetentionDays.Quarantine),
 	}
-	chain := jobchain.New(stack, "Chain", jobchain.Props{
-		Name: stage.LakeName + "-pipeline",
-		Jobs: pipeline.Jobs,
-		// Names under /aws/vendedlogs need no resource policy of their own, of which an account has only ten.
-		Log: newLogGroup(stack, "ChainLog", "/aws/vendedlogs/states/"+stage.LakeName+"-pipeline", stage),
-	})
-	output(stack, "StateMachineArn", chain.StateMachineArn())
-	return pipeline
+	return job
 }
 
 // newConnections makes a Glue connection for each subnet: a run takes the first one with a working subnet and enough addresses.
@@ -123,17 +169,18 @@ func pythonPackages(stack awscdk.Stack, scripts string) awss3assets.Asset {
 	})
 }
 
-// script is the same for all jobs: it makes the table that a job is for.
-func script(stack awscdk.Stack, scripts string) awss3assets.Asset {
-	return awss3assets.NewAsset(stack, jsii.String("Script"), &awss3assets.AssetProps{
-		Path: jsii.String(filepath.Join(scripts, "jobs", "make_table.py")),
+// script is one of glue-scripts/jobs.
+func script(stack awscdk.Stack, scripts, name string) awss3assets.Asset {
+	return awss3assets.NewAsset(stack, jsii.String(pascalCase(name)+"Script"), &awss3assets.AssetProps{
+		Path: jsii.String(filepath.Join(scripts, "jobs", name+".py")),
 	})
 }
 
-func newLogGroup(stack awscdk.Stack, id, name string, stage config.Stage) awslogs.CfnLogGroup {
+func newLogGroup(stack awscdk.Stack, id, name string, props PipelineProps) awslogs.CfnLogGroup {
 	return loggroup.New(stack, id, loggroup.Props{
 		Name:            name,
-		RetentionDays:   stage.RetentionDays.Logs,
-		DeleteWithStack: stage.DataRemoval != config.Retain,
+		RetentionDays:   props.Stage.RetentionDays.Logs,
+		KeyARN:          *props.Catalog.Key.KeyArn(),
+		DeleteWithStack: props.Stage.DataRemoval != config.Retain,
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 
+	"stedi-lakehouse/constructs/gluejob"
 	"stedi-lakehouse/data"
 	"stedi-lakehouse/internal/cdktest"
 	"stedi-lakehouse/internal/config"
@@ -139,7 +140,7 @@ func TestNames(t *testing.T) {
 	outputs := append(keys(local.template(t, "catalog").Outputs), keys(local.template(t, "pipeline").Outputs)...)
 	for _, name := range []string{
 		"LakeBucketName", "LogBucketName", "ResultBucketName", "DatabaseName", "WorkgroupName", "ResearchRoleArn", "CustomerRoleArn",
-		"StateMachineArn",
+		"StateMachineArn", "AlertTopicArn",
 	} {
 		if !slices.Contains(outputs, name) {
 			t.Errorf("there is no output %s", name)
@@ -155,11 +156,11 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// The embedded AWS runs no functions, and knows neither of these resource types.
+// The embedded AWS runs no functions, and knows none of these resource types.
 func TestLocalStageDeploysInTheEmbeddedAWS(t *testing.T) {
 	for _, part := range parts {
 		for id, resource := range ofStage(t, "local").template(t, part).Resources {
-			unknown := []string{"AWS::Lambda::Function", "AWS::Glue::SecurityConfiguration", "AWS::Glue::TableOptimizer"}
+			unknown := []string{"AWS::Lambda::Function", "AWS::Glue::TableOptimizer", "AWS::Budgets::Budget"}
 			if slices.Contains(unknown, resource.Type) || strings.HasPrefix(resource.Type, "Custom::") {
 				t.Errorf("stack %s has %s of type %s", part, id, resource.Type)
 			}
@@ -172,7 +173,8 @@ func TestLocalStageDeploysInTheEmbeddedAWS(t *testing.T) {
 func TestCrossStackReferencesUpdateInPlace(t *testing.T) {
 	allowed := []string{
 		"AWS::EC2::VPCEndpoint.PolicyDocument", "AWS::Glue::Connection.ConnectionInput", "AWS::Glue::Job.DefaultArguments",
-		"AWS::IAM::Role.Policies",
+		"AWS::IAM::Role.Policies", "AWS::IAM::Policy.PolicyDocument", "AWS::Logs::LogGroup.KmsKeyId", "AWS::SNS::Topic.KmsMasterKeyId",
+		"AWS::Events::Rule.EventPattern",
 	}
 	found := 0
 	for _, part := range parts {
@@ -308,4 +310,118 @@ func firstDifference(want, got string) string {
 		}
 	}
 	return fmt.Sprintf("in length: want %d lines, got %d", len(wantLines), len(gotLines))
+}
+
+// Somebody who is woken by an alarm finds its name in the documentation; and an alarm that tells nobody is none.
+func TestAlarms(t *testing.T) {
+	operations, err := os.ReadFile(filepath.Join(cdktest.Root(), "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]string{
+		"dev":  {"failed-checks", "ledger-mismatch", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long"},
+		"prod": {"dead-letters", "failed-checks", "ledger-mismatch", "nothing-arrived", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long", "starter-failed"},
+	}
+	for stage, names := range want {
+		var found []string
+		lake := stageOf(t, stage).LakeName
+		for id, resource := range ofStage(t, stage).template(t, "pipeline").Resources {
+			if resource.Type != "AWS::CloudWatch::Alarm" {
+				continue
+			}
+			name := strings.TrimPrefix(resource.Properties["AlarmName"].(string), lake+"-")
+			found = append(found, name)
+			if !strings.Contains(string(operations), "`"+name+"`") {
+				t.Errorf("docs/operations.md does not say what alarm %s means", name)
+			}
+			actions, _ := resource.Properties["AlarmActions"].([]any)
+			if len(actions) != 1 || !strings.HasPrefix(fmt.Sprint(actions[0]), "map[Ref:AlertsTopic") {
+				t.Errorf("stage %s: alarm %s does %v, want it to tell the topic", stage, id, actions)
+			}
+		}
+		if slices.Sort(found); !slices.Equal(found, names) {
+			t.Errorf("stage %s has alarms %q, want %q", stage, found, names)
+		}
+	}
+}
+
+// The jobs put these metrics; an alarm on another name would never change.
+func TestAlarmsWatchMetricsThatExist(t *testing.T) {
+	var python strings.Builder
+	for _, module := range []string{"ledger.py", "errors.py"} {
+		text, err := os.ReadFile(filepath.Join(cdktest.Root(), "glue-scripts", "lakehouse", module))
+		if err != nil {
+			t.Fatal(err)
+		}
+		python.Write(text)
+	}
+	for id, resource := range ofStage(t, "prod").template(t, "pipeline").Resources {
+		if resource.Properties["Namespace"] != gluejob.MetricsNamespace {
+			continue
+		}
+		if name := fmt.Sprintf("%q", resource.Properties["MetricName"]); !strings.Contains(python.String(), name) {
+			t.Errorf("alarm %s watches %s, which no job puts", id, name)
+		}
+	}
+}
+
+func TestNothingStartsDevAndLocalByItself(t *testing.T) {
+	for _, stage := range []string{"dev", "local"} {
+		for _, part := range parts {
+			for id, resource := range ofStage(t, stage).template(t, part).Resources {
+				if resource.Type == "AWS::Scheduler::Schedule" || resource.Type == "AWS::Events::Rule" {
+					t.Errorf("stage %s: %s is a %s", stage, id, resource.Type)
+				}
+			}
+		}
+	}
+}
+
+func TestBudget(t *testing.T) {
+	for stage, want := range map[string]float64{"dev": 50, "prod": 300} {
+		budget := ofStage(t, stage).template(t, "pipeline").Resources["Budget"].Properties
+		text := fmt.Sprint(budget)
+		if !strings.Contains(text, fmt.Sprintf("Amount:%g", want)) || strings.Count(text, "Address:map[Ref:AlertsTopic") != 2 {
+			t.Errorf("stage %s: the budget is %s, want %g US dollars, and the topic told of costs and of the forecast", stage, text, want)
+		}
+	}
+}
+
+// Maintenance deletes under every Iceberg table, and may not even read what was delivered.
+func TestMaintenanceTouchesIcebergTablesOnly(t *testing.T) {
+	for id, resource := range ofStage(t, "prod").template(t, "pipeline").Resources {
+		if !strings.HasPrefix(id, "TableMaintenanceRole") {
+			continue
+		}
+		text := fmt.Sprint(resource.Properties)
+		for _, table := range contracts(t) {
+			for _, want := range []string{"/" + table.Prefix() + "/*", "/" + table.Table} {
+				if has := strings.Contains(text, want); has != (table.Format == contract.Iceberg) {
+					t.Errorf("the role of %s and %s: %t, want Iceberg tables only", maintenance, want, has)
+				}
+			}
+		}
+		return
+	}
+	t.Errorf("no role of %s found", maintenance)
+}
+
+// With the key's policy CloudWatch Logs encrypts every log group that the pipeline declares, or CloudFormation cannot make it.
+func TestKeyLetsLogsUseIt(t *testing.T) {
+	catalog := ofStage(t, "prod").text(t, "catalog")
+	for id, resource := range ofStage(t, "prod").template(t, "pipeline").Resources {
+		if resource.Type != "AWS::Logs::LogGroup" {
+			continue
+		}
+		name := fmt.Sprint(resource.Properties["LogGroupName"])
+		covered := strings.Contains(name, jobLogs+"stedi/") || strings.Contains(name, stateMachineLogs+"stedi-")
+		if !covered || resource.Properties["KmsKeyId"] == nil {
+			t.Errorf("log group %s, %s, is not one that the key's policy covers, or has no key", id, name)
+		}
+	}
+	for _, prefix := range []string{jobLogs + "stedi/*", stateMachineLogs + "stedi-*", "kms:EncryptionContext:aws:logs:arn", "EncryptLogs"} {
+		if !strings.Contains(catalog, prefix) {
+			t.Errorf("the key's policy has no %s", prefix)
+		}
+	}
 }

@@ -22,6 +22,13 @@ func Grants(stage config.Stage, contracts contract.Set) []zoneflow.Grant {
 		}
 		grants = append(grants, grant)
 	}
+	upkeep := zoneflow.Grant{Holder: "job " + maintenance, Rights: map[string][]zoneflow.Right{}, Upkeep: true}
+	for _, table := range contracts {
+		if table.Format == contract.Iceberg {
+			upkeep.Rights[table.Table] = zoneflow.Writer
+		}
+	}
+	grants = append(grants, upkeep)
 	research, customers := readable(contracts)
 	grants = append(grants, readers("ResearchRole*", research), readers("CustomersRole*", customers))
 	if stage.DataRemoval == config.Delete {

@@ -3,6 +3,7 @@ package gluejob
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -13,14 +14,15 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"stedi-lakehouse/constructs/lakenetwork"
+	"stedi-lakehouse/constructs/loggroup"
 	"stedi-lakehouse/internal/contract"
 )
 
 // glueVersion is Spark 4.1, Python 3.13 and Iceberg 1.11.
 const glueVersion = "6.0"
 
-// metricsNamespace is where a run puts its own metrics, beside those that Glue makes of it.
-const metricsNamespace = "StediLakehouse"
+// MetricsNamespace is where a run puts its own metrics, beside those that Glue makes of it.
+const MetricsNamespace = "StediLakehouse"
 
 // catalog is the name under which Spark sees the Glue Data Catalog: glue_catalog.<database>.<table>.
 const catalog = "glue_catalog"
@@ -63,13 +65,23 @@ type Props struct {
 	Reads       []contract.Contract
 	Writes      contract.Contract   // the table that the job is for
 	Keeps       []contract.Contract // the other tables that it writes; may be empty
-	Intake      string              // key of the one object in the lake in which the job notes what it has read
+	Intake      string              // key of the one object in the lake in which the job notes what it has read; empty: it notes nothing
 	ConsentGate string
+	Arguments   map[string]string // more of the script's own arguments; may be empty
 	Size        Size
 	Network     lakenetwork.Network
 	Connections []Connection // tried in turn, one a subnet; none: Glue's own network
-	// LogGroups is the part before /output and /error of the two log groups that a run writes to.
-	LogGroups string
+	Security    Security     // encrypts what Glue keeps of a run
+	Logs        Logs
+	// TrustThisAccountOnly lets Glue take the role only on behalf of this account's jobs.
+	TrustThisAccountOnly bool
+}
+
+// Logs says where a run's logs go and how long they stay.
+type Logs struct {
+	Prefix          string // what the names of the lakehouse's log groups begin with, e.g. /aws-glue/stedi
+	RetentionDays   int    // a number of days that CloudWatch Logs knows; required
+	DeleteWithStack bool   // false: the logs stay when the stack is destroyed
 }
 
 // Job is a deployed job.
@@ -78,6 +90,7 @@ type Job struct {
 	Role           awsiam.Role
 	Resource       awsglue.CfnJob
 	TimeoutMinutes int
+	LogGroup       string // name of the log group with the run's own output; the stream is named after the run
 }
 
 // written are all tables that the job writes.
@@ -85,20 +98,23 @@ func (p Props) written() []contract.Contract {
 	return append([]contract.Contract{p.Writes}, p.Keeps...)
 }
 
-// New makes the job and its role. It panics when something is missing that Glue would fill with a costly default, and without an
-// Intake: the role would cover another object than the job needs.
+// New makes the job, its role and its two log groups. It panics when something is missing that Glue would fill with a costly
+// default, and without a security configuration.
 func New(scope constructs.Construct, id string, props Props) Job {
 	if props.Name == "" || props.Size.WorkerType == "" || props.Size.Workers < 2 || props.Size.TimeoutMinutes < 1 {
 		panic(fmt.Sprintf("gluejob %s: Name is %q and Size %+v, want a name, a worker type, 2 workers or more and a timeout",
 			id, props.Name, props.Size))
 	}
-	if props.Intake == "" || strings.ContainsAny(props.Intake, "*?") {
+	if strings.ContainsAny(props.Intake, "*?") {
 		panic(fmt.Sprintf("gluejob %s: Intake is %q, want the key of one object", id, props.Intake))
+	}
+	if props.Security.Name == "" {
+		panic(fmt.Sprintf("gluejob %s: there is no security configuration; what Glue keeps of a run would not be encrypted with our key", id))
 	}
 	this := constructs.NewConstruct(scope, jsii.String(id))
 	role := awsiam.NewRole(this, jsii.String("Role"), &awsiam.RoleProps{
 		Description:    jsii.Sprintf("Glue job %s", props.Name),
-		AssumedBy:      awsiam.NewServicePrincipal(jsii.String("glue.amazonaws.com"), nil),
+		AssumedBy:      awsiam.NewServicePrincipal(jsii.String("glue.amazonaws.com"), &awsiam.ServicePrincipalOpts{Conditions: trust(this, props)}),
 		InlinePolicies: policies(this, props),
 	})
 	executionClass := "STANDARD"
@@ -115,17 +131,51 @@ func New(scope constructs.Construct, id string, props Props) Job {
 			PythonVersion:  jsii.String("3"),
 			ScriptLocation: props.Code.Script.S3ObjectUrl(),
 		},
-		DefaultArguments: arguments(props),
-		ExecutionClass:   jsii.String(executionClass),
-		WorkerType:       jsii.String(props.Size.WorkerType),
-		NumberOfWorkers:  jsii.Number(props.Size.Workers),
-		Timeout:          jsii.Number(props.Size.TimeoutMinutes),
+		DefaultArguments:      arguments(props),
+		SecurityConfiguration: jsii.String(props.Security.Name),
+		ExecutionClass:        jsii.String(executionClass),
+		WorkerType:            jsii.String(props.Size.WorkerType),
+		NumberOfWorkers:       jsii.Number(props.Size.Workers),
+		Timeout:               jsii.Number(props.Size.TimeoutMinutes),
 		// Two runs of one job would write the same table; and who starts a job decides about another attempt, not Glue.
 		ExecutionProperty: &awsglue.CfnJob_ExecutionPropertyProperty{MaxConcurrentRuns: jsii.Number(1)},
 		MaxRetries:        jsii.Number(0),
 		Connections:       connections(props.Connections),
 	})
-	return Job{Name: props.Name, Role: role, Resource: resource, TimeoutMinutes: props.Size.TimeoutMinutes}
+	job := Job{Name: props.Name, Role: role, Resource: resource, TimeoutMinutes: props.Size.TimeoutMinutes}
+	for _, stream := range []string{"Output", "Error"} {
+		group := loggroup.New(this, stream+"Log", loggroup.Props{
+			Name:            logGroups(props) + *role.RoleName() + "/" + strings.ToLower(stream),
+			RetentionDays:   props.Logs.RetentionDays,
+			KeyARN:          props.Lake.KeyARN,
+			DeleteWithStack: props.Logs.DeleteWithStack,
+		})
+		// A run that is quicker than the deployment would make the group itself, one that keeps its events for ever.
+		resource.AddResourceDependency(group, nil)
+		if job.LogGroup == "" {
+			job.LogGroup = *group.LogGroupName()
+		}
+	}
+	return job
+}
+
+// logGroups is what the names of the job's log groups begin with, up to the role's name and /output or /error. With a security
+// configuration that encrypts logs, Glue 5.0 and later add to the prefix that it is given: the configuration's name with -role, and
+// the name of the role.
+func logGroups(props Props) string {
+	return props.Logs.Prefix + "/" + props.Security.Name + "-role/"
+}
+
+// trust are the conditions against a confused deputy: without them Glue may take the role for anybody who can name it, which takes
+// iam:PassRole in this account anyway.
+func trust(scope constructs.Construct, props Props) *map[string]any {
+	if !props.TrustThisAccountOnly {
+		return nil
+	}
+	return &map[string]any{
+		"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Aws_ACCOUNT_ID()},
+		"ArnLike":      map[string]any{"aws:SourceArn": arn(scope, "glue", "job", props.Name)},
+	}
 }
 
 func arguments(props Props) map[string]string {
@@ -135,18 +185,20 @@ func arguments(props Props) map[string]string {
 		"--extra-py-files":         *props.Code.Packages.S3ObjectUrl(),
 		"--datalake-formats":       "iceberg",
 		"--conf":                   sparkSettings(lake),
-		"--custom-logGroup-prefix": props.LogGroups,
-		"--table":                  props.Writes.Table,
-		"--lake_uri":               lake,
-		"--database":               props.Lake.Database,
-		"--consent_gate":           props.ConsentGate,
-		"--metrics_namespace":      metricsNamespace,
-		"--lake_name":              props.Lake.Name,
-		"--region":                 *awscdk.Aws_REGION(),
+		"--custom-logGroup-prefix": props.Logs.Prefix,
+		// The number of workers is then the most that a run takes.
+		"--enable-auto-scaling": "true",
+		"--lake_uri":            lake,
+		"--database":            props.Lake.Database,
+		"--consent_gate":        props.ConsentGate,
+		"--metrics_namespace":   MetricsNamespace,
+		"--lake_name":           props.Lake.Name,
+		"--region":              *awscdk.Aws_REGION(),
 	}
 	if props.Network.PrivateEndpoints {
 		given["--disable-proxy-v2"] = "true"
 	}
+	maps.Copy(given, props.Arguments)
 	return given
 }
 

@@ -3,6 +3,7 @@ package gluejob_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -45,7 +46,7 @@ func props(t *testing.T, stack awscdk.Stack) gluejob.Props {
 		Description: "Shoes.",
 		Code:        gluejob.Code{Script: asset(t, stack, "job.py"), Packages: asset(t, stack, "packages.zip")},
 		Lake: gluejob.Lake{
-			Name: "shop-lake", Bucket: "lake", BucketARN: lakeARN, KeyARN: "arn:aws:kms:eu-central-1:111122223333:key/abc", Database: "shop",
+			Name: "shop-lake", Bucket: "lake", BucketARN: lakeARN, KeyARN: "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", Database: "shop",
 		},
 		Reads:       []contract.Contract{table("shoe", contract.Landing, contract.JSON), table("boot", contract.Trusted, contract.Iceberg)},
 		Writes:      table("shoe", contract.Trusted, contract.Iceberg),
@@ -55,7 +56,8 @@ func props(t *testing.T, stack awscdk.Stack) gluejob.Props {
 		Size:        gluejob.Size{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30},
 		Network:     lakenetwork.Network{SecurityGroupID: "sg-1"},
 		Connections: []gluejob.Connection{{Name: "shop-1", SubnetID: "subnet-1"}, {Name: "shop-2", SubnetID: "subnet-2"}},
-		LogGroups:   "/aws-glue/shop",
+		Security:    gluejob.Security{Name: "shop-lake"},
+		Logs:        gluejob.Logs{Prefix: "/aws-glue/shop", RetentionDays: 30},
 	}
 }
 
@@ -71,16 +73,18 @@ func synthesize(t *testing.T, change func(*gluejob.Props)) cdktest.Template {
 func TestJob(t *testing.T) {
 	template := synthesize(t, func(*gluejob.Props) {})
 	template.Has("AWS::Glue::Job", map[string]any{
-		"Name":              "shoe_landing_to_trusted",
-		"Description":       "Shoes.",
-		"GlueVersion":       "6.0",
-		"WorkerType":        "G.1X",
-		"NumberOfWorkers":   2,
-		"ExecutionClass":    "STANDARD",
-		"Timeout":           30,
-		"MaxRetries":        0,
-		"ExecutionProperty": map[string]any{"MaxConcurrentRuns": 1},
-		"Connections":       map[string]any{"Connections": []any{"shop-1", "shop-2"}},
+		"Name":            "shoe_landing_to_trusted",
+		"Description":     "Shoes.",
+		"GlueVersion":     "6.0",
+		"WorkerType":      "G.1X",
+		"NumberOfWorkers": 2,
+		"ExecutionClass":  "STANDARD",
+		"Timeout":         30,
+		"MaxRetries":      0,
+
+		"SecurityConfiguration": "shop-lake",
+		"ExecutionProperty":     map[string]any{"MaxConcurrentRuns": 1},
+		"Connections":           map[string]any{"Connections": []any{"shop-1", "shop-2"}},
 		"Command": map[string]any{
 			"Name": "glueetl", "PythonVersion": "3", "ScriptLocation": assertions.Match_ObjectLike(&map[string]any{}),
 		},
@@ -96,7 +100,7 @@ func TestJob(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	template := synthesize(t, func(*gluejob.Props) {})
+	template := synthesize(t, func(p *gluejob.Props) { p.Arguments = map[string]string{"--more": "of them"} })
 	var arguments map[string]any
 	for _, job := range template.Resources("AWS::Glue::Job") {
 		arguments = job["DefaultArguments"].(map[string]any)
@@ -110,7 +114,8 @@ func TestArguments(t *testing.T) {
 		"--job-language":           "python",
 		"--datalake-formats":       "iceberg",
 		"--custom-logGroup-prefix": "/aws-glue/shop",
-		"--table":                  "shoe_trusted",
+		"--enable-auto-scaling":    "true",
+		"--more":                   "of them",
 		"--lake_uri":               "s3://lake",
 		"--database":               "shop",
 		"--consent_gate":           "as-of",
@@ -220,7 +225,7 @@ func TestS3Access(t *testing.T) {
 	check("ReadSources", []string{"s3:GetObject"},
 		[]string{lakeARN + "/boot/trusted/*", lakeARN + "/shoe/landing/*"})
 	check("KeepIntake", []string{"s3:GetObject", "s3:PutObject"}, []string{lakeARN + "/intake/ledger/shoe_landing_to_trusted.json"})
-	check("UseLakeKey", []string{"kms:Decrypt", "kms:GenerateDataKey"}, []string{"arn:aws:kms:eu-central-1:111122223333:key/abc"})
+	check("UseLakeKey", []string{"kms:Decrypt", "kms:GenerateDataKey"}, []string{"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"})
 	want := `{"StringLikeIfExists":{"s3:prefix":["shoe/trusted/*","shoe/quarantine/*","run/ledger/*","shoe/landing/*","boot/trusted/*"]}}`
 	if got := found["ListObjectsInBucket"].condition; got != want {
 		t.Errorf("ListObjectsInBucket holds on condition %s\nwant %s", got, want)
@@ -251,7 +256,8 @@ func TestGlueAccess(t *testing.T) {
 				"table/shop/shoe_quarantine", "table/shop/shoe_trusted"}},
 		"CommitToTable": {[]string{"glue:UpdateTable"},
 			[]string{"catalog", "database/shop", "table/shop/run_ledger", "table/shop/shoe_quarantine", "table/shop/shoe_trusted"}},
-		"WriteLogs":     {[]string{"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}, []string{"/aws-glue/shop/*"}},
+		"WriteLogs": {[]string{"logs:AssociateKmsKey", "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"},
+			[]string{"/aws-glue/shop/shop-lake-role/*"}},
 		"PutMetrics":    {[]string{"cloudwatch:PutMetricData"}, []string{"*"}},
 		"UseConnection": {[]string{"glue:GetConnection"}, []string{"catalog", "connection/shop-1", "connection/shop-2"}},
 		"CreateInterfaces": {[]string{"ec2:CreateNetworkInterface"},
@@ -284,11 +290,65 @@ func TestNoWildcards(t *testing.T) {
 			if strings.Contains(action, "*") {
 				t.Errorf("%s allows %s, want named actions", sid, action)
 			}
-			if slices.Contains(got.resources, "*") && !strings.HasPrefix(action, "ec2:Describe") && got.condition == "null" {
+			noResource := strings.HasPrefix(action, "ec2:Describe") || action == "glue:GetSecurityConfiguration"
+			if slices.Contains(got.resources, "*") && !noResource && got.condition == "null" {
 				t.Errorf("%s allows %s on everything without a condition", sid, action)
 			}
 		}
 	}
+}
+
+// Glue writes to groups named after the prefix, the security configuration and the role. Groups of another name would leave the logs
+// in groups that Glue makes, and those keep everything for ever.
+func TestLogGroups(t *testing.T) {
+	template := synthesize(t, func(*gluejob.Props) {})
+	role := slices.Collect(maps.Keys(template.Resources("AWS::IAM::Role")))[0]
+	for _, stream := range []string{"output", "error"} {
+		template.Has("AWS::Logs::LogGroup", map[string]any{
+			"LogGroupName":    map[string]any{"Fn::Join": []any{"", []any{"/aws-glue/shop/shop-lake-role/", map[string]any{"Ref": role}, "/" + stream}}},
+			"RetentionInDays": 30,
+			"KmsKeyId":        "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+		})
+	}
+	template.HasResource("AWS::Logs::LogGroup", map[string]any{"DeletionPolicy": "Retain"})
+}
+
+func TestJobWithoutIntakeOrSources(t *testing.T) {
+	found := statements(t, synthesize(t, func(p *gluejob.Props) { p.Intake, p.Reads = "", nil }))
+	for _, sid := range []string{"KeepIntake", "ReadSources"} {
+		if got, exists := found[sid]; exists {
+			t.Errorf("there is a statement %s, %+v, want none", sid, got)
+		}
+	}
+}
+
+func TestTrust(t *testing.T) {
+	template := synthesize(t, func(p *gluejob.Props) { p.TrustThisAccountOnly = true })
+	template.Has("AWS::IAM::Role", map[string]any{"AssumeRolePolicyDocument": map[string]any{"Statement": []any{map[string]any{
+		"Condition": map[string]any{
+			"StringEquals": map[string]any{"aws:SourceAccount": map[string]any{"Ref": "AWS::AccountId"}},
+			"ArnLike": map[string]any{"aws:SourceArn": map[string]any{"Fn::Join": []any{"", assertions.Match_ArrayWith(&[]any{
+				":job/shoe_landing_to_trusted",
+			})}}},
+		},
+	}}}})
+}
+
+func TestSecurity(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	const key = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	if made := gluejob.NewSecurity(stack, "Security", "shop", key); made.Name != "shop" {
+		t.Errorf("the configuration is %+v, want the name shop", made)
+	}
+	cdktest.Synthesize(t, stack).Has("AWS::Glue::SecurityConfiguration", map[string]any{
+		"Name": "shop",
+		"EncryptionConfiguration": map[string]any{
+			"S3Encryptions":          []any{map[string]any{"S3EncryptionMode": "SSE-KMS", "KmsKeyArn": key}},
+			"CloudWatchEncryption":   map[string]any{"CloudWatchEncryptionMode": "SSE-KMS", "KmsKeyArn": key},
+			"JobBookmarksEncryption": map[string]any{"JobBookmarksEncryptionMode": "CSE-KMS", "KmsKeyArn": key},
+		},
+	})
+	cdktest.Panics(t, func() { gluejob.NewSecurity(stack, "Other", "shop", "") }, `gluejob Other: name is "shop" and the key ""`)
 }
 
 func TestMisuse(t *testing.T) {
@@ -302,11 +362,12 @@ func TestMisuse(t *testing.T) {
 		"no worker type": {func(p *gluejob.Props) { p.Size.WorkerType = "" }, size},
 		"one worker":     {func(p *gluejob.Props) { p.Size.Workers = 1 }, size},
 		"no timeout":     {func(p *gluejob.Props) { p.Size.TimeoutMinutes = 0 }, size},
-		"no intake":      {func(p *gluejob.Props) { p.Intake = "" }, intake},
+		"no security":    {func(p *gluejob.Props) { p.Security.Name = "" }, "there is no security configuration"},
 		"every intake":   {func(p *gluejob.Props) { p.Intake = "intake/ledger/*" }, intake},
 	} {
 		t.Run(name, func(t *testing.T) {
 			given := gluejob.Props{Name: "job", Size: gluejob.Size{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30}, Intake: "job.json"}
+			given.Security.Name = "shop"
 			test.change(&given)
 			cdktest.Panics(t, func() { gluejob.New(stack, "Job", given) }, "gluejob Job: ", test.want)
 		})

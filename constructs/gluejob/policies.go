@@ -33,7 +33,7 @@ func s3Access(props Props) []awsiam.PolicyStatement {
 	for _, table := range props.Reads {
 		read = append(read, props.Lake.BucketARN+"/"+table.Prefix()+"/*")
 	}
-	return []awsiam.PolicyStatement{
+	statements := []awsiam.PolicyStatement{
 		allowIf("ListObjectsInBucket", []string{props.Lake.BucketARN}, map[string]any{
 			// "IfExists" because S3 also asks for this right, with no prefix in the request, to answer "not found" for an object:
 			// the intake of a job that never ran.
@@ -42,12 +42,17 @@ func s3Access(props Props) []awsiam.PolicyStatement {
 		allow("LocateBucket", []string{props.Lake.BucketARN}, "s3:GetBucketLocation"),
 		allow("AllObjectActions", written,
 			"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
-		allow("ReadSources", read, "s3:GetObject"),
-		// The table of this object belongs to all jobs; a job has no business with what the others have noted.
-		allow("KeepIntake", []string{props.Lake.BucketARN + "/" + props.Intake}, "s3:GetObject", "s3:PutObject"),
 		allow("ReadCode", []string{objectARN(props.Code.Script), objectARN(props.Code.Packages)}, "s3:GetObject"),
 		allow("UseLakeKey", []string{props.Lake.KeyARN}, "kms:Decrypt", "kms:GenerateDataKey"),
 	}
+	if len(read) > 0 {
+		statements = append(statements, allow("ReadSources", read, "s3:GetObject"))
+	}
+	if props.Intake != "" {
+		// The table of this object belongs to all jobs; a job has no business with what the others have noted.
+		statements = append(statements, allow("KeepIntake", []string{props.Lake.BucketARN + "/" + props.Intake}, "s3:GetObject", "s3:PutObject"))
+	}
+	return statements
 }
 
 func glueAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatement {
@@ -63,17 +68,20 @@ func glueAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatemen
 	for _, source := range props.Reads {
 		readable = append(readable, table(source))
 	}
-	logGroups := *awscdk.Stack_Of(scope).FormatArn(&awscdk.ArnComponents{
+	groups := *awscdk.Stack_Of(scope).FormatArn(&awscdk.ArnComponents{
 		Service: jsii.String("logs"), Resource: jsii.String("log-group"), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
-		ResourceName: jsii.String(props.LogGroups + "/*"),
+		ResourceName: jsii.String(logGroups(props) + "*"),
 	})
 	return []awsiam.PolicyStatement{
 		allow("ReadTables", readable, "glue:GetDatabase", "glue:GetTable"),
 		// An Iceberg commit replaces the metadata location in the table's catalog entry.
 		allow("CommitToTable", committed, "glue:UpdateTable"),
-		allow("WriteLogs", []string{logGroups}, "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
+		// Glue associates the security configuration's key with the groups itself; without that right it writes no logs.
+		allow("WriteLogs", []string{groups}, "logs:AssociateKmsKey", "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
+		// Glue reads with the role how the run is to be encrypted. The call knows no resource to limit it to.
+		allow("ReadSecurityConfiguration", []string{"*"}, "glue:GetSecurityConfiguration"),
 		allowIf("PutMetrics", []string{"*"}, map[string]any{
-			"StringEquals": map[string]any{"cloudwatch:namespace": []string{"Glue", metricsNamespace}},
+			"StringEquals": map[string]any{"cloudwatch:namespace": []string{"Glue", MetricsNamespace}},
 		}, "cloudwatch:PutMetricData"),
 	}
 }

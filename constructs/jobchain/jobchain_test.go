@@ -8,6 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/jsii-runtime-go"
+
 	"stedi-lakehouse/constructs/gluejob"
 	"stedi-lakehouse/constructs/jobchain"
 	"stedi-lakehouse/constructs/loggroup"
@@ -21,26 +26,44 @@ func synthesize(t *testing.T) cdktest.Template {
 	stack := cdktest.NewStack(t)
 	jobchain.New(stack, "Chain", jobchain.Props{
 		Name: "shop-pipeline",
-		Jobs: []gluejob.Job{{Name: "second_job", TimeoutMinutes: 30}, {Name: "a_job", TimeoutMinutes: 20}},
-		Log:  loggroup.New(stack, "Log", loggroup.Props{RetentionDays: 7}),
+		Lake: "shop",
+		Jobs: []gluejob.Job{
+			{Name: "second_job", TimeoutMinutes: 30, LogGroup: "/aws-glue/second"}, {Name: "a_job", TimeoutMinutes: 20, LogGroup: "/aws-glue/a"},
+		},
+		Log:   loggroup.New(stack, "Log", loggroup.Props{RetentionDays: 7}),
+		Topic: awssns.NewTopic(stack, jsii.String("Topic"), &awssns.TopicProps{MasterKey: awskms.NewKey(stack, jsii.String("Key"), nil)}),
 	})
 	return cdktest.Synthesize(t, stack)
 }
 
-type definition struct {
-	StartAt        string
-	TimeoutSeconds int
-	States         map[string]struct {
-		Type, Next, Resource string
-		End                  bool
-		Parameters           map[string]any
-		ResultPath           any
+type state struct {
+	Type, Next, Resource string
+	End                  bool
+	Arguments            map[string]any
+	Output               any
+	Error, Cause         string
+	Retry                []struct {
+		ErrorEquals                  []string
+		IntervalSeconds, MaxAttempts int
+		BackoffRate                  float64
+	}
+	Catch []struct {
+		ErrorEquals []string
+		Next        string
+		Output      any
 	}
 }
 
-func TestJobsRunInOrder(t *testing.T) {
+type definition struct {
+	StartAt, QueryLanguage string
+	TimeoutSeconds         int
+	States                 map[string]state
+}
+
+func definitionOf(t *testing.T, template cdktest.Template) definition {
+	t.Helper()
 	var machine definition
-	for _, properties := range synthesize(t).Resources("AWS::StepFunctions::StateMachine") {
+	for _, properties := range template.Resources("AWS::StepFunctions::StateMachine") {
 		var text strings.Builder
 		for _, part := range properties["DefinitionString"].(map[string]any)["Fn::Join"].([]any)[1].([]any) {
 			if literal, ok := part.(string); ok {
@@ -51,16 +74,25 @@ func TestJobsRunInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return machine
+}
+
+func TestJobsRunInOrder(t *testing.T) {
+	machine := definitionOf(t, synthesize(t))
 	var order []string
 	for name := machine.StartAt; name != ""; name = machine.States[name].Next {
 		state := machine.States[name]
-		order = append(order, fmt.Sprint(state.Parameters["JobName"]))
+		order = append(order, fmt.Sprint(state.Arguments["JobName"]))
 		if state.Type != "Task" || !strings.HasSuffix(state.Resource, ":states:::glue:startJobRun.sync") {
 			t.Errorf("state %s is %s %s, want a task that waits for the job", name, state.Type, state.Resource)
 		}
 		// A timeout given to the run would take the place of the job's own.
-		if len(state.Parameters) != 1 || state.ResultPath != nil {
-			t.Errorf("state %s has parameters %v and result path %v, want the job's name and no result", name, state.Parameters, state.ResultPath)
+		if state.Arguments["Timeout"] != nil || strings.Contains(fmt.Sprint(state.Arguments), "nil") || state.Output != "{% $states.input %}" {
+			t.Errorf("state %s has arguments %v and output %v, want no timeout, no null, and the input as output", name, state.Arguments, state.Output)
+		}
+		given := state.Arguments["Arguments"].(map[string]any)
+		if refresh := fmt.Sprint(given["--full-refresh"]); len(given) != 1 || !strings.Contains(refresh, "Execution.Input.fullRefresh") {
+			t.Errorf("state %s gives the run %v, want --full-refresh of the execution's input", name, given)
 		}
 	}
 	if !slices.Equal(order, []string{"second_job", "a_job"}) {
@@ -69,6 +101,60 @@ func TestJobsRunInOrder(t *testing.T) {
 	if want := (30 + 15 + 20 + 15) * 60; machine.TimeoutSeconds != want {
 		t.Errorf("the execution may take %d s, want %d: the jobs' timeouts and 15 minutes each", machine.TimeoutSeconds, want)
 	}
+	if machine.QueryLanguage != "JSONata" {
+		t.Errorf("the query language is %q, want JSONata", machine.QueryLanguage)
+	}
+}
+
+// Only errors of the API are tried again: a run that failed would fail again, and a job that somebody else runs is not ours to wait for.
+func TestRetries(t *testing.T) {
+	for name, state := range definitionOf(t, synthesize(t)).States {
+		if !strings.Contains(state.Resource, "glue") {
+			continue
+		}
+		if len(state.Retry) != 1 {
+			t.Fatalf("state %s has retriers %+v, want one", name, state.Retry)
+		}
+		retry := state.Retry[0]
+		if retry.MaxAttempts < 1 || retry.BackoffRate <= 1 || retry.IntervalSeconds < 1 {
+			t.Errorf("state %s tries again like this: %+v, want some attempts, further and further apart", name, retry)
+		}
+		for _, wrong := range []string{"States.ALL", "States.TaskFailed", "States.Timeout", "Glue.ConcurrentRunsExceededException"} {
+			if slices.Contains(retry.ErrorEquals, wrong) {
+				t.Errorf("state %s tries again after %s", name, wrong)
+			}
+		}
+		if !slices.Contains(retry.ErrorEquals, "Glue.ThrottlingException") {
+			t.Errorf("state %s does not try again after a throttled request", name)
+		}
+	}
+}
+
+func TestFailureIsToldAndFailsTheExecution(t *testing.T) {
+	states := definitionOf(t, synthesize(t)).States
+	for _, name := range []string{"second_job", "a_job"} {
+		catch := states[name].Catch
+		if len(catch) != 1 || !slices.Equal(catch[0].ErrorEquals, []string{"States.ALL"}) || catch[0].Next != "Tell" {
+			t.Fatalf("state %s catches %+v, want everything, to tell it", name, catch)
+		}
+		told := catch[0].Output.(map[string]any)
+		if told["job"] != name || told["log"] != "/aws-glue/"+strings.TrimSuffix(name, "_job") {
+			t.Errorf("state %s tells %v, want its job and log group", name, told)
+		}
+	}
+	tell := states["Tell"]
+	message := fmt.Sprint(tell.Arguments["Message"])
+	for _, part := range []string{"input.job", "input.run", "input.log", "input.reason", "Execution.Id", "lakehouse shop", "docs/operations.md"} {
+		if !strings.Contains(message, part) {
+			t.Errorf("the message has no %s: %s", part, message)
+		}
+	}
+	if tell.Next != "Fail" || len(tell.Catch) != 1 || tell.Catch[0].Next != "Fail" {
+		t.Errorf("after the message comes %q, and %+v when it cannot be sent; want Fail", tell.Next, tell.Catch)
+	}
+	if fail := states["Fail"]; fail.Type != "Fail" || !strings.Contains(fail.Cause, "input.job") || !strings.Contains(fail.Error, "input.error") {
+		t.Errorf("the end is %+v, want a failure that names the job and the error", fail)
+	}
 }
 
 func TestStateMachine(t *testing.T) {
@@ -76,6 +162,7 @@ func TestStateMachine(t *testing.T) {
 	template.Has("AWS::StepFunctions::StateMachine", map[string]any{
 		"StateMachineName":     "shop-pipeline",
 		"LoggingConfiguration": map[string]any{"Level": "ALL", "IncludeExecutionData": false},
+		"TracingConfiguration": map[string]any{"Enabled": true},
 	})
 	for _, policy := range template.Resources("AWS::IAM::Policy") {
 		for _, statement := range policy["PolicyDocument"].(map[string]any)["Statement"].([]any) {
@@ -86,6 +173,12 @@ func TestStateMachine(t *testing.T) {
 			}
 		}
 	}
+	template.Has("AWS::IAM::Policy", map[string]any{"PolicyDocument": map[string]any{"Statement": assertions.Match_ArrayWith(&[]any{
+		assertions.Match_ObjectLike(&map[string]any{
+			"Action":   []any{"kms:Decrypt", "kms:GenerateDataKey"},
+			"Resource": map[string]any{"Fn::GetAtt": []any{assertions.Match_StringLikeRegexp(jsii.String("^Key")), "Arn"}},
+		}),
+	})}})
 	template.HasResource("AWS::StepFunctions::StateMachine", map[string]any{"DependsOn": onlyPolicy(template)})
 }
 
@@ -100,5 +193,5 @@ func onlyPolicy(template cdktest.Template) []any {
 func TestMisuse(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	cdktest.Panics(t, func() { jobchain.New(stack, "Chain", jobchain.Props{Name: "shop"}) },
-		`jobchain Chain: Name is "shop" with 0 jobs, want a name and at least one job`)
+		`jobchain Chain: Name is "shop" with 0 jobs and topic <nil>, want a name, at least one job and a topic`)
 }

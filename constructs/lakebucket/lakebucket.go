@@ -37,6 +37,7 @@ type Props struct {
 	Removal        Removal       // zero value: Keep
 	// FunctionLogDays is how long the log of the emptying function is kept while the stack is there; required with EmptyFirst.
 	FunctionLogDays int
+	TellOfObjects   bool // EventBridge hears of every object that is made or removed
 }
 
 // New makes a bucket without a physical name. It panics when NoncurrentDays is missing: a versioned bucket that never forgets
@@ -71,6 +72,12 @@ func New(scope constructs.Construct, id string, props Props) awss3.Bucket {
 	made := awss3.NewBucket(scope, jsii.String(id), bucket)
 	if props.Removal == EmptyFirst {
 		tameEmptyingFunction(made, props.FunctionLogDays)
+	}
+	if props.TellOfObjects {
+		// Not by the bucket's own EventBridgeEnabled, for which the CDK brings a function that may change every bucket of the account.
+		made.Node().DefaultChild().(awss3.CfnBucket).SetNotificationConfiguration(&awss3.CfnBucket_NotificationConfigurationProperty{
+			EventBridgeConfiguration: &awss3.CfnBucket_EventBridgeConfigurationProperty{EventBridgeEnabled: jsii.Bool(true)},
+		})
 	}
 	return made
 }

@@ -124,3 +124,13 @@ func TestMisuse(t *testing.T) {
 		lakebucket.New(awscdk.NewStack(nil, nil, nil), "Bucket", lakebucket.Props{})
 	}, "lakebucket Bucket", "NoncurrentDays is 0, want 1 or more")
 }
+
+func TestTellOfObjects(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	lakebucket.New(stack, "Bucket", lakebucket.Props{NoncurrentDays: 9, TellOfObjects: true})
+	template := cdktest.Synthesize(t, stack)
+	template.Has("AWS::S3::Bucket", map[string]any{
+		"NotificationConfiguration": map[string]any{"EventBridgeConfiguration": map[string]any{"EventBridgeEnabled": true}},
+	})
+	template.Count("AWS::Lambda::Function", 0)
+}

@@ -14,6 +14,7 @@ import (
 type Props struct {
 	Name            string // empty: CloudFormation chooses one
 	RetentionDays   int    // a number of days that CloudWatch Logs knows; required
+	KeyARN          string // key that encrypts the log, whose policy must let CloudWatch Logs use it; empty: CloudWatch's own
 	DeleteWithStack bool   // false: the log stays when its stack is destroyed
 }
 
@@ -26,9 +27,14 @@ func New(scope constructs.Construct, id string, props Props) awslogs.CfnLogGroup
 	if props.Name != "" {
 		name = jsii.String(props.Name)
 	}
+	var key *string
+	if props.KeyARN != "" {
+		key = jsii.String(props.KeyARN)
+	}
 	group := awslogs.NewCfnLogGroup(scope, jsii.String(id), &awslogs.CfnLogGroupProps{
 		LogGroupName:    name,
 		RetentionInDays: jsii.Number(props.RetentionDays),
+		KmsKeyId:        key,
 	})
 	removal := awscdk.RemovalPolicy_RETAIN
 	if props.DeleteWithStack {

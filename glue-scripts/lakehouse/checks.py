@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.contracts import Check, Contract
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import FailedChecks
 
 
 def row_checks(contract: Contract) -> dict[str, Column]:
@@ -67,4 +67,4 @@ def require(table: str, failures: dict[str, int]) -> None:
     """Fails when a check failed, with its name and how often; never with a value."""
     failed = ", ".join(f"{name} failed {count} times" for name, count in failures.items() if count)
     if failed:
-        raise LakehouseError(f"{table}: checks of the contract: {failed}; nothing was published, readers see the old version")
+        raise FailedChecks(f"{table}: checks of the contract: {failed}; nothing was published, readers see the old version")

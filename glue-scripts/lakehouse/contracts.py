@@ -103,6 +103,7 @@ class Contract:
     table: str
     source: str
     zone: str
+    format: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     limits: Limits = field(default_factory=Limits)
@@ -148,6 +149,12 @@ def with_job() -> list[Contract]:
     return [contract for contract in (load(name.removesuffix(".json")) for name in names) if contract.job]
 
 
+def load_all() -> list[Contract]:
+    """The contracts of all tables, by name."""
+    names = sorted(entry.name for entry in files("lakehouse").joinpath("contracts").iterdir())
+    return [load(name.removesuffix(".json")) for name in names if name.endswith(".json")]
+
+
 def parse(document: dict[str, Any]) -> Contract:
     """A contract from its JSON document. Its form is checked at build time; here only what Spark cannot do without."""
     columns = tuple(_column(document["table"], entry) for entry in document["columns"])
@@ -155,6 +162,7 @@ def parse(document: dict[str, Any]) -> Contract:
         table=document["table"],
         source=document["source"],
         zone=document["zone"],
+        format=document["format"],
         key=tuple(document["key"]),
         columns=columns,
         limits=Limits(**document.get("limits", {})),

@@ -11,7 +11,30 @@ from pathlib import PurePath
 
 
 class LakehouseError(Exception):
-    """A known failure. Its message says on one line what was wrong, where, what to do; it holds no value of a row."""
+    """A known failure. Its message says on one line what was wrong, where, what to do; it holds no value of a row.
+
+    `metric`: what counts the runs that fail so; empty where no alarm wants to know.
+    """
+
+    metric = ""
+
+
+class DoesNotAddUp(LakehouseError):
+    """Rows vanished, or came out of nothing (R7)."""
+
+    metric = "RunsNotAddingUp"
+
+
+class TooManyQuarantined(LakehouseError):
+    """More of the rows than the contract allows cannot be used (R8)."""
+
+    metric = "RunsOverQuarantineLimit"
+
+
+class FailedChecks(LakehouseError):
+    """What was to be published is not as the contract says."""
+
+    metric = "RunsFailingChecks"
 
 
 def describe(error: BaseException) -> str:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -71,17 +72,31 @@ class Result:
 
 
 def main(job: Job, argv: Sequence[str] | None = None) -> None:
-    """Runs a job as a process: prints its ledger entry as a line of JSON, or exits with status 1 and an error of one line."""
+    """Runs a job as a process: prints its ledger entry as a line of JSON."""
+
+    def work(spark: SparkSession, options: Options) -> None:
+        try:
+            entry = run(spark, job, options)
+        except LakehouseError as error:
+            if metric := error.metric:
+                _put(options, lambda *where: ledger.put_failure(*where, metric))
+            raise
+        print(entry.to_json(), flush=True)
+        _put(options, lambda *where: ledger.put_metrics(*where, entry, job.landing is not None))
+
+    process(job.name, parse, work, argv)
+
+
+def process(name: str, parse: Callable[[Sequence[str]], Any], work: Callable[[SparkSession, Any], None], argv=None) -> None:
+    """Does the work of a process, or exits with status 1 and an error of one line. `work` gets what `parse` makes of `argv`."""
     spark = None
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
-        spark = session.start(job.name)
-        entry = run(spark, job, options)
-        print(entry.to_json(), flush=True)
-        _put_metrics(options, entry)
+        spark = session.start(name)
+        work(spark, options)
     except Exception as error:
         # Without the traceback: Spark's messages in it may quote values of rows.
-        message = f"{job.name}: {describe(error)}"
+        message = f"{name}: {describe(error)}"
     else:
         message = None
     finally:
@@ -93,7 +108,7 @@ def main(job: Job, argv: Sequence[str] | None = None) -> None:
 
 def parse(argv: Sequence[str]) -> Options:
     """The job's own arguments; those that Glue adds for itself are ignored."""
-    given = _Arguments(allow_abbrev=False, add_help=False)
+    given = Arguments(allow_abbrev=False, add_help=False)
     given.add_argument("--lake_uri", required=True)
     given.add_argument("--database", required=True)
     given.add_argument("--consent_gate", default="as-of", choices=GATES)
@@ -122,7 +137,7 @@ def parse(argv: Sequence[str]) -> Options:
     )
 
 
-class _Arguments(argparse.ArgumentParser):
+class Arguments(argparse.ArgumentParser):
     def error(self, message: str) -> None:
         raise LakehouseError(message)
 
@@ -243,6 +258,7 @@ class Run:
             if table in self.changed:
                 self.draft(table).publish()
                 publish.compact(self.spark, self.name(table), contracts.load(table))
+                self.draft(table).follow()
 
     def finish(self) -> None:
         """Records what was read. Only from here on it counts as taken in."""
@@ -275,6 +291,7 @@ def run(spark: SparkSession, job: Job, options: Options) -> Entry:
             updated=result.written.updated,
             removed=result.written.removed,
             drift=found.drift if found else {},
+            total=tables.rows(spark, this.name(job.target)),
         )
         ledger.record(spark, this.name(ledger.TABLE), entry)
         this.finish()
@@ -292,14 +309,14 @@ def _tally(result: Result, found: Found | None) -> Tally:
     return Tally(read, quarantined, tuple(gate.recount() for gate in result.gates), result.published)
 
 
-def _put_metrics(options: Options, entry: Entry) -> None:
-    """The run is over and its work done: a missing metric is worth a line, not a failure."""
+def _put(options: Options, put: Callable[[Any, str, str], None]) -> None:
+    """Puts metrics: `put` is given the client, the namespace and the lake. A missing metric is worth a line only."""
     if not options.metrics_namespace:
         return
     try:
         import boto3
 
         cloudwatch = boto3.client("cloudwatch", region_name=options.region or None)
-        ledger.put_metrics(cloudwatch, options.metrics_namespace, options.lake_name, entry)
+        put(cloudwatch, options.metrics_namespace, options.lake_name)
     except Exception as error:
         print(f"metrics of the run are missing: {describe(error)}", file=sys.stderr, flush=True)

@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from lakehouse.contracts import Contract
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import TooManyQuarantined
 
 MALFORMED, WRONG_TYPE, MISSING_KEY, FUTURE_TIME = "malformed", "wrong_type", "missing_key", "future_time"
 REASONS = (MALFORMED, WRONG_TYPE, MISSING_KEY, FUTURE_TIME)
@@ -359,9 +359,9 @@ def _paths(uris: Sequence[str]) -> list[str]:
     return [re.sub(r"([\[\]{}*?\\])", r"\\\1", uri) for uri in uris]
 
 
-def too_many(table: str, read: int, bad: dict[str, int], example: str, share: float) -> LakehouseError:
+def too_many(table: str, read: int, bad: dict[str, int], example: str, share: float) -> TooManyQuarantined:
     found = ", ".join(f"{number} {reason}" for reason, number in bad.items())
-    return LakehouseError(
+    return TooManyQuarantined(
         f"{table}: {sum(bad.values())} of {read} rows cannot be used, more than {share:.2%}: {found}; for example {example}. "
         "Nothing was written. Correct or remove the files; or run the job with --quarantined_share 1 to put these rows aside"
     )

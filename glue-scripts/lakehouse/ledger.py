@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from lakehouse import contracts, publish, tables
 from lakehouse.contracts import Contract
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import DoesNotAddUp, FailedChecks
 from lakehouse.queries import REASON
 
 EXCLUSIONS = (
@@ -36,7 +36,8 @@ _ACCEPTED, _NULL_KEY = "accepted", "null_key"
 
 @dataclass(frozen=True)
 class Entry:
-    """What a run did to its table. `drift`: rows with a key that the contract does not know, by key.
+    """What a run did to its table. `drift`: rows with a key that the contract does not know, by key. `total`: rows of
+    the table now.
 
     `mode`: `full` (everything was read), `incremental`, or `unchanged` (nothing new: nothing was read or written).
     """
@@ -53,6 +54,7 @@ class Entry:
     updated: int = 0
     removed: int = 0
     drift: dict[str, int] = field(default_factory=dict)
+    total: int | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -78,23 +80,35 @@ def record(spark: SparkSession, ledger: str, entry: Entry) -> None:
     publish.compact(spark, ledger, contract, MOST_FILES)
 
 
-def put_metrics(cloudwatch: Any, namespace: str, lake: str, entry: Entry) -> None:
-    """The same numbers as CloudWatch metrics: `Rows` by lake, table, outcome and reason."""
+def put_metrics(cloudwatch: Any, namespace: str, lake: str, entry: Entry, reads_landing: bool) -> None:
+    """The same numbers as CloudWatch metrics: `Rows` by lake, table, outcome and reason, and `TableRows` by lake and table.
+
+    For alarms, which want one number: `RowsDelivered` (by a job that reads landing files) and `RowsQuarantined` of the lake.
+    """
     data = [
-        {
-            "MetricName": "Rows",
-            "Dimensions": [
-                {"Name": "Lake", "Value": lake},
-                {"Name": "Table", "Value": entry.table},
-                {"Name": "Outcome", "Value": outcome},
-                {"Name": "Reason", "Value": reason},
-            ],
-            "Value": rows,
-            "Unit": "Count",
-        }
+        _metric("Rows", rows, Lake=lake, Table=entry.table, Outcome=outcome, Reason=reason)
         for outcome, reason, rows in entry.counts()
     ]
+    if entry.total is not None:
+        data.append(_metric("TableRows", entry.total, Lake=lake, Table=entry.table))
+    if reads_landing:
+        data.append(_metric("RowsDelivered", entry.read, Lake=lake))
+        data.append(_metric("RowsQuarantined", sum(entry.quarantined.values()), Lake=lake))
     cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
+
+
+def put_failure(cloudwatch: Any, namespace: str, lake: str, metric: str) -> None:
+    """Counts a run that failed in a way that an alarm wants to know of."""
+    cloudwatch.put_metric_data(Namespace=namespace, MetricData=[_metric(metric, 1, Lake=lake)])
+
+
+def _metric(name: str, value: int, **dimensions: str) -> dict[str, Any]:
+    return {
+        "MetricName": name,
+        "Dimensions": [{"Name": key, "Value": text} for key, text in dimensions.items()],
+        "Value": value,
+        "Unit": "Count",
+    }
 
 
 class Gate:
@@ -171,10 +185,10 @@ class Tally:
     def check(self, table: str) -> None:
         """Fails a run that does not add up (R7), or that would publish rows without a key."""
         if self.without_key:
-            raise LakehouseError(f"{table}: {self.without_key} accepted rows have no key; nothing was published")
+            raise FailedChecks(f"{table}: {self.without_key} accepted rows have no key; nothing was published")
         if not self.adds_up():
             published = "" if self.published is None else f", {self.published} written"
-            raise LakehouseError(
+            raise DoesNotAddUp(
                 f"{table}: rows do not add up (R7): {self.read} read, {self.accepted} accepted, "
                 f"{sum(self.excluded.values())} excluded, {self.quarantined} quarantined{published}; nothing was published"
             )

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from lakehouse import checks, tables
 from lakehouse.contracts import Contract
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import DoesNotAddUp
 from lakehouse.tables import Draft
 
 OP, INSERT, UPDATE, DELETE = "_op", "insert", "update", "delete"
@@ -81,7 +81,7 @@ def change(draft: Draft, changes: DataFrame, contract: Contract) -> tuple[Writte
     else:
         _merge(draft, changes, written, contract)
     if draft.rows_now() != draft.rows_before + written.inserted - written.removed:
-        raise LakehouseError(
+        raise DoesNotAddUp(
             f"{contract.table}: {draft.rows_before} rows with {written.inserted} more and {written.removed} less "
             f"are {draft.rows_now()} in the draft; nothing was published"
         )

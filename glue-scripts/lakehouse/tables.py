@@ -80,6 +80,17 @@ def version(spark: SparkSession, name: str) -> str:
     return NEVER_WRITTEN if snapshot is None else str(snapshot.snapshotId())
 
 
+def rows(spark: SparkSession, name: str) -> int:
+    """Rows of the table, from its metadata: there are no delete files."""
+    snapshot = iceberg(spark, name).currentSnapshot()
+    return 0 if snapshot is None else int(snapshot.summary()["total-records"])
+
+
+def oldest(spark: SparkSession, name: str) -> int | None:
+    """Time of the oldest version that there still is, ms since epoch; None for a table that was never written."""
+    return min((snapshot.timestampMillis() for snapshot in iceberg(spark, name).snapshots()), default=None)
+
+
 def holds(spark: SparkSession, name: str, wanted: str) -> bool:
     """True when the table's rows are those of the version `wanted`: since then its files were rearranged at most."""
     table = iceberg(spark, name)
@@ -165,6 +176,11 @@ class Draft:
                 if not java_class(error).endswith("CommitFailedException") or attempt == _COMMIT_ATTEMPTS - 1:
                     raise
 
+    def follow(self) -> None:
+        """Takes for its version the one that the table has after its files were rearranged: it stays when older ones expire."""
+        if holds(self._spark, self.table, self.version):
+            self.version = version(self._spark, self.table)
+
     def outdated(self) -> bool:
         """True when `main` is no longer what the draft began with, or what it published."""
         return version(self._spark, self.table) != self.version
@@ -173,6 +189,23 @@ class Draft:
         loaded = iceberg(self._spark, self.table)
         if self.branch in [str(ref) for ref in loaded.refs().keySet()]:
             loaded.manageSnapshots().removeBranch(self.branch).commit()
+
+
+def drop_drafts(spark: SparkSession, table: str, before: int) -> int:
+    """Removes drafts of dead runs whose last version is older (ms since epoch), and says how many.
+
+    A draft that equals `main` stays: it may belong to a run that has just begun.
+    """
+    loaded = iceberg(spark, table)
+    current = loaded.currentSnapshot()
+    change, dropped = loaded.manageSnapshots(), 0
+    for name, ref in dict(loaded.refs()).items():
+        head = loaded.snapshot(ref.snapshotId())
+        if str(name).startswith(_DRAFT) and head.timestampMillis() < before and head.snapshotId() != current.snapshotId():
+            change, dropped = change.removeBranch(name), dropped + 1
+    if dropped:
+        change.commit()
+    return dropped
 
 
 @contextmanager

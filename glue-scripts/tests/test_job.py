@@ -12,7 +12,7 @@ import boto3
 import oracle
 import pytest
 from lakehouse import contracts, delivery, intake, job, jobs, ledger, quarantine, session, tables
-from lakehouse.errors import LakehouseError, describe
+from lakehouse.errors import DoesNotAddUp, FailedChecks, LakehouseError, TooManyQuarantined, describe
 from lakehouse.job import Options, Result, parse
 from lakehouse.ledger import EXCLUSIONS, Entry, Tally
 from lakehouse.publish import Written
@@ -163,7 +163,23 @@ def test_metrics_have_the_numbers_of_the_run(process, monkeypatch):
     process(lambda spark, one, options: ENTRY, *where)
     (call,) = calls
     assert call["Namespace"] == "Stedi"
-    assert [metric["Value"] for metric in call["MetricData"]] == [rows for _, _, rows in ENTRY.counts()]
+    rows = [metric["Value"] for metric in call["MetricData"] if metric["MetricName"] == "Rows"]
+    assert rows == [rows for _, _, rows in ENTRY.counts()]
+
+
+@pytest.mark.parametrize("error", [DoesNotAddUp, TooManyQuarantined, FailedChecks, LakehouseError, ValueError])
+def test_a_failure_that_an_alarm_wants_to_know_of_is_counted(process, monkeypatch, error):
+    calls = []
+    cloudwatch = SimpleNamespace(put_metric_data=lambda **call: calls.append(call))
+    monkeypatch.setattr(boto3, "client", lambda name, region_name: cloudwatch)
+
+    def fail(spark, one, options):
+        raise error("what went wrong")
+
+    with pytest.raises(SystemExit):
+        process(fail, "--metrics_namespace", "Stedi", "--lake_name", "dev")
+    counted = [metric["MetricName"] for call in calls for metric in call["MetricData"]]
+    assert counted == ([error.metric] if getattr(error, "metric", "") else [])
 
 
 def test_metrics_that_cannot_be_put_are_told_and_the_run_is_good(process, monkeypatch, capsys):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from lakehouse import contracts, ledger, tables
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import DoesNotAddUp, LakehouseError
 from lakehouse.ledger import EXCLUSIONS, Entry, Gate, Gated, Tally
 from support import create_table
 
@@ -213,7 +213,7 @@ class CloudWatch:
 
 def test_metrics_are_the_counts_of_the_entry_by_lake_and_table():
     cloudwatch = CloudWatch()
-    ledger.put_metrics(cloudwatch, "StediLakehouse", "stedi-dev", ENTRY)
+    ledger.put_metrics(cloudwatch, "StediLakehouse", "stedi-dev", ENTRY, reads_landing=False)
     (call,) = cloudwatch.calls
     assert call["Namespace"] == "StediLakehouse"
     found = []
@@ -226,6 +226,25 @@ def test_metrics_are_the_counts_of_the_entry_by_lake_and_table():
     assert found == ENTRY.counts()
 
 
+def test_metrics_for_alarms_have_the_lake_alone():
+    cloudwatch = CloudWatch()
+    ledger.put_metrics(cloudwatch, "StediLakehouse", "stedi-dev", replace(ENTRY, total=9), reads_landing=True)
+    ledger.put_failure(cloudwatch, "StediLakehouse", "stedi-dev", DoesNotAddUp.metric)
+    found = {
+        (metric["MetricName"], *((one["Name"], one["Value"]) for one in metric["Dimensions"])): metric["Value"]
+        for call in cloudwatch.calls
+        for metric in call["MetricData"]
+        if metric["MetricName"] != "Rows"
+    }
+    lake = ("Lake", "stedi-dev")
+    assert found == {
+        ("TableRows", lake, ("Table", "step_trainer_trusted")): 9,
+        ("RowsDelivered", lake): 6,
+        ("RowsQuarantined", lake): 1,
+        ("RunsNotAddingUp", lake): 1,
+    }
+
+
 def test_metrics_are_as_cloudwatch_takes_them():
     """By the client's own model of the call: numbers, at most 1000 metrics, dimensions without empty values."""
     import boto3
@@ -234,5 +253,5 @@ def test_metrics_are_as_cloudwatch_takes_them():
     client = boto3.client("cloudwatch", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as stub:
         stub.add_response("put_metric_data", {}, {"Namespace": "StediLakehouse", "MetricData": ANY})
-        ledger.put_metrics(client, "StediLakehouse", "stedi-dev", ENTRY)
+        ledger.put_metrics(client, "StediLakehouse", "stedi-dev", replace(ENTRY, total=7), reads_landing=True)
         stub.assert_no_pending_responses()

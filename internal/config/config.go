@@ -35,6 +35,8 @@ type Stage struct {
 	DataRemoval   string        `json:"dataRemoval"`       // Retain, Delete or DeleteIfEmpty
 	Network       Network       `json:"network"`
 	Jobs          Jobs          `json:"jobs"`
+	Start         Start         `json:"start,omitzero"`
+	Alerts        Alerts        `json:"alerts"`
 	Queries       Queries       `json:"queries"`
 	Readers       Readers       `json:"readers,omitzero"`
 	RetentionDays RetentionDays `json:"retentionDays"`
@@ -44,6 +46,24 @@ type Stage struct {
 	// CatalogEncryption encrypts the Glue Data Catalog with the lake's key: all of it, for the whole account and Region, other
 	// databases included.
 	CatalogEncryption bool `json:"catalogEncryption,omitempty"`
+	// MonthlyBudgetUSD is what the lakehouse's services may cost in a month before the topic hears of it; 0: no budget.
+	MonthlyBudgetUSD int `json:"monthlyBudgetUSD,omitempty"`
+}
+
+// Start says what starts the pipeline besides people. The zero value: nothing.
+type Start struct {
+	Cron     string `json:"cron,omitempty"`     // six fields of an EventBridge cron expression, e.g. "0 4 * * ? *"; empty: no schedule
+	TimeZone string `json:"timeZone,omitempty"` // of the cron expression, e.g. Europe/Berlin; empty: UTC
+	// LandingMinutes is how often to look whether files have landed: what landed in between makes one run. 0: never.
+	LandingMinutes int `json:"landingMinutes,omitempty"`
+}
+
+// Alerts says whom to tell and when.
+type Alerts struct {
+	Emails          []string `json:"emails,omitempty"`       // subscribe to the topic; each has to confirm once
+	RunMinutes      int      `json:"runMinutes"`             // a run that took longer is too long
+	QuarantinedRows int      `json:"quarantinedRows"`        // more rows than this in quarantine within an hour are too many
+	NothingHours    int      `json:"nothingHours,omitempty"` // nothing read for so long, up to 168, means that nothing arrived; 0: never
 }
 
 // Network tells where the jobs run. With mode "new" give cidr and zones, with mode "existing" the ids, with mode "none" nothing.
@@ -72,9 +92,11 @@ type Network struct {
 // Jobs sizes every Glue job.
 type Jobs struct {
 	WorkerType     string `json:"workerType"`     // e.g. G.1X: 4 vCPU, 16 GB
-	Workers        int    `json:"workers"`        // 2 or more; one of them is the driver
+	Workers        int    `json:"workers"`        // 2 or more; one of them is the driver. Glue uses fewer when fewer will do
 	TimeoutMinutes int    `json:"timeoutMinutes"` // a run is stopped after so long
 	Flex           bool   `json:"flex,omitempty"` // cheaper spare capacity, which may be slow to start; G.1X and G.2X only
+	// TrustThisAccountOnly lets Glue take a job's role only for this account's jobs. See docs/operations.md before switching it on.
+	TrustThisAccountOnly bool `json:"trustThisAccountOnly,omitempty"`
 }
 
 // Queries limits what people do in Athena.

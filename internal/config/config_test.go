@@ -22,6 +22,9 @@ const valid = `{
       "lakeName": "shop-dev", "consentGate": "as-of", "dataRemoval": "delete",
       "network": ` + newVPC + `,
       "jobs": {"workerType": "G.1X", "workers": 2, "timeoutMinutes": 30, "flex": true},
+      "start": {"cron": "0 4 * * ? *", "timeZone": "Europe/Berlin", "landingMinutes": 30},
+      "alerts": {"emails": ["oncall@example.com"], "runMinutes": 60, "quarantinedRows": 10, "nothingHours": 48},
+      "monthlyBudgetUSD": 50,
       "queries": {"scanLimitGB": 10}, "erasureDays": 16,
       "retentionDays": {"snapshots": 3, "quarantine": 30, "noncurrentObjects": 7, "queryResults": 7, "accessLogs": 30, "logs": 30}
     }
@@ -56,9 +59,13 @@ func TestLoad(t *testing.T) {
 		ConsentGate: config.AsOf, DataRemoval: config.Delete,
 		Network:       config.Network{Mode: config.NewNetwork, CIDR: "10.40.0.0/22", Zones: 2},
 		Jobs:          config.Jobs{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30, Flex: true},
+		Start:         config.Start{Cron: "0 4 * * ? *", TimeZone: "Europe/Berlin", LandingMinutes: 30},
+		Alerts:        config.Alerts{Emails: []string{"oncall@example.com"}, RunMinutes: 60, QuarantinedRows: 10, NothingHours: 48},
 		Queries:       config.Queries{ScanLimitGB: 10},
 		RetentionDays: config.RetentionDays{Snapshots: 3, Quarantine: 30, NoncurrentObjects: 7, QueryResults: 7, AccessLogs: 30, Logs: 30},
 		ErasureDays:   16,
+
+		MonthlyBudgetUSD: 50,
 	}
 	if text(stage) != text(want) || stage.Name != want.Name {
 		t.Errorf("got  %+v\nwant %+v", stage, want)
@@ -76,6 +83,10 @@ func TestLoadAccepts(t *testing.T) {
 		"existing network":       {newVPC, existingVPC},
 		"existing, own S3 route": {newVPC, strings.Replace(existingVPC, `"rtb-0a1b2c3d"`, ``, 1)},
 		"no Flex":                {`, "flex": true`, ``},
+		"nothing that starts it": {`"start": {"cron": "0 4 * * ? *", "timeZone": "Europe/Berlin", "landingMinutes": 30},`, ``},
+		"nobody to tell":         {`"emails": ["oncall@example.com"], `, ``},
+		"no budget":              {`"monthlyBudgetUSD": 50,`, ``},
+		"trust with conditions":  {`"flex": true`, `"flex": true, "trustThisAccountOnly": true`},
 		"prod that retains":      {`"dev"`, `"prod"`, `"delete"`, `"retain"`},
 		"emptied by hand":        {`"delete"`, `"delete-if-empty"`},
 		"zone lookups cached":    {`"stage"`, `"availability-zones:account=1:region=x": ["a"], "stage"`},
@@ -209,6 +220,14 @@ func TestLoadRefuses(t *testing.T) {
 		"noncurrent":               {[]string{`"noncurrentObjects": 7`, `"noncurrentObjects": 0`}, "retentionDays.noncurrentObjects is 0"},
 		"results":                  {[]string{`"queryResults": 7`, `"queryResults": -1`}, "retentionDays.queryResults is -1"},
 		"access logs":              {[]string{`"accessLogs": 30`, `"accessLogs": 0`}, "retentionDays.accessLogs is 0"},
+		"cron of five fields":      {[]string{`0 4 * * ? *`, `0 4 * * *`}, `start.cron is "0 4 * * *", allowed: the six fields`},
+		"time zone":                {[]string{`Europe/Berlin`, `Berlin`}, `start.timeZone is "Berlin"`},
+		"looking all the time":     {[]string{`"landingMinutes": 30`, `"landingMinutes": 1`}, "start.landingMinutes is 1, allowed: 5 to 1440, or 0"},
+		"e-mail":                   {[]string{`oncall@example.com`, `On Call <oncall@example.com>`}, `alerts.emails[0] is "On Call <oncall@example.com>"`},
+		"no longest run":           {[]string{`"runMinutes": 60`, `"runMinutes": 0`}, "alerts.runMinutes is 0, allowed: 1 or more"},
+		"quarantined rows":         {[]string{`"quarantinedRows": 10`, `"quarantinedRows": -1`}, "alerts.quarantinedRows is -1"},
+		"nothing for too long":     {[]string{`"nothingHours": 48`, `"nothingHours": 169`}, "alerts.nothingHours is 169, allowed: 1 to 168, or 0"},
+		"budget":                   {[]string{`"monthlyBudgetUSD": 50`, `"monthlyBudgetUSD": -1`}, "monthlyBudgetUSD is -1"},
 		"logs":                     {[]string{`"logs": 30`, `"logs": 31`}, "retentionDays.logs is 31, allowed: one of 1 3 5 7 14 30"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,11 +3,14 @@ package config
 import (
 	"fmt"
 	"math/bits"
+	"net/mail"
 	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+	_ "time/tzdata" // the same time zones on every machine
 )
 
 // Production is the stage that removes no data unless it is told so twice.
@@ -37,10 +40,10 @@ const (
 	maxZones      = 3
 )
 
-// A run takes an address a worker, and its interfaces may linger an hour after it. In that hour the five jobs of the pipeline may
-// follow one another, and one more run: the maintenance, or the first of the next time. So a subnet holds six. AWS keeps five
-// addresses of every subnet for itself; an interface endpoint takes one. A /26 (64 addresses) has room for 59 / 6 = 9 workers, or
-// 57 / 6 = 9 beside two endpoints; a /24 for 251 / 6 = 41.
+// A run takes an address a worker, and its interfaces may linger an hour after it. In that hour the jobs of the pipeline follow one
+// another, and then the maintenance: with the five jobs that is six, which a subnet holds. AWS keeps five addresses of every subnet
+// for itself; an interface endpoint takes one. A /26 (64 addresses) has room for 59 / 6 = 9 workers, or 57 / 6 = 9 beside two
+// endpoints; a /24 for 251 / 6 = 41.
 const (
 	runsAnHour        = 6
 	reservedAddresses = 5
@@ -50,6 +53,14 @@ const (
 // slackDays is what passes between the day on which a row, a snapshot or an object may go and the moment when it does: the
 // maintenance of the tables runs once a day, and S3 counts the days of a lifecycle rule from the next midnight (UTC).
 const slackDays = 2
+
+const (
+	cronFields = 6
+	// Looking costs a few state transitions; more often than this would not start a run any sooner than the run before ends.
+	minLandingMinutes = 5
+	// A CloudWatch alarm looks back a week at most.
+	maxAlarmHours = 168
+)
 
 func (s Stage) mistakes() []error {
 	found := &findings{stage: s.Name}
@@ -64,10 +75,13 @@ func (s Stage) mistakes() []error {
 	s.Network.check(found)
 	s.Jobs.check(found)
 	s.checkAddresses(found)
+	s.Start.check(found)
+	s.Alerts.check(found)
 	found.unless(s.Queries.ScanLimitGB >= 1, "queries.scanLimitGB", s.Queries.ScanLimitGB, "1 or more")
 	s.Readers.check(found)
 	s.RetentionDays.check(found)
 	s.checkErasure(found)
+	found.unless(s.MonthlyBudgetUSD >= 0, "monthlyBudgetUSD", s.MonthlyBudgetUSD, "US dollars, or 0 for no budget")
 	return found.errors
 }
 
@@ -164,6 +178,26 @@ func (j Jobs) check(found *findings) {
 	found.unless(j.TimeoutMinutes >= 1 && j.TimeoutMinutes <= 10080, "jobs.timeoutMinutes", j.TimeoutMinutes, "1 to 10080 (7 days, the longest Glue allows)")
 	found.unless(!j.Flex || slices.Contains(workerTypes[:2], j.WorkerType), "jobs.flex", j.Flex,
 		fmt.Sprintf("false with workerType %s: Flex runs on %s only", j.WorkerType, strings.Join(workerTypes[:2], " and ")))
+}
+
+func (s Start) check(found *findings) {
+	found.unless(s.Cron == "" || len(strings.Fields(s.Cron)) == cronFields, "start.cron", s.Cron,
+		"the six fields of an EventBridge cron expression such as 0 4 * * ? *, or nothing for no schedule")
+	_, err := time.LoadLocation(s.TimeZone)
+	found.unless(err == nil && s.TimeZone != "Local", "start.timeZone", s.TimeZone, "a time zone such as Europe/Berlin, or nothing for UTC")
+	found.unless(s.LandingMinutes == 0 || s.LandingMinutes >= minLandingMinutes && s.LandingMinutes <= 1440, "start.landingMinutes", s.LandingMinutes,
+		fmt.Sprintf("%d to 1440, or 0 to start nothing when files land", minLandingMinutes))
+}
+
+func (a Alerts) check(found *findings) {
+	for i, address := range a.Emails {
+		parsed, err := mail.ParseAddress(address)
+		found.unless(err == nil && parsed.Address == address, fmt.Sprintf("alerts.emails[%d]", i), address, "an e-mail address")
+	}
+	found.unless(a.RunMinutes >= 1, "alerts.runMinutes", a.RunMinutes, "1 or more")
+	found.unless(a.QuarantinedRows >= 0, "alerts.quarantinedRows", a.QuarantinedRows, "0 or more")
+	found.unless(a.NothingHours >= 0 && a.NothingHours <= maxAlarmHours, "alerts.nothingHours", a.NothingHours,
+		fmt.Sprintf("1 to %d, or 0 for no such alarm", maxAlarmHours))
 }
 
 func (r RetentionDays) check(found *findings) {

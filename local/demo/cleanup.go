@@ -9,15 +9,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/athena"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
 // bootstrapBucket holds the assets of the CDK; it belongs to the bootstrap, not to the lakehouse.
@@ -27,7 +32,7 @@ const bootstrapBucket = "cdk-hnb659fds-assets-" + account + "-" + region
 func (c *clients) inventory(ctx context.Context) ([]string, error) {
 	var found []string
 	add := func(kind string, name *string) { found = append(found, kind+" "+aws.ToString(name)) }
-	for _, list := range []func(context.Context, func(string, *string)) error{c.listStorage, c.listGlue, c.listCompute, c.listNetwork, c.listAccess} {
+	for _, list := range []func(context.Context, func(string, *string)) error{c.listStorage, c.listGlue, c.listCompute, c.listNetwork, c.listAccess, c.listAlerts, c.listStarters} {
 		if err := list(ctx, add); err != nil {
 			return nil, fmt.Errorf("inventory: %w", err)
 		}
@@ -79,6 +84,13 @@ func (c *clients) listGlue(ctx context.Context, add func(string, *string)) error
 	}
 	for _, connection := range connections.ConnectionList {
 		add("connection", connection.Name)
+	}
+	configurations, err := c.glue.GetSecurityConfigurations(ctx, &glue.GetSecurityConfigurationsInput{})
+	if err != nil {
+		return err
+	}
+	for _, configuration := range configurations.SecurityConfigurations {
+		add("security configuration", configuration.Name)
 	}
 	return nil
 }
@@ -156,6 +168,56 @@ func (c *clients) listAccess(ctx context.Context, add func(string, *string)) err
 		if state.KeyMetadata.KeyState != kmstypes.KeyStatePendingDeletion {
 			add("key", key.KeyId)
 		}
+	}
+	return nil
+}
+
+func (c *clients) listAlerts(ctx context.Context, add func(string, *string)) error {
+	topics, err := c.sns.ListTopics(ctx, &sns.ListTopicsInput{})
+	if err != nil {
+		return err
+	}
+	for _, topic := range topics.Topics {
+		add("topic", topic.TopicArn)
+	}
+	alarms, err := c.cloudwatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{})
+	if err != nil {
+		return err
+	}
+	for _, alarm := range alarms.MetricAlarms {
+		add("alarm", alarm.AlarmName)
+	}
+	dashboards, err := c.cloudwatch.ListDashboards(ctx, &cloudwatch.ListDashboardsInput{})
+	if err != nil {
+		return err
+	}
+	for _, dashboard := range dashboards.DashboardEntries {
+		add("dashboard", dashboard.DashboardName)
+	}
+	return nil
+}
+
+func (c *clients) listStarters(ctx context.Context, add func(string, *string)) error {
+	queues, err := c.sqs.ListQueues(ctx, &sqs.ListQueuesInput{})
+	if err != nil {
+		return err
+	}
+	for _, url := range queues.QueueUrls {
+		add("queue", &url)
+	}
+	schedules, err := c.scheduler.ListSchedules(ctx, &scheduler.ListSchedulesInput{})
+	if err != nil {
+		return err
+	}
+	for _, schedule := range schedules.Schedules {
+		add("schedule", schedule.Name)
+	}
+	rules, err := c.eventbridge.ListRules(ctx, &eventbridge.ListRulesInput{})
+	if err != nil {
+		return err
+	}
+	for _, rule := range rules.Rules {
+		add("rule", rule.Name)
 	}
 	return nil
 }

@@ -12,15 +12,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/athena"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
 const pollInterval = 300 * time.Millisecond
@@ -29,13 +34,18 @@ const pollInterval = 300 * time.Millisecond
 type clients struct {
 	athena         *athena.Client
 	cloudformation *cloudformation.Client
+	cloudwatch     *cloudwatch.Client
 	ec2            *ec2.Client
+	eventbridge    *eventbridge.Client
 	glue           *glue.Client
 	iam            *iam.Client
 	kms            *kms.Client
 	logs           *cloudwatchlogs.Client
 	s3             *s3.Client
+	scheduler      *scheduler.Client
 	sfn            *sfn.Client
+	sns            *sns.Client
+	sqs            *sqs.Client
 }
 
 func newClients(endpoint string) *clients {
@@ -47,13 +57,18 @@ func newClients(endpoint string) *clients {
 	return &clients{
 		athena:         athena.NewFromConfig(config),
 		cloudformation: cloudformation.NewFromConfig(config),
+		cloudwatch:     cloudwatch.NewFromConfig(config),
 		ec2:            ec2.NewFromConfig(config),
+		eventbridge:    eventbridge.NewFromConfig(config),
 		glue:           glue.NewFromConfig(config),
 		iam:            iam.NewFromConfig(config),
 		kms:            kms.NewFromConfig(config),
 		logs:           cloudwatchlogs.NewFromConfig(config),
 		s3:             s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true }),
+		scheduler:      scheduler.NewFromConfig(config),
 		sfn:            sfn.NewFromConfig(config),
+		sns:            sns.NewFromConfig(config),
+		sqs:            sqs.NewFromConfig(config),
 	}
 }
 

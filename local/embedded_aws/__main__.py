@@ -41,7 +41,14 @@ def main() -> None:
 
     from ministack import app
 
-    from embedded_aws import glue_jobs, iceberg_tables, named_queries, security_groups, step_functions
+    from embedded_aws import (
+        glue_jobs,
+        iceberg_tables,
+        named_queries,
+        security_configurations,
+        security_groups,
+        step_functions,
+    )
     from embedded_aws.spark import LocalSpark
 
     spark = LocalSpark(
@@ -54,6 +61,7 @@ def main() -> None:
     glue_jobs.install(spark)
     iceberg_tables.install()
     named_queries.install()
+    security_configurations.install()
     security_groups.install()
     step_functions.install()
     # The emulator parses the command line itself; it has nothing to find there.

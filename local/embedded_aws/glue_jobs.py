@@ -2,7 +2,7 @@
 
 Kept as on Glue: the states of a run, MaxConcurrentRuns with ConcurrentRunsExceededException, the timeout, BatchStopJobRun,
 ErrorMessage, and the logs in <prefix>/output and <prefix>/error, one stream a run
-(prefix: --custom-logGroup-prefix, else /aws-glue/jobs).
+(prefix: --custom-logGroup-prefix, else /aws-glue/jobs; with encrypted logs <prefix>/<security configuration>-role/<role>).
 """
 
 import atexit
@@ -23,6 +23,7 @@ from ministack.core.responses import error_response_json, json_response, new_uui
 from ministack.services import glue
 from ministack.services.cloudformation import provisioners
 
+from embedded_aws.security_configurations import encrypts_logs
 from embedded_aws.spark import BadDefinition, LocalSpark
 
 logger = logging.getLogger("embedded_aws.glue_jobs")
@@ -130,8 +131,17 @@ def _new_run(job: dict, data: dict) -> dict:
         "NumberOfWorkers": data.get("NumberOfWorkers") or workers,
         "GlueVersion": job.get("GlueVersion", "5.0"),
         "ExecutionClass": data.get("ExecutionClass") or job.get("ExecutionClass", "STANDARD"),
-        "LogGroupName": arguments.get("--custom-logGroup-prefix", "/aws-glue/jobs"),
+        "LogGroupName": _log_groups(job, arguments),
     }
+
+
+def _log_groups(job: dict, arguments: dict[str, str]) -> str:
+    """What comes before /output and /error: with encrypted logs Glue adds the names of security configuration and role."""
+    prefix = arguments.get("--custom-logGroup-prefix", "/aws-glue/jobs")
+    configuration = job.get("SecurityConfiguration") or ""
+    if not encrypts_logs(configuration):
+        return prefix
+    return f"{prefix}/{configuration}-role/{job['Role'].rsplit('/', 1)[-1]}"
 
 
 def _run(spark: LocalSpark, job: dict, run: dict, arguments: dict[str, str]) -> None:

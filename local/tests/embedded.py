@@ -32,9 +32,9 @@ def driver(run_id: str) -> int:
 
 
 class EmbeddedAWS:
-    """A running embedded AWS and clients for it."""
+    """A running embedded AWS and clients for it. `settings`: of the emulator, as environment variables."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, **settings: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -53,7 +53,7 @@ class EmbeddedAWS:
             str(ROOT / ".stedi" / "jars"),
         ]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | {"PYTHONPATH": "local"}, stdout=self._log, stderr=self._log
+            command, cwd=ROOT, env=os.environ | {"PYTHONPATH": "local"} | settings, stdout=self._log, stderr=self._log
         )
 
     def client(self, service: str):

@@ -67,6 +67,49 @@ def test_a_failed_script_is_a_failed_run_and_execution(aws: EmbeddedAWS, job) ->
     assert state == "FAILED"
 
 
+def test_a_stopped_execution_stops_the_run_that_it_waits_for(aws: EmbeddedAWS, job) -> None:
+    name = job("endless", "import time; time.sleep(600)")
+    states = aws.client("stepfunctions")
+    machine = states.create_state_machine(name=name, definition=machine_of(name), roleArn=ROLE)
+    execution = states.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+    deadline = time.monotonic() + 60
+    while not (runs := aws.client("glue").get_job_runs(JobName=name)["JobRuns"]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    pid = driver(runs[0]["Id"])
+    states.stop_execution(executionArn=execution)
+    assert aws.wait_run(name, runs[0]["Id"])["JobRunState"] == "STOPPED"
+    assert not os.path.exists(f"/proc/{pid}")
+    time.sleep(1)
+    assert states.describe_execution(executionArn=execution)["status"] == "ABORTED"
+
+
+def test_a_security_configuration_of_a_template_names_the_log_groups(aws: EmbeddedAWS, job) -> None:
+    key = "arn:aws:kms:us-east-1:000000000000:key/1"
+    encryption = {
+        "S3Encryptions": [{"S3EncryptionMode": "SSE-KMS", "KmsKeyArn": key}],
+        "CloudWatchEncryption": {"CloudWatchEncryptionMode": "SSE-KMS", "KmsKeyArn": key},
+        "JobBookmarksEncryption": {"JobBookmarksEncryptionMode": "CSE-KMS", "KmsKeyArn": key},
+    }
+    properties = {"Name": "secure", "EncryptionConfiguration": encryption}
+    resource = {"Type": "AWS::Glue::SecurityConfiguration", "Properties": properties}
+    stacks = aws.client("cloudformation")
+    stacks.create_stack(StackName="security", TemplateBody=json.dumps({"Resources": {"Security": resource}}))
+    stacks.get_waiter("stack_create_complete").wait(StackName="security", WaiterConfig={"Delay": 1})
+    kept = aws.client("glue").get_security_configuration(Name="secure")["SecurityConfiguration"]["EncryptionConfiguration"]
+    assert kept["S3Encryption"] == encryption["S3Encryptions"]
+    assert kept["CloudWatchEncryption"] == encryption["CloudWatchEncryption"]
+
+    name = job("secured", PRINT_ARGUMENTS, SecurityConfiguration="secure", DefaultArguments={"--custom-logGroup-prefix": "/logs"})
+    ended = run(aws, name)
+    group = f"/logs/secure-role/{ROLE.rsplit('/', 1)[-1]}/output"
+    events = aws.client("logs").get_log_events(logGroupName=group, logStreamName=ended["Id"])["events"]
+    assert any(event["message"].startswith("arguments") for event in events)
+
+    stacks.delete_stack(StackName="security")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="security", WaiterConfig={"Delay": 1})
+    assert aws.client("glue").get_security_configurations()["SecurityConfigurations"] == []
+
+
 def test_a_missing_script_is_a_failed_run(aws: EmbeddedAWS, job) -> None:
     name = job("vanished", "")
     aws.client("s3").delete_object(Bucket=BUCKET, Key=f"{name}.py")
