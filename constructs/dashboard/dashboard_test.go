@@ -2,7 +2,6 @@ package dashboard_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -55,7 +54,7 @@ func textOf(t *testing.T, template cdktest.Template) string {
 	if !json.Valid([]byte(body.String())) {
 		t.Fatalf("the dashboard's body is not JSON: %s", body.String())
 	}
-	return fmt.Sprint(body.String())
+	return body.String()
 }
 
 func TestMisuse(t *testing.T) {

@@ -157,6 +157,7 @@ def test_entry_is_one_line_of_json():
         "updated": 0,
         "removed": 4,
         "drift": {"firmware": 5},
+        "total": None,
     }
 
 
