@@ -16,7 +16,7 @@ const windowDays = 7
 
 // Props of the key.
 type Props struct {
-	// Name of the lakehouse; required. The key serves log groups, alarms and topics by name: /aws-glue/<Name>... and
+	// Name of the lakehouse; required. The key serves log groups, alarms and topics by name: /aws-glue/<Name>/... and
 	// /aws/vendedlogs/states/<Name>-..., alarms and topics <Name>-..., as CloudFormation names those of the stacks too.
 	Name            string
 	DeleteWithStack bool // false: the key stays, and with it what it encrypts can be read
@@ -48,7 +48,7 @@ func New(scope constructs.Construct, id string, props Props) awskms.Key {
 	}
 	serve(key, "EncryptLogs", fmt.Sprintf("logs.%s.amazonaws.com", *stack.Region()),
 		map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": []string{
-			arn("logs", "log-group:/aws-glue/"+props.Name+"*"),
+			arn("logs", "log-group:/aws-glue/"+props.Name+"/*"),
 			arn("logs", "log-group:/aws/vendedlogs/states/"+props.Name+"-*"),
 		}}},
 		"kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*")

@@ -39,7 +39,7 @@ func TestPolicy(t *testing.T) {
 	want := map[string]struct{ principal, condition, actions string }{
 		"": {`{"AWS":"arn::iam:::root"}`, `null`, `"kms:*"`}, // the account's IAM policies
 		"EncryptLogs": {`{"Service":"logs..amazonaws.com"}`,
-			`{"ArnLike":{"kms:EncryptionContext:aws:logs:arn":["arn::logs:::log-group:/aws-glue/shop*","arn::logs:::log-group:/aws/vendedlogs/states/shop-*"]}}`,
+			`{"ArnLike":{"kms:EncryptionContext:aws:logs:arn":["arn::logs:::log-group:/aws-glue/shop/*","arn::logs:::log-group:/aws/vendedlogs/states/shop-*"]}}`,
 			`["kms:Decrypt*","kms:Describe*","kms:Encrypt*","kms:GenerateDataKey*","kms:ReEncrypt*"]`},
 		"NotifyFromAlarms": {`{"Service":"cloudwatch.amazonaws.com"}`,
 			`{"ArnLike":{"aws:SourceArn":"arn::cloudwatch:::alarm:shop-*"},"StringEquals":{"aws:SourceAccount":""}}`,

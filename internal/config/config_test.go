@@ -128,7 +128,8 @@ func TestVariants(t *testing.T) {
 	text := strings.Replace(valid, `"stages": {`, `"stages": {"prod": {
 	  "lakeName": "shop", "consentGate": "as-of", "dataRemoval": "retain", "network": `+newVPC+`,
 	  "jobs": {"workerType": "G.1X", "workers": 2, "timeoutMinutes": 30},
-	  "retentionDays": {"noncurrentObjects": 7, "queryResults": 7, "accessLogs": 30, "logs": 30}
+	  "alerts": {"runMinutes": 60, "quarantinedRows": 10}, "queries": {"scanLimitGB": 10}, "erasureDays": 16,
+	  "retentionDays": {"snapshots": 3, "quarantine": 30, "noncurrentObjects": 7, "queryResults": 7, "accessLogs": 30, "logs": 30}
 	},`, 1)
 	if err := json.Unmarshal([]byte(text), &context); err != nil {
 		t.Fatal(err)
@@ -148,7 +149,7 @@ func TestVariants(t *testing.T) {
 			t.Errorf("%s: %v", variant.Title, err)
 		}
 	}
-	if got, want := strings.Join(titles, " "), "dev-new dev-existing prod-new prod-existing"; got != want {
+	if got, want := strings.Join(titles, " "), "dev-new dev-existing dev-none prod-new prod-existing prod-none"; got != want {
 		t.Errorf("variants are %s, want %s", got, want)
 	}
 }

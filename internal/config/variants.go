@@ -22,7 +22,7 @@ func Variants(context map[string]any) ([]Variant, error) {
 		for _, network := range []Network{stage.Network, {
 			Mode: ExistingNetwork, VPCID: "vpc-0a1b2c3d", SubnetID: "subnet-0a1b2c3d", AvailabilityZone: "eu-central-1a",
 			RouteTableIDs: []string{"rtb-0a1b2c3d"},
-		}} {
+		}, {Mode: NoNetwork}} {
 			variant := stage
 			variant.Network = network
 			variants = append(variants, Variant{Stage: variant, Title: name + "-" + network.Mode})
