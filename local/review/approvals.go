@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"stedi-lakehouse/internal/strictjson"
+)
+
+// approval is one file approvals/<name>.json: somebody takes the responsibility for unsafe findings of one change.
+type approval struct {
+	Findings   []string `json:"findings"`    // fingerprints, as the review prints them
+	Reason     string   `json:"reason"`      // why it is safe, or worth it
+	ApprovedBy string   `json:"approved_by"` // who decided
+	file       string
+}
+
+// readApprovals reads the approvals of a version; there need not be any.
+func readApprovals(project fs.FS) ([]approval, error) {
+	files, err := fs.Glob(project, "approvals/*.json")
+	if err != nil {
+		return nil, err
+	}
+	var read []approval
+	for _, file := range files {
+		text, err := fs.ReadFile(project, file)
+		if err != nil {
+			return nil, err
+		}
+		one := approval{file: file}
+		if err := strictjson.Unmarshal(text, &one); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if len(one.Findings) == 0 || strings.TrimSpace(one.Reason) == "" || strings.TrimSpace(one.ApprovedBy) == "" {
+			return nil, fmt.Errorf("%s: findings, reason and approved_by must all be given", file)
+		}
+		read = append(read, one)
+	}
+	return read, nil
+}
+
+// approvedBy is the approval of a finding, if there is one. What was approved before the change, in spent, is not approved again: the
+// same change made later needs another look.
+func approvedBy(found finding, approvals, spent []approval) (approval, bool) {
+	named := func(one approval) bool { return slices.Contains(one.Findings, found.fingerprint()) }
+	if slices.ContainsFunc(spent, named) {
+		return approval{}, false
+	}
+	i := slices.IndexFunc(approvals, named)
+	if i < 0 {
+		return approval{}, false
+	}
+	return approvals[i], true
+}
+
+// template of an approval for what is not approved yet.
+func approvalDraft(findings []finding) string {
+	draft := approval{Reason: "...", ApprovedBy: "..."}
+	for _, found := range findings {
+		draft.Findings = append(draft.Findings, found.fingerprint())
+	}
+	text, err := json.MarshalIndent(draft, "", "  ")
+	if err != nil {
+		panic(err) // strings only
+	}
+	return string(text)
+}
