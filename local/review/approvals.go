@@ -13,6 +13,7 @@ import (
 // approval is one file approvals/<name>.json: somebody takes the responsibility for unsafe findings of one change.
 type approval struct {
 	Findings   []string `json:"findings"`    // fingerprints, as the review prints them
+	Stages     []string `json:"stages"`      // where the findings are accepted
 	Reason     string   `json:"reason"`      // why it is safe, or worth it
 	ApprovedBy string   `json:"approved_by"` // who decided
 	file       string
@@ -45,7 +46,9 @@ func readApprovals(project fs.FS) ([]approval, error) {
 // approvedBy is the approval of a finding, if there is one. What was approved before the change, in spent, is not approved again: the
 // same change made later needs another look.
 func approvedBy(found finding, approvals, spent []approval) (approval, bool) {
-	named := func(one approval) bool { return slices.Contains(one.Findings, found.fingerprint()) }
+	named := func(one approval) bool {
+		return slices.Contains(one.Findings, found.fingerprint()) && len(minus(found.Stages, one.Stages)) == 0
+	}
 	if slices.ContainsFunc(spent, named) {
 		return approval{}, false
 	}
@@ -56,12 +59,15 @@ func approvedBy(found finding, approvals, spent []approval) (approval, bool) {
 	return approvals[i], true
 }
 
-// template of an approval for what is not approved yet.
+// approvalDraft is an approval to be filled in, as JSON, for what is not approved yet.
 func approvalDraft(findings []finding) string {
 	draft := approval{Reason: "...", ApprovedBy: "..."}
 	for _, found := range findings {
 		draft.Findings = append(draft.Findings, found.fingerprint())
+		draft.Stages = append(draft.Stages, found.Stages...)
 	}
+	slices.Sort(draft.Stages)
+	draft.Stages = slices.Compact(draft.Stages)
 	text, err := json.MarshalIndent(draft, "", "  ")
 	if err != nil {
 		panic(err) // strings only

@@ -24,7 +24,7 @@ func dataFindings(change stackChange) []finding {
 		if !slices.Contains(dataTypes, kind) || resource.added() {
 			continue
 		}
-		one := finding{Section: data, Where: change.where(resource.ID, kind)}
+		one := finding{Section: onData, Where: change.where(resource.ID, kind)}
 		before := change.before[resource.ID]
 		switch resource.Impact {
 		case willDestroy:
@@ -79,7 +79,7 @@ func protectionFindings(change stackChange) []finding {
 		}
 		before, after := change.before[difference.ID], change.after[difference.ID]
 		say := func(format string, args ...any) {
-			found = append(found, finding{Section: data, Verb: unprotects, Where: change.where(difference.ID, before.Type), Text: fmt.Sprintf(format, args...)})
+			found = append(found, finding{Section: onData, Verb: unprotects, Where: change.where(difference.ID, before.Type), Text: fmt.Sprintf(format, args...)})
 		}
 		for _, path := range lostSettings("", before.Properties, after.Properties) {
 			say("encryption is taken away or changed: `%s`", path)

@@ -59,13 +59,13 @@ func (v verdict) headLine() string {
 	if n := len(v.Changed.removed); n > 0 {
 		parts = append(parts, count(n, "resource is removed", "resources are removed"))
 	}
-	if n := len(v.wheres(schema)); n > 0 {
+	if n := len(v.wheres(onSchema)); n > 0 {
 		parts = append(parts, count(n, "contract changes", "contracts change"))
 	}
-	if n := len(v.wheres(code)); n > 0 {
+	if n := len(v.wheres(onCode)); n > 0 {
 		parts = append(parts, "code changes")
 	}
-	if len(v.wheres(notes)) > 0 {
+	if len(v.wheres(onNotes)) > 0 {
 		parts = append(parts, "a stage is new")
 	}
 	if len(parts) == 0 {
@@ -102,7 +102,7 @@ func counted(findings []finding) string {
 }
 
 var headings = map[section]string{
-	data: "Data", permissions: "Permissions", network: "Network", schema: "Schema", code: "Code", notes: "Notes",
+	onData: "Data", onPermissions: "Permissions", onNetwork: "Network", onSchema: "Schema", onCode: "Code", onNotes: "Notes",
 }
 
 // markdown is the report, the head line first.
@@ -110,11 +110,11 @@ func (v verdict) markdown() string {
 	var out strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
 	line("%s\n\n%s", v.headLine(), v.Compared)
-	for _, section := range []section{data, permissions, network, schema} {
+	for _, section := range []section{onData, onPermissions, onNetwork, onSchema} {
 		v.writeSection(&out, section)
 	}
 	v.writeCost(&out)
-	for _, section := range []section{code, notes} {
+	for _, section := range []section{onCode, onNotes} {
 		v.writeSection(&out, section)
 	}
 	if open := v.open(); len(open) > 0 {
@@ -164,7 +164,7 @@ func (v verdict) writeSection(out *strings.Builder, section section) {
 		fmt.Fprintln(out, line)
 	}
 	switch {
-	case len(folded) > 4 || len(folded) > 0 && section == permissions:
+	case len(folded) > 4 || len(folded) > 0 && section == onPermissions:
 		fmt.Fprintf(out, "\n<details><summary>%s that no approval is needed for</summary>\n\n%s\n\n</details>\n", count(len(folded), "change", "changes"), strings.Join(folded, "\n"))
 	case len(folded) > 0:
 		fmt.Fprintln(out, strings.Join(folded, "\n"))

@@ -18,7 +18,7 @@ var ways = []string{
 func networkFindings(change stackChange, created created) []finding {
 	var found []finding
 	say := func(where, format string, args ...any) {
-		found = append(found, finding{Section: network, Verb: opens, Where: where, Text: fmt.Sprintf(format, args...)})
+		found = append(found, finding{Section: onNetwork, Verb: opens, Where: where, Text: fmt.Sprintf(format, args...)})
 	}
 	for _, rule := range change.difference.Ingress {
 		if rule.inside(created) {
@@ -35,8 +35,8 @@ func networkFindings(change stackChange, created created) []finding {
 	for _, id := range union(change.before, change.after) {
 		before, after := change.before[id], change.after[id]
 		where := change.where(id, after.Type)
-		if slices.Contains(ways, after.Type) && render(before.Properties) != render(after.Properties) {
-			say(where, "a new way in or out: `%s`", render(after.Properties))
+		if slices.Contains(ways, after.Type) && (before.Type == "" || render(before.Properties) != render(after.Properties)) {
+			say(where, "is a new or another way in or out: `%s`", render(after.Properties))
 		}
 		if after.Type == "AWS::EC2::Subnet" && before.get("MapPublicIpOnLaunch") != true && after.get("MapPublicIpOnLaunch") == true {
 			say(where, "gives public addresses")
@@ -60,17 +60,17 @@ func endpointFindings(change stackChange, id string, created created) []finding 
 		if before.Type != "" && before.get("PolicyDocument") == nil {
 			return nil
 		}
-		return []finding{{Section: network, Verb: opens, Where: where, Text: "has no policy: everything behind the endpoint can be reached"}}
+		return []finding{{Section: onNetwork, Verb: opens, Where: where, Text: "has no policy: everything behind the endpoint can be reached"}}
 	}
 	if before.Type == "" {
 		statements, _ := readStatements(object(after.Properties, "PolicyDocument")["Statement"])
 		var found []finding
 		for _, s := range statements {
-			found = append(found, finding{Section: network, Where: where, Text: "new: " + s.String()})
+			found = append(found, finding{Section: onNetwork, Where: where, Text: "new: " + s.String()})
 		}
 		return found
 	}
 	old, _ := readStatements(object(before.Properties, "PolicyDocument")["Statement"])
 	made, _ := readStatements(object(after.Properties, "PolicyDocument")["Statement"])
-	return compareStatements(network, opens, policy{Statements: old, Place: where}, policy{Statements: made, Place: where}, created)
+	return compareStatements(onNetwork, opens, policy{Statements: old, Place: where}, policy{Statements: made, Place: where}, created)
 }

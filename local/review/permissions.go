@@ -91,11 +91,11 @@ func permissionFindings(change stackChange, created created, known contract.Set)
 		if len(made.Statements) == 0 && change.after[old.Owner].Type == "" && !anyDeny(old) {
 			continue // gone with its owner
 		}
-		found = append(found, compareStatements(permissions, widens, old, made, created)...)
+		found = append(found, compareStatements(onPermissions, widens, old, made, created)...)
 	}
 	found = append(found, otherGrants(change)...)
 	if change.difference.Broadened && len(found) == 0 {
-		found = append(found, finding{Section: permissions, Verb: widens, Where: change.part, Text: "the CDK sees wider permissions that this review cannot name; read the full difference"})
+		found = append(found, finding{Section: onPermissions, Verb: widens, Where: change.part, Text: "the CDK sees wider permissions that this review cannot name; read the full difference"})
 	}
 	return found
 }
@@ -126,7 +126,7 @@ func (c stackChange) isNewPrincipal(owner string) bool {
 func newPrincipal(change stackChange, made policy, tables contract.Set, before map[string]policy) []finding {
 	var found []finding
 	for _, s := range made.Statements {
-		one := finding{Section: permissions, Where: made.Place + " (new)", Text: s.String()}
+		one := finding{Section: onPermissions, Where: made.Place + " (new)", Text: s.String()}
 		if !s.Deny {
 			switch {
 			case s.trustsOthers():
@@ -179,7 +179,7 @@ func (s statement) personalTables(tables contract.Set) []string {
 func otherGrants(change stackChange) []finding {
 	var found []finding
 	say := func(id, format string, args ...any) {
-		found = append(found, finding{Section: permissions, Verb: widens, Where: change.where(id, change.after[id].Type), Text: fmt.Sprintf(format, args...)})
+		found = append(found, finding{Section: onPermissions, Verb: widens, Where: change.where(id, change.after[id].Type), Text: fmt.Sprintf(format, args...)})
 	}
 	for _, id := range union(change.before, change.after) {
 		before, after := change.before[id], change.after[id]

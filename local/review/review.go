@@ -21,13 +21,12 @@ type version struct {
 type section int
 
 const (
-	data section = iota
-	permissions
-	network
-	schema
-	cost
-	code
-	notes
+	onData section = iota
+	onPermissions
+	onNetwork
+	onSchema
+	onCode
+	onNotes
 )
 
 // finding is one thing a reviewer must know. Findings that several stages share are one.
@@ -42,9 +41,9 @@ type finding struct {
 // unsafe findings need an approval.
 func (f finding) unsafe() bool { return f.Verb != "" }
 
-// fingerprint names the finding in an approval: the same change in other stages is another finding.
+// fingerprint names the finding in an approval. It is the same in every stage: the approval says for which ones it holds.
 func (f finding) fingerprint() string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{string(f.Verb), f.Where, f.Text, strings.Join(f.Stages, ",")}, "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(f.Verb), f.Where, f.Text}, "\x00")))
 	return hex.EncodeToString(sum[:6])
 }
 
@@ -117,7 +116,7 @@ func newReview(base, head version, differ differ) (review, error) {
 			return review{}, fmt.Errorf("stage %s: %w", stage, err)
 		}
 		if len(before) == 0 {
-			made.add(stage, finding{Section: notes, Where: "stage", Text: fmt.Sprintf("`%s` is new: %s, compared with nothing", stage, count(len(after), "stack", "stacks"))})
+			made.add(stage, finding{Section: onNotes, Where: "stage", Text: fmt.Sprintf("`%s` is new: %s, compared with nothing", stage, count(len(after), "stack", "stacks"))})
 			continue
 		}
 		var changes []stackChange
@@ -204,7 +203,7 @@ func codeFindings(change stackChange) []finding {
 			if strings.HasSuffix(property, "--extra-py-files") {
 				what = "shared package"
 			}
-			found = append(found, finding{Section: code, Where: fmt.Sprintf("%s of `%s`", what, name), Text: "changed"})
+			found = append(found, finding{Section: onCode, Where: fmt.Sprintf("%s of `%s`", what, name), Text: "changed"})
 		}
 	}
 	return found

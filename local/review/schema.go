@@ -15,7 +15,7 @@ func schemaFindings(base, head contract.Set) []finding {
 	for _, table := range union(before, after) {
 		old, made := before[table], after[table]
 		say := func(compatible bool, format string, args ...any) {
-			one := finding{Section: schema, Where: "`" + table + "`", Text: fmt.Sprintf(format, args...)}
+			one := finding{Section: onSchema, Where: "`" + table + "`", Text: fmt.Sprintf(format, args...)}
 			if compatible {
 				one.Text += " (compatible)"
 			} else {

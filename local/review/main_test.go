@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"stedi-lakehouse/internal/cdktest"
+)
+
+// TestAgainstCommit reviews a clone with an edited cdk.json against its commit, through git and the CDK CLI.
+func TestAgainstCommit(t *testing.T) {
+	clone := filepath.Join(t.TempDir(), "clone")
+	ctx := context.Background()
+	if _, err := command(ctx, cdktest.Root(), nil, "git", "clone", "--quiet", "--shared", ".", clone); err != nil {
+		t.Fatal(err)
+	}
+	tools, err := filepath.Abs(filepath.Join(cdktest.Root(), "node_modules"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(tools, filepath.Join(clone, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := os.ReadFile(filepath.Join(clone, "cdk.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		old, new string
+		head     string
+		unsafe   bool
+	}{
+		{`"workers": 5`, `"workers": 6`, "Safe: 5 resources change", false},
+		{`"noncurrentObjects": 14`, `"noncurrentObjects": 3`, "UNSAFE: lowers the protection of", true},
+	} {
+		edited := strings.Replace(string(settings), step.old, step.new, 1)
+		if edited == string(settings) {
+			t.Fatalf("cdk.json holds no %s", step.old)
+		}
+		if err := os.WriteFile(filepath.Join(clone, "cdk.json"), []byte(edited), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		report, unsafe, err := run(ctx, clone, []string{"-base", "HEAD", "-stage", "prod"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(report, step.head) || unsafe != step.unsafe {
+			t.Errorf("unsafe %t, want %t and %q in front\n%s", unsafe, step.unsafe, step.head, report)
+		}
+	}
+}
+
+// TestExit wants the exit status that continuous integration goes by.
+func TestExit(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "review")
+	if _, err := command(context.Background(), ".", nil, "go", "build", "-o", program, "."); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{}, {"-deployed"}, {"-base", "HEAD", "-deployed", "-stage", "dev"}, {"-base", "no-such-commit"}} {
+		_, err := command(context.Background(), cdktest.Root(), nil, program, args...)
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != exitError {
+			t.Errorf("review %q: %v, want exit status %d", args, err, exitError)
+		}
+	}
+}
