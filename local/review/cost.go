@@ -62,7 +62,7 @@ func (m *money) add(stack template, table prices) []string {
 	var unknown []string
 	for _, resource := range stack.resources() {
 		switch resource.Type {
-		case "AWS::EC2::VPCEndpoint":
+		case endpoint:
 			if resource.get("VpcEndpointType") == "Interface" {
 				m.Idle += table.Month["AWS::EC2::VPCEndpoint (interface, a subnet)"] * float64(len(list(resource.get("SubnetIds"))))
 			}

@@ -13,6 +13,8 @@ var ways = []string{
 	"AWS::EC2::VPCPeeringConnection", "AWS::EC2::VPNGateway",
 }
 
+const endpoint = "AWS::EC2::VPCEndpoint"
+
 // networkFindings tell where the network is opened: rules of security groups, policies of endpoints, routes and gateways, public
 // addresses.
 func networkFindings(change stackChange, created created) []finding {
@@ -41,7 +43,7 @@ func networkFindings(change stackChange, created created) []finding {
 		if after.Type == "AWS::EC2::Subnet" && before.get("MapPublicIpOnLaunch") != true && after.get("MapPublicIpOnLaunch") == true {
 			say(where, "gives public addresses")
 		}
-		if after.Type == "AWS::EC2::VPCEndpoint" {
+		if after.Type == endpoint {
 			found = append(found, endpointFindings(change, id, created)...)
 		}
 	}

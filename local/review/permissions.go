@@ -50,7 +50,7 @@ func newNames(changes []stackChange, base, head contract.Set) created {
 			}
 			made.ids = append(made.ids, id)
 			for _, name := range resource.names() {
-				if !known[name] {
+				if !known[name] && !strings.ContainsAny(name, "*?") {
 					made.names = append(made.names, name)
 				}
 			}
@@ -67,7 +67,7 @@ func newNames(changes []stackChange, base, head contract.Set) created {
 // holds tells whether a resource of a statement, or a value of a condition, names only what is new.
 func (c created) holds(name string) bool {
 	return slices.ContainsFunc(c.ids, func(id string) bool {
-		return strings.Contains(name, "${"+id) || strings.Contains(name, "Ref"+id) || strings.Contains(name, "Att"+id)
+		return slices.ContainsFunc([]string{"}", ".", "Arn}"}, func(end string) bool { return strings.Contains(name, "${"+id+end) })
 	}) ||
 		slices.ContainsFunc(c.names, func(known string) bool {
 			return strings.HasSuffix(name, "/"+known) || strings.HasSuffix(name, ":"+known)
@@ -79,29 +79,27 @@ func (c created) holds(name string) bool {
 func permissionFindings(change stackChange, created created, known contract.Set) []finding {
 	before, after := policies(change, change.before), policies(change, change.after)
 	var found []finding
+	endpoints := false
 	for _, place := range union(before, after) {
 		old, made := before[place], after[place]
-		if change.after[made.Owner].Type == "AWS::EC2::VPCEndpoint" || change.before[old.Owner].Type == "AWS::EC2::VPCEndpoint" {
-			continue // networkFindings
-		}
-		if len(old.Statements) == 0 && change.isNewPrincipal(made.Owner) {
-			found = append(found, newPrincipal(change, made, known, before)...)
+		if change.after[made.Owner].Type == endpoint || change.before[old.Owner].Type == endpoint {
+			endpoints = true // networkFindings
 			continue
 		}
-		if len(made.Statements) == 0 && change.after[old.Owner].Type == "" && !anyDeny(old) {
-			continue // gone with its owner
+		if len(old.Statements) == 0 && change.isNewPrincipal(made.Owner) {
+			found = append(found, newPrincipal(made, known, before)...)
+			continue
+		}
+		if len(made.Statements) == 0 && change.isGone(old.Owner) {
+			continue
 		}
 		found = append(found, compareStatements(onPermissions, widens, old, made, created)...)
 	}
 	found = append(found, otherGrants(change)...)
-	if change.difference.Broadened && len(found) == 0 {
+	if change.difference.Broadened && len(found) == 0 && !endpoints {
 		found = append(found, finding{Section: onPermissions, Verb: widens, Where: change.part, Text: "the CDK sees wider permissions that this review cannot name; read the full difference"})
 	}
 	return found
-}
-
-func anyDeny(p policy) bool {
-	return slices.ContainsFunc(p.Statements, func(s statement) bool { return s.Deny })
 }
 
 // isNewPrincipal tells whether a policy comes with what it belongs to: a new role, or a new policy of new roles only.
@@ -109,24 +107,33 @@ func (c stackChange) isNewPrincipal(owner string) bool {
 	if c.before[owner].Type != "" {
 		return false
 	}
-	for _, property := range []string{"Roles", "Users", "Groups", "Bucket"} {
-		for _, attached := range list(c.after[owner].Properties[property]) {
+	return !slices.ContainsFunc(attachedTo(c.after[owner]), func(id string) bool { return id == "" || c.before[id].Type != "" })
+}
+
+// attachedTo are the resources that a policy is for, by logical id; "" stands for one of another stack.
+func attachedTo(policy resource) []string {
+	var ids []string
+	for _, property := range []string{"Roles", "Users", "Groups", "Bucket", "Topics", "Queues"} {
+		for _, attached := range list(policy.Properties[property]) {
 			reference, _ := attached.(map[string]any)
-			id, ok := reference["Ref"].(string)
-			if !ok || c.before[id].Type != "" {
-				return false
-			}
+			id, _ := reference["Ref"].(string)
+			ids = append(ids, id)
 		}
 	}
-	return true
+	return ids
+}
+
+// isGone tells whether a policy went with all it was for.
+func (c stackChange) isGone(owner string) bool {
+	return c.after[owner].Type == "" && !slices.ContainsFunc(attachedTo(c.before[owner]), func(id string) bool { return id == "" || c.after[id].Type != "" })
 }
 
 // newPrincipal judges the policy of a role that is new. What people would have to look at twice is unsafe: wildcards that no role
 // had, somebody else than an AWS service who may use the role, personal data.
-func newPrincipal(change stackChange, made policy, tables contract.Set, before map[string]policy) []finding {
+func newPrincipal(made policy, tables contract.Set, before map[string]policy) []finding {
 	var found []finding
 	for _, s := range made.Statements {
-		one := finding{Section: onPermissions, Where: made.Place + " (new)", Text: s.String()}
+		one := finding{Section: onPermissions, Where: made.Place + s.name() + " (new)", Text: s.String()}
 		if !s.Deny {
 			switch {
 			case s.trustsOthers():
@@ -260,6 +267,12 @@ type statementDifference struct {
 func statementDifferences(a, b statement, created created) []statementDifference {
 	var found []statementDifference
 	for _, element := range []string{"Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal"} {
+		if kind, not := strings.CutPrefix(element, "Not"); (len(a.Elements["Not"+kind]) == 0) != (len(b.Elements["Not"+kind]) == 0) {
+			if not { // a list of what is meant became one of what is not, or the other way round: nobody can tell which says more
+				found = append(found, statementDifference{true, fmt.Sprintf("`%s` becomes `%s`", a.elements(kind), b.elements(kind))})
+			}
+			continue
+		}
 		// More in an element gives more rights, except in Not... and in a Deny; in both it gives more again.
 		grows := strings.HasPrefix(element, "Not") == b.Deny
 		for _, added := range minus(b.Elements[element], a.Elements[element]) {
@@ -410,6 +423,17 @@ func principals(value any) []string {
 
 func sameStatement(a, b statement) bool {
 	return a.Deny == b.Deny && maps.EqualFunc(a.Elements, b.Elements, slices.Equal[[]string]) && maps.EqualFunc(a.Conditions, b.Conditions, slices.Equal[[]string])
+}
+
+// elements are an element and its opposite for people, for instance "Action: s3:GetObject".
+func (s statement) elements(kind string) string {
+	var parts []string
+	for _, element := range []string{kind, "Not" + kind} {
+		if values := s.Elements[element]; len(values) > 0 {
+			parts = append(parts, element+": "+strings.Join(values, ", "))
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // name is the statement's Sid as part of a place.

@@ -199,11 +199,11 @@ func codeFindings(change stackChange) []finding {
 			if change.base.Code[id][property] == change.head.Code[id][property] {
 				continue
 			}
-			what := "code"
-			if strings.HasSuffix(property, "--extra-py-files") {
-				what = "shared package"
+			where := fmt.Sprintf("code of `%s`", name)
+			if strings.Contains(property, "--extra-py-files") {
+				where = "package of the jobs"
 			}
-			found = append(found, finding{Section: onCode, Where: fmt.Sprintf("%s of `%s`", what, name), Text: "changed"})
+			found = append(found, finding{Section: onCode, Where: where, Text: "changed"})
 		}
 	}
 	return found

@@ -174,6 +174,9 @@ func render(value any) string {
 	return fmt.Sprint(value)
 }
 
+// stackOutput is how the CDK names an output that another stack reads, with the logical id and perhaps the attribute in the middle.
+var stackOutput = regexp.MustCompile(`^PublishOutput(?:Ref|FnGetAtt)(.+)[0-9A-F]{8}$`)
+
 func renderIntrinsic(value map[string]any) (string, bool) {
 	if len(value) != 1 {
 		return "", false
@@ -193,7 +196,8 @@ func renderIntrinsic(value map[string]any) (string, bool) {
 			return "${import " + render(argument) + "}", true
 		case "Fn::GetStackOutput":
 			fields, _ := argument.(map[string]any)
-			return "${" + render(fields["StackName"]) + "." + render(fields["OutputName"]) + "}", true
+			// Without the stack's name, which is another one in every stage.
+			return "${" + stackOutput.ReplaceAllString(render(fields["OutputName"]), "$1") + "}", true
 		case "Fn::Sub":
 			return render(arguments[0]), true
 		case "Fn::Join":
