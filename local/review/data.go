@@ -73,6 +73,9 @@ var encryption = regexp.MustCompile(`(?i)encrypt|kms|^sse`)
 // protectionFindings tell what of the protection of data is taken away: encryption, versions, retention, blocks.
 func protectionFindings(change stackChange) []finding {
 	var found []finding
+	if change.base.Protected && !change.head.Protected && change.head.Body != nil {
+		found = append(found, finding{Section: onData, Verb: unprotects, Where: change.part, Text: "the stack is no longer protected from termination"})
+	}
 	for _, difference := range change.difference.Resources {
 		if difference.added() || difference.removed() {
 			continue
@@ -129,6 +132,11 @@ func bucketProtection(before, after resource, say func(string, ...any)) {
 	}
 	if before.get("LoggingConfiguration") != nil && after.get("LoggingConfiguration") == nil {
 		say("access to it is no longer logged")
+	}
+	for _, way := range []string{"AccessControl", "ReplicationConfiguration", "WebsiteConfiguration"} {
+		if after.get(way) != nil && render(before.get(way)) != render(after.get(way)) {
+			say("its objects get another way out: `%s`", way)
+		}
 	}
 	if before.get("ObjectLockEnabled") == true && after.get("ObjectLockEnabled") != true {
 		say("objects are no longer locked")

@@ -78,6 +78,7 @@ func (c created) holds(name string) bool {
 // permissionFindings compare every policy of a stack statement by statement.
 func permissionFindings(change stackChange, created created, known contract.Set) []finding {
 	before, after := policies(change, change.before), policies(change, change.after)
+	had, has := holders(before, change.before), holders(after, change.after)
 	var found []finding
 	endpoints := false
 	for _, place := range union(before, after) {
@@ -93,6 +94,9 @@ func permissionFindings(change stackChange, created created, known contract.Set)
 		if len(made.Statements) == 0 && change.isGone(old.Owner) {
 			continue
 		}
+		// What only moved to another policy of the same role is no change.
+		made.Statements = had.without(made.Statements, change.after, made.Owner)
+		old.Statements = has.without(old.Statements, change.before, old.Owner)
 		found = append(found, compareStatements(onPermissions, widens, old, made, created)...)
 	}
 	found = append(found, otherGrants(change)...)
@@ -121,6 +125,36 @@ func attachedTo(policy resource) []string {
 		}
 	}
 	return ids
+}
+
+// holding is the statements of every role, or of every resource with a policy, by logical id.
+type holding map[string][]statement
+
+func holders(policies map[string]policy, resources map[string]resource) holding {
+	all := holding{}
+	for _, policy := range policies {
+		for _, id := range holdersOf(resources, policy.Owner) {
+			all[id] = append(all[id], policy.Statements...)
+		}
+	}
+	return all
+}
+
+// holdersOf are those for whom a policy is: its own resource unless it is attached to others.
+func holdersOf(resources map[string]resource, owner string) []string {
+	if attached := attachedTo(resources[owner]); len(attached) > 0 {
+		return attached
+	}
+	return []string{owner}
+}
+
+// without leaves out the statements that all holders of a policy have here.
+func (h holding) without(statements []statement, resources map[string]resource, owner string) []statement {
+	return slices.DeleteFunc(slices.Clone(statements), func(s statement) bool {
+		return !slices.ContainsFunc(holdersOf(resources, owner), func(id string) bool {
+			return !slices.ContainsFunc(h[id], func(other statement) bool { return sameStatement(s, other) })
+		})
+	})
 }
 
 // isGone tells whether a policy went with all it was for.
@@ -204,6 +238,11 @@ func otherGrants(change stackChange) []finding {
 			}
 			if before.Properties["PermissionsBoundary"] != nil && render(before.Properties["PermissionsBoundary"]) != render(after.Properties["PermissionsBoundary"]) {
 				say(id, "its permissions boundary is taken away or changed")
+			}
+		}
+		for _, property := range []string{"Role", "RoleArn", "ExecutionRole", "ServiceRole"} {
+			if was := before.Properties[property]; was != nil && render(was) != render(after.Properties[property]) && after.Type != "" {
+				say(id, "works with another role: `%s` becomes `%s`", render(was), render(after.Properties[property]))
 			}
 		}
 		if (after.Type == "AWS::Lambda::Permission" || strings.HasPrefix(after.Type, "AWS::LakeFormation::")) && render(before.Properties) != render(after.Properties) {

@@ -43,6 +43,24 @@ func TestStatements(t *testing.T) {
 	}
 }
 
+// TestMoved wants no finding for a statement that goes to another policy of its role, and one when the role is another.
+func TestMoved(t *testing.T) {
+	statements := map[string]any{"Statement": []any{map[string]any{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}}}
+	role := resource{Type: "AWS::IAM::Role", Properties: map[string]any{}}
+	with := resource{Type: "AWS::IAM::Role", Properties: map[string]any{"Policies": []any{map[string]any{"PolicyName": "Read", "PolicyDocument": statements}}}}
+	for attached, want := range map[string]int{"Role": 0, "Other": 1} {
+		separate := resource{Type: "AWS::IAM::Policy", Properties: map[string]any{"PolicyDocument": statements, "Roles": []any{map[string]any{"Ref": attached}}}}
+		found := permissionFindings(stackChange{
+			part:   "pipeline",
+			before: map[string]resource{"Role": with, "Other": role},
+			after:  map[string]resource{"Role": role, "Other": role, "Policy": separate},
+		}, created{}, nil)
+		if wider := slices.DeleteFunc(found, func(f finding) bool { return !f.unsafe() }); len(wider) != want {
+			t.Errorf("attached to %s: %d wider, want %d: %v", attached, len(wider), want, wider)
+		}
+	}
+}
+
 func parse(t *testing.T, text string) []statement {
 	t.Helper()
 	var value any

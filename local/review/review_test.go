@@ -158,6 +158,14 @@ var samples = []sample{
 		says: []string{"allows `s3:*` on `*`"},
 	},
 	{
+		name: "let a job work with another job's role",
+		resources: func(a *app) {
+			a.lake.Pipeline.Jobs[0].Resource.SetRole(a.lake.Pipeline.Jobs[1].Role.RoleArn())
+		},
+		head: "UNSAFE: widens 1 permission",
+		says: []string{"works with another role"},
+	},
+	{
 		name: "narrow a policy",
 		resources: func(a *app) {
 			a.lake.Pipeline.Jobs[0].Role.Node().DefaultChild().(awsiam.CfnRole).AddPropertyOverride(
@@ -309,6 +317,23 @@ var samples = []sample{
 		},
 		head: "UNSAFE: lowers the protection of 1 resource",
 		says: []string{"no longer keeps overwritten and deleted versions"},
+	},
+	{
+		name: "copy a bucket elsewhere",
+		resources: func(a *app) {
+			a.lakeBucket().AddPropertyOverride(jsii.String("ReplicationConfiguration"), map[string]any{
+				"Role":  "arn:aws:iam::123456789012:role/copy",
+				"Rules": []any{map[string]any{"Status": "Enabled", "Destination": map[string]any{"Bucket": "arn:aws:s3:::somewhere-else"}}},
+			})
+		},
+		head: "UNSAFE: lowers the protection of 1 resource",
+		says: []string{"another way out: `ReplicationConfiguration`"},
+	},
+	{
+		name:      "let a stack be terminated",
+		resources: func(a *app) { a.lake.Catalog.Stack.SetTerminationProtection(jsii.Bool(false)) },
+		head:      "UNSAFE: lowers the protection of 1 resource",
+		says:      []string{"no longer protected from termination"},
 	},
 	{
 		name: "rename a log group",

@@ -97,6 +97,20 @@ func readAssembly(folder string) (map[string]template, error) {
 	if err != nil {
 		return nil, err
 	}
+	var manifest struct {
+		Artifacts map[string]struct {
+			Properties struct {
+				TerminationProtection bool `json:"terminationProtection"`
+			} `json:"properties"`
+		} `json:"artifacts"`
+	}
+	text, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &manifest); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(folder, "manifest.json"), err)
+	}
 	made := map[string]template{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -104,9 +118,12 @@ func readAssembly(folder string) (map[string]template, error) {
 			return nil, err
 		}
 		stack := strings.TrimSuffix(filepath.Base(file), ".template.json")
-		if made[stack], err = readTemplate(text); err != nil {
+		one, err := readTemplate(text)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
+		one.Protected = manifest.Artifacts[stack].Properties.TerminationProtection
+		made[stack] = one
 	}
 	if len(made) == 0 {
 		return nil, fmt.Errorf("%s: no *.template.json", folder)

@@ -15,6 +15,8 @@ type template struct {
 	Body map[string]any
 	// Code are the hashes that were taken out, by logical id and by the property that holds them.
 	Code map[string]map[string]string
+	// Protected from termination is the stack; known of synthesized ones only.
+	Protected bool
 }
 
 // resource is one resource of a template; the zero value stands for one that is not there.
