@@ -278,8 +278,11 @@ func compareStatements(section section, widening verb, old, made policy, created
 		found = append(found, one)
 	}
 	differences := func(a, b statement) {
-		for _, d := range statementDifferences(a, b, created) {
-			say(b, d.wider, d.text)
+		changes := statementDifferences(a, b, created)
+		for _, wider := range []bool{true, false} {
+			if text := tell(changes, wider); text != "" {
+				say(b, wider, text)
+			}
 		}
 	}
 	pair(sameStatement, func(statement, statement) {})
@@ -298,8 +301,26 @@ func compareStatements(section section, widening verb, old, made policy, created
 }
 
 type statementDifference struct {
-	wider bool
-	text  string
+	wider   bool
+	element string // "Action", "Condition `StringLike s3:prefix`"
+	change  string // "+ `s3:GetObject`"
+}
+
+// tell joins the differences that are wider, or those that are not: "Action: + `s3:GetObject`, + `s3:PutObject`; Resource: − `*`".
+func tell(changes []statementDifference, wider bool) string {
+	var parts []string
+	last := ""
+	for _, one := range changes {
+		switch {
+		case one.wider != wider:
+		case one.element == last:
+			parts[len(parts)-1] += ", " + one.change
+		default:
+			parts = append(parts, one.element+": "+one.change)
+			last = one.element
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // statementDifferences says element by element what an allowed, or a denied, set gained and lost.
@@ -308,7 +329,7 @@ func statementDifferences(a, b statement, created created) []statementDifference
 	for _, element := range []string{"Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal"} {
 		if kind, not := strings.CutPrefix(element, "Not"); (len(a.Elements["Not"+kind]) == 0) != (len(b.Elements["Not"+kind]) == 0) {
 			if not { // a list of what is meant became one of what is not, or the other way round: nobody can tell which says more
-				found = append(found, statementDifference{true, fmt.Sprintf("`%s` becomes `%s`", a.elements(kind), b.elements(kind))})
+				found = append(found, statementDifference{true, kind, fmt.Sprintf("`%s` becomes `%s`", a.elements(kind), b.elements(kind))})
 			}
 			continue
 		}
@@ -317,33 +338,34 @@ func statementDifferences(a, b statement, created created) []statementDifference
 		for _, added := range minus(b.Elements[element], a.Elements[element]) {
 			covered := element != "Principal" && coveredBy(added, a.Elements[element])
 			fresh := element == "Resource" && created.holds(added)
-			found = append(found, statementDifference{grows && !covered && !fresh, fmt.Sprintf("%s: + `%s`", element, added)})
+			found = append(found, statementDifference{grows && !covered && !fresh, element, "+ `" + added + "`"})
 		}
 		for _, removed := range minus(a.Elements[element], b.Elements[element]) {
 			// A right that went from one name to a pattern that covers it shows as the pattern's addition.
 			covered := element != "Principal" && coveredBy(removed, b.Elements[element])
-			found = append(found, statementDifference{!grows && !covered, fmt.Sprintf("%s: − `%s`", element, removed)})
+			found = append(found, statementDifference{!grows && !covered, element, "− `" + removed + "`"})
 		}
 	}
 	for _, condition := range union(a.Conditions, b.Conditions) {
 		was, is := a.Conditions[condition], b.Conditions[condition]
+		element := "Condition `" + condition + "`"
 		if slices.Equal(was, is) {
 			continue
 		}
 		switch {
 		case was == nil: // asks for more
-			found = append(found, statementDifference{b.Deny, fmt.Sprintf("Condition: + `%s: %s`", condition, strings.Join(is, ", "))})
+			found = append(found, statementDifference{b.Deny, element, "+ `" + strings.Join(is, ", ") + "`"})
 		case is == nil:
-			found = append(found, statementDifference{!b.Deny, fmt.Sprintf("Condition: − `%s: %s`", condition, strings.Join(was, ", "))})
+			found = append(found, statementDifference{!b.Deny, element, "− `" + strings.Join(was, ", ") + "`, and with it the condition"})
 		case listsWhatIsAllowed.MatchString(condition):
 			for _, added := range minus(is, was) {
-				found = append(found, statementDifference{!b.Deny && !created.holds(added) && !coveredBy(added, was), fmt.Sprintf("Condition `%s`: + `%s`", condition, added)})
+				found = append(found, statementDifference{!b.Deny && !created.holds(added) && !coveredBy(added, was), element, "+ `" + added + "`"})
 			}
 			for _, removed := range minus(was, is) {
-				found = append(found, statementDifference{b.Deny && !coveredBy(removed, is), fmt.Sprintf("Condition `%s`: − `%s`", condition, removed)})
+				found = append(found, statementDifference{b.Deny && !coveredBy(removed, is), element, "− `" + removed + "`"})
 			}
 		default: // which way it goes is for people to judge
-			found = append(found, statementDifference{true, fmt.Sprintf("Condition `%s`: `%s` becomes `%s`", condition, strings.Join(was, ", "), strings.Join(is, ", "))})
+			found = append(found, statementDifference{true, element, fmt.Sprintf("`%s` becomes `%s`", strings.Join(was, ", "), strings.Join(is, ", "))})
 		}
 	}
 	return found

@@ -29,8 +29,8 @@ func TestStatements(t *testing.T) {
 		{"a value more in a condition", `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"*","Condition":{"StringLike":{"k":"v"}}}]`, `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"*","Condition":{"StringLike":{"k":["v","w"]}}}]`, 1, 1},
 		{"another value where nobody can tell", `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"*","Condition":{"NumericLessThan":{"k":"1"}}}]`, `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"*","Condition":{"NumericLessThan":{"k":"2"}}}]`, 1, 1},
 		{"another principal", `[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"glue.amazonaws.com"}}]`, `[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"glue.amazonaws.com","AWS":"*"}}]`, 1, 1},
-		{"a resource that is new", `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"x"}]`, `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":["x",{"Fn::GetAtt":["NewBucket","Arn"]},"arn:aws:glue:r:1:job/new_job"]}]`, 0, 2},
-		{"a resource that only looks new", `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"x"}]`, `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":["x",{"Fn::GetAtt":["NewBucket2","Arn"]},"arn:aws:glue:r:1:job/old_new_job"]}]`, 2, 2},
+		{"a resource that is new", `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"x"}]`, `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":["x",{"Fn::GetAtt":["NewBucket","Arn"]},"arn:aws:glue:r:1:job/new_job"]}]`, 0, 1},
+		{"a resource that only looks new", `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"x"}]`, `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":["x",{"Fn::GetAtt":["NewBucket2","Arn"]},"arn:aws:glue:r:1:job/old_new_job"]}]`, 1, 1},
 		{"another Effect", `[{"Sid":"A","Effect":"Deny","Action":"a:B","Resource":"*"}]`, `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"*"}]`, 2, 2},
 	} {
 		t.Run(one.name, func(t *testing.T) {
