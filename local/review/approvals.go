@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -43,16 +44,13 @@ func readApprovals(project fs.FS) ([]approval, error) {
 	return read, nil
 }
 
-// approvedBy is the approval of a finding, if there is one. What was approved before the change, in spent, is not approved again: the
-// same change made later needs another look.
+// approvedBy is the approval of a finding, if there is one. What stands in the same words among spent, the approvals from before the
+// change, does not count: the same change made later needs another look.
 func approvedBy(found finding, approvals, spent []approval) (approval, bool) {
-	named := func(one approval) bool {
-		return slices.Contains(one.Findings, found.fingerprint()) && len(minus(found.Stages, one.Stages)) == 0
-	}
-	if slices.ContainsFunc(spent, named) {
-		return approval{}, false
-	}
-	i := slices.IndexFunc(approvals, named)
+	i := slices.IndexFunc(approvals, func(one approval) bool {
+		return slices.Contains(one.Findings, found.fingerprint()) && len(minus(found.Stages, one.Stages)) == 0 &&
+			!slices.ContainsFunc(spent, func(old approval) bool { return reflect.DeepEqual(old, one) })
+	})
 	if i < 0 {
 		return approval{}, false
 	}
@@ -61,7 +59,7 @@ func approvedBy(found finding, approvals, spent []approval) (approval, bool) {
 
 // approvalDraft is an approval to be filled in, as JSON, for what is not approved yet.
 func approvalDraft(findings []finding) string {
-	draft := approval{Reason: "...", ApprovedBy: "..."}
+	draft := approval{Stages: []string{}, Reason: "...", ApprovedBy: "..."}
 	for _, found := range findings {
 		draft.Findings = append(draft.Findings, found.fingerprint())
 		draft.Stages = append(draft.Stages, found.Stages...)

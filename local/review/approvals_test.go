@@ -11,6 +11,7 @@ func TestReadApprovals(t *testing.T) {
 		name, text, mistake string
 	}{
 		{"whole", `{"findings": ["e789b672f038"], "stages": ["prod"], "reason": "Agreed.", "approved_by": "Ada"}`, ""},
+		{"the draft, of a finding without stages", approvalDraft([]finding{{Verb: breaks, Where: "`t`", Text: "table is dropped"}}), ""},
 		{"no reason", `{"findings": ["e789b672f038"], "stages": ["prod"], "reason": " ", "approved_by": "Ada"}`, "approvals/a.json: findings, reason"},
 		{"nobody", `{"findings": ["e789b672f038"], "stages": ["prod"], "reason": "Agreed."}`, "approved_by"},
 		{"another key", `{"findings": ["e789b672f038"], "stages": ["prod"], "reason": "Agreed.", "approved_by": "Ada", "all": true}`, "all"},

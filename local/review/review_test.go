@@ -441,6 +441,7 @@ func TestApproval(t *testing.T) {
 		{"another stage", approve(all, "dev"), nil, "UNSAFE: lowers the protection of 4 resources"},
 		{"another finding", approve([]string{"000000000000"}, "prod"), nil, "UNSAFE: lowers the protection of 4 resources"},
 		{"of an earlier change", approve(all, "prod"), approve(all, "prod"), "UNSAFE: lowers the protection of 4 resources"},
+		{"again", append(approve(all, "dev", "prod"), approve(all, "prod")...), approve(all, "prod"), "Approved by Ada: lowers the protection of 4 resources"},
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			verdict := newVerdict(made, "", one.approvals, one.spent)
