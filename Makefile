@@ -99,10 +99,21 @@ lint: setup synth ## run every linter, and cfn-lint on the templates of every st
 	ruff format --check .
 	sqlfluff lint glue-scripts/sql stacks/queries
 	cfn-lint .stedi/synth/*/*.template.json
+	go tool -modfile=local/setup/actionlint.mod actionlint -shellcheck= -pyflakes=
+	zizmor --offline --persona=pedantic .github
 
 .PHONY: synth
 synth: setup ## synthesize the templates of every stage into .stedi/synth, without credentials
 	@for stage in $(STAGES); do cdk synth --quiet -c stage=$$stage -o .stedi/synth/$$stage; done
+
+BASE     ?= origin/main
+STAGE    ?=
+DEPLOYED ?=
+
+.PHONY: diff
+diff: .stedi/node.done ## review what this version does to the lakehouse (BASE=commit STAGE=name; with credentials: DEPLOYED=1 STAGE=name)
+	@go build -o .stedi/review ./local/review
+	@.stedi/review $(if $(DEPLOYED),-deployed,-base "$(BASE)") $(if $(STAGE),-stage "$(STAGE)")
 
 .PHONY: golden
 golden: setup ## write the golden templates anew after a change that is meant

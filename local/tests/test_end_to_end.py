@@ -193,6 +193,18 @@ def test_a_diff_right_after_the_deployment_is_empty(lakehouse: Lakehouse) -> Non
     assert "Number of stacks with differences: 0" in diff
 
 
+def test_a_review_compares_with_what_is_deployed(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    subprocess.run(["go", "build", "-o", tmp_path / "review", "./local/review"], cwd=ROOT, check=True)
+
+    def head_line(stage: str) -> str:
+        command = [tmp_path / "review", "-deployed", "-stage", stage]
+        done = subprocess.run(command, cwd=ROOT, env=lakehouse.environment, stdout=subprocess.PIPE, text=True, check=True)
+        return done.stdout.splitlines()[0]
+
+    assert head_line("local") == "Safe: nothing changes"
+    assert head_line("dev").endswith("a stage is new")
+
+
 def test_a_second_run_changes_nothing(lakehouse: Lakehouse) -> None:
     before = lakehouse.versions()
     lakehouse.run()

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"stedi-lakehouse/internal/cdktest"
+)
+
+// TestAgainstCommit reviews a clone with an edited cdk.json against its commit, through git and the CDK CLI.
+func TestAgainstCommit(t *testing.T) {
+	clone := filepath.Join(t.TempDir(), "clone")
+	ctx := context.Background()
+	if _, err := command(ctx, cdktest.Root(), nil, "git", "clone", "--quiet", "--shared", ".", clone); err != nil {
+		t.Fatal(err)
+	}
+	tools, err := filepath.Abs(filepath.Join(cdktest.Root(), "node_modules"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(tools, filepath.Join(clone, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := os.ReadFile(filepath.Join(clone, "cdk.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := strings.Replace(string(settings), `"noncurrentObjects": 14`, `"noncurrentObjects": 3`, 1)
+	if edited == string(settings) {
+		t.Fatal("cdk.json no longer holds what this test edits")
+	}
+	if err := os.WriteFile(filepath.Join(clone, "cdk.json"), []byte(edited), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	report, unsafe, err := run(ctx, clone, []string{"-base", "HEAD", "-stage", "prod"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(report, "UNSAFE: lowers the protection of 3 resources\n") || !unsafe {
+		t.Errorf("unsafe %t, want true and three buckets that keep versions for a shorter time\n%s", unsafe, report)
+	}
+}
+
+// TestExit wants the exit status that continuous integration goes by.
+func TestExit(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "review")
+	if _, err := command(context.Background(), ".", nil, "go", "build", "-o", program, "."); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{}, {"-deployed"}, {"-base", "HEAD", "-deployed", "-stage", "dev"}, {"-base", "no-such-commit"}} {
+		_, err := command(context.Background(), cdktest.Root(), nil, program, args...)
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != exitError {
+			t.Errorf("review %q: %v, want exit status %d", args, err, exitError)
+		}
+	}
+}
