@@ -72,22 +72,6 @@ func TestGrid(t *testing.T) {
 	}
 }
 
-func TestCurrentRows(t *testing.T) {
-	tests := map[string]struct {
-		metadata string
-		want     int64
-	}{
-		"never written": {`{"current-snapshot-id": null, "snapshots": []}`, 0},
-		"current, not last": {`{"current-snapshot-id": 7, "snapshots": [
-			{"snapshot-id": 7, "summary": {"total-records": "482"}}, {"snapshot-id": 8, "summary": {"total-records": "1"}}]}`, 482},
-	}
-	for name, test := range tests {
-		if got, err := currentRows([]byte(test.metadata)); err != nil || got != test.want {
-			t.Errorf("%s: currentRows = %d, %v, want %d", name, got, err, test.want)
-		}
-	}
-}
-
 func TestFindLanding(t *testing.T) {
 	data := t.TempDir()
 	if _, err := findLanding(data); err == nil || !strings.Contains(err.Error(), data) {

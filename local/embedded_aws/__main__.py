@@ -41,7 +41,7 @@ def main() -> None:
 
     from ministack import app
 
-    from embedded_aws import glue_jobs, iceberg_tables, security_groups, step_functions
+    from embedded_aws import athena_queries, glue_jobs, iceberg_tables, security_groups, step_functions
     from embedded_aws.spark import LocalSpark
 
     spark = LocalSpark(
@@ -51,6 +51,7 @@ def main() -> None:
         archives=args.jars.resolve().parent / "class-archives",
         driver_memory=args.driver_memory,
     )
+    athena_queries.install()
     glue_jobs.install(spark)
     iceberg_tables.install()
     security_groups.install()
