@@ -40,6 +40,11 @@ setup: .stedi/python.done .stedi/node.done .stedi/jars.done ## install what the 
 DATA ?= data/sample
 GATE ?=
 KEEP ?=
+STAGE ?= local
+FORMAT ?= table
+# Through the environment and never expanded, so that quotes and dollars inside it reach Athena as they are.
+override SQL := $(value SQL)
+export SQL
 BENCH ?=
 
 .PHONY: demo
@@ -49,6 +54,14 @@ demo: setup ## deploy into an embedded AWS, run the pipeline, show the result (D
 .PHONY: stop
 stop: ## destroy the stacks of a demo that was kept, and stop its embedded AWS
 	@go run ./local/demo down
+
+.PHONY: query
+query: setup ## ask the tables through Athena (SQL='select ...' STAGE=local|dev|... FORMAT=table|csv|json)
+	@go run ./tools/query -stage "$(STAGE)" -format "$(FORMAT)" "$$SQL"
+
+.PHONY: report
+report: setup ## write the page about the last run (STAGE=local|dev|...), and print where it is
+	@go run ./tools/report -stage "$(STAGE)"
 
 .PHONY: clean
 clean: ## stop what a demo left running and remove what it wrote

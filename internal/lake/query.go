@@ -62,7 +62,7 @@ func (l *Lake) Query(ctx context.Context, sql string) (Result, error) {
 func (l *Lake) Rows(ctx context.Context, table string) (int64, error) {
 	result, err := l.Query(ctx, fmt.Sprintf("select count(*) as n from %q", table))
 	if err != nil {
-		return 0, fmt.Errorf("count the rows of %s: %w", table, err)
+		return 0, err
 	}
 	return strconv.ParseInt(aws.ToString(result.Rows[0][0]), 10, 64)
 }

@@ -28,8 +28,8 @@ const versionsShown = 10
 // queriesAtOnce keeps within the queries that a new account may run at once in Athena.
 const queriesAtOnce = 5
 
-// shownZones are the zones whose tables the report counts, in the order in which data moves.
-var shownZones = []string{contract.Landing, contract.Quarantine, contract.Trusted, contract.Curated}
+// shownZones are the zones whose tables the report counts, in the order in which data moves; what does not move on is last.
+var shownZones = []string{contract.Landing, contract.Trusted, contract.Curated, contract.Quarantine}
 
 // ErrNoExecution is returned for a lakehouse whose state machine has not run yet.
 var ErrNoExecution = errors.New("the state machine has not run yet: there is nothing to report")
@@ -50,14 +50,43 @@ func Collect(ctx context.Context, from *lake.Lake, contracts contract.Set) (Repo
 	}
 	known := c.present(ctx, contracts)
 	c.queries(ctx, known)
-	slices.SortStableFunc(report.Tables, func(a, b Table) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortStableFunc(report.Versions, func(a, b Version) int { return cmp.Compare(a.Table, b.Table) })
-	slices.SortStableFunc(report.Quarantine, func(a, b Quarantined) int {
+	report.Checks = checkStates(report, known)
+	report.sort()
+	return report, nil
+}
+
+// sort puts what came in any order into that of the pipeline: tables as the jobs write them, others by name.
+func (r *Report) sort() {
+	var order []string
+	for _, funnel := range r.Funnels {
+		order = append(order, funnel.Table)
+	}
+	source := map[string]int{} // where the source's first table is in that order
+	for _, table := range r.Tables {
+		if at := position(order, table.Name); source[table.Source] == 0 || at < source[table.Source] {
+			source[table.Source] = at
+		}
+	}
+	byTable := func(a, b string) int {
+		return cmp.Or(cmp.Compare(position(order, a), position(order, b)), cmp.Compare(a, b))
+	}
+	slices.SortFunc(r.Tables, func(a, b Table) int {
+		return cmp.Or(cmp.Compare(source[a.Source], source[b.Source]), cmp.Compare(a.Name, b.Name))
+	})
+	slices.SortStableFunc(r.Versions, func(a, b Version) int { return byTable(a.Table, b.Table) })
+	slices.SortStableFunc(r.Checks, func(a, b Check) int { return byTable(a.Table, b.Table) })
+	slices.SortFunc(r.Quarantine, func(a, b Quarantined) int {
 		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.File, b.File), cmp.Compare(a.Reason, b.Reason))
 	})
-	slices.Sort(report.Missing)
-	report.Checks = checkStates(report, known)
-	return report, nil
+	slices.Sort(r.Missing)
+}
+
+// position is where a name is in a list, from 1; what is not there comes last.
+func position(list []string, name string) int {
+	if at := slices.Index(list, name); at >= 0 {
+		return at + 1
+	}
+	return len(list) + 1
 }
 
 // collector fills a report; what goes wrong in one part is noted and leaves the others.
@@ -279,11 +308,12 @@ func (c *collector) quarantine(ctx context.Context, table string) error {
 	return nil
 }
 
-// versions reads the newest snapshots from the table's metadata, with the one that readers see.
+// versions reads the newest snapshots from the table's metadata, with what they are to readers.
 func (c *collector) versions(ctx context.Context, table string) error {
-	answer, err := c.Query(ctx, fmt.Sprintf(`select cast(s.snapshot_id as varchar) as snapshot, cast(s.committed_at as varchar) as committed, s.operation,
+	answer, err := c.Query(ctx, fmt.Sprintf(`select s.snapshot_id, s.committed_at, s.operation,
 		element_at(s.summary, 'total-records') as rows, element_at(s.summary, 'added-records') as added,
-		element_at(s.summary, 'deleted-records') as deleted, r.name is not null as current
+		element_at(s.summary, 'deleted-records') as deleted, case when r.name is not null then 'current'
+			when s.snapshot_id in (select snapshot_id from "%[1]s$history") then 'earlier' else 'draft' end as state
 		from "%[1]s$snapshots" s left join "%[1]s$refs" r on r.snapshot_id = s.snapshot_id and r.name = 'main'
 		order by s.committed_at desc limit %[2]d`, table, versionsShown))
 	if err != nil {
@@ -292,7 +322,7 @@ func (c *collector) versions(ctx context.Context, table string) error {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	for _, cells := range answer.Text()[1:] {
-		version := Version{Table: table, Snapshot: cells[0], Committed: cells[1], Operation: cells[2], Current: cells[6] == "true"}
+		version := Version{Table: table, Snapshot: cells[0], Committed: strings.TrimSuffix(cells[1], " UTC"), Operation: cells[2], State: cells[6]}
 		for i, target := range []*int64{&version.Added, &version.Deleted} {
 			if text := cells[4+i]; text != "" {
 				if *target, err = strconv.ParseInt(text, 10, 64); err != nil {
@@ -342,4 +372,3 @@ func checkStates(report Report, contracts contract.Set) []Check {
 	}
 	return states
 }
-

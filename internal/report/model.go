@@ -18,6 +18,13 @@ const (
 	NotRun     = "not run" // nothing was written, so nothing was checked
 )
 
+// States of a version of a table.
+const (
+	Current = "current" // what readers see
+	Earlier = "earlier" // what readers saw
+	Draft   = "draft"   // on a branch of a run that did not publish it, or a step towards a version
+)
+
 // Report is what is known of one execution of the state machine.
 type Report struct {
 	Lake      string    `json:"lake"` // name of the database
@@ -124,12 +131,12 @@ type Quarantined struct {
 type Version struct {
 	Table     string `json:"table"`
 	Snapshot  string `json:"snapshot"`
-	Committed string `json:"committed"` // UTC, as Athena writes it
+	Committed string `json:"committed"` // UTC, e.g. 2026-11-25 21:16:16.063
 	Operation string `json:"operation"`
 	Rows      *int64 `json:"rows"` // after it
 	Added     int64  `json:"added"`
 	Deleted   int64  `json:"deleted"`
-	Current   bool   `json:"current"`
+	State     string `json:"state"` // Current, Earlier or Draft
 }
 
 // Check is a data check of a contract.

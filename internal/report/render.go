@@ -53,6 +53,22 @@ func Write(report Report, folder, library string) (string, error) {
 	return path, os.WriteFile(path, html, 0o644)
 }
 
+// Read reads a report.json that Write has written.
+func Read(file string) (Report, error) {
+	content, err := os.Open(file)
+	if err != nil {
+		return Report{}, err
+	}
+	defer content.Close()
+	decoder := json.NewDecoder(content)
+	decoder.DisallowUnknownFields()
+	var report Report
+	if err := decoder.Decode(&report); err != nil {
+		return Report{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return report, nil
+}
+
 // view is what the template sees.
 type view struct {
 	Report
@@ -75,6 +91,7 @@ type sourceRow struct {
 
 // cell is a table in the zone flow. Share is how long its bar is, 0 to 100, of the source's fullest table.
 type cell struct {
+	Zone  string
 	Table *Table
 	Share int
 }
@@ -87,8 +104,14 @@ type checkedTable struct {
 }
 
 type totals struct {
-	Landing, Curated, Excluded, Quarantined int64
-	Counted                                 bool // every table could be counted
+	Landing, Curated, Quarantined zoneTotal
+	Excluded                      int64
+}
+
+// zoneTotal is how many rows the tables of a zone hold.
+type zoneTotal struct {
+	Rows      int64
+	Uncounted int64 // tables that could not be counted: Rows is without them
 }
 
 func render(report Report, charts []byte) ([]byte, error) {
@@ -101,7 +124,7 @@ func render(report Report, charts []byte) ([]byte, error) {
 		return nil, err
 	}
 	parsed, err := template.New("report.gohtml").Funcs(template.FuncMap{
-		"count": thousands, "duration": duration, "when": when, "usd": dollars, "words": words, "plural": plural,
+		"count": Thousands, "duration": duration, "when": when, "usd": dollars, "words": words, "breakable": breakable, "plural": plural,
 		"done": func(state string) string { return strings.ToLower(strings.ReplaceAll(state, "_", " ")) },
 	}).ParseFS(page, "page/report.gohtml")
 	if err != nil {
@@ -123,14 +146,12 @@ func hash(script []byte) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// sources arranges the tables by source, those that are delivered first, and zone.
+// sources arranges the tables by source and zone.
 func sources(tables []Table) []sourceRow {
 	var names []string
-	for _, delivered := range []bool{true, false} {
-		for _, table := range tables {
-			if (table.Zone == contract.Landing) == delivered && !slices.Contains(names, table.Source) {
-				names = append(names, table.Source)
-			}
+	for _, table := range tables {
+		if !slices.Contains(names, table.Source) {
+			names = append(names, table.Source)
 		}
 	}
 	var rows []sourceRow
@@ -138,6 +159,7 @@ func sources(tables []Table) []sourceRow {
 		var fullest int64
 		row := sourceRow{Source: name, Cells: make([]cell, len(shownZones))}
 		for i, zone := range shownZones {
+			row.Cells[i].Zone = zone
 			for t, table := range tables {
 				if table.Source == name && table.Zone == zone {
 					row.Cells[i].Table = &tables[t]
@@ -173,19 +195,15 @@ func byTable(checks []Check) []checkedTable {
 }
 
 func total(report Report) totals {
-	all := totals{Counted: true}
+	var all totals
+	zones := map[string]*zoneTotal{contract.Landing: &all.Landing, contract.Curated: &all.Curated, contract.Quarantine: &all.Quarantined}
 	for _, table := range report.Tables {
-		if table.Rows == nil {
-			all.Counted = false
-			continue
-		}
-		switch table.Zone {
-		case contract.Landing:
-			all.Landing += *table.Rows
-		case contract.Curated:
-			all.Curated += *table.Rows
-		case contract.Quarantine:
-			all.Quarantined += *table.Rows
+		switch zone := zones[table.Zone]; {
+		case zone == nil:
+		case table.Rows == nil:
+			zone.Uncounted++
+		default:
+			zone.Rows += *table.Rows
 		}
 	}
 	for _, funnel := range report.Funnels {
@@ -194,8 +212,8 @@ func total(report Report) totals {
 	return all
 }
 
-// thousands writes 81273 as 81,273.
-func thousands(n int64) string {
+// Thousands writes 81273 as 81,273.
+func Thousands(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
@@ -222,11 +240,16 @@ func dollars(usd float64) string { return "$" + strconv.FormatFloat(usd, 'f', 3,
 // words writes a name of the catalog as words: machine_learning as "machine learning".
 func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
+// breakable lets a long name of the catalog wrap after its underscores.
+func breakable(name string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(name), "_", "_<wbr>"))
+}
+
 func plural(n int64, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return thousands(n) + " " + one + "s"
+	return Thousands(n) + " " + one + "s"
 }
 
 // Seconds is how long the execution took, or has taken until the report was made.
@@ -236,6 +259,14 @@ func (r Report) Seconds() float64 {
 		end = *r.Execution.Stopped
 	}
 	return max(0, end.Sub(r.Execution.Started).Seconds())
+}
+
+// FunnelCount is how many tables recorded their numbers.
+func (r Report) FunnelCount() int64 { return int64(len(r.Funnels)) }
+
+// AllAddUp tells whether the numbers of all of them add up (R7).
+func (r Report) AllAddUp() bool {
+	return !slices.ContainsFunc(r.Funnels, func(funnel Funnel) bool { return !funnel.AddsUp() })
 }
 
 // NotSucceeded are the jobs that did not succeed, those that never began included.

@@ -9,14 +9,6 @@ import (
 	"testing"
 )
 
-func TestThousands(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 956: "956", 1000: "1,000", 81273: "81,273", 1234567: "1,234,567"} {
-		if got := thousands(n); got != want {
-			t.Errorf("thousands(%d) = %s, want %s", n, got, want)
-		}
-	}
-}
-
 func TestLedgerLine(t *testing.T) {
 	for name, test := range map[string]struct{ line, want string }{
 		"greatest reason first": {

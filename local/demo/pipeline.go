@@ -19,13 +19,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"stedi-lakehouse/internal/lake"
 )
 
 const pollInterval = 300 * time.Millisecond
 
 // clients are the AWS clients of the demo, all pointed to the embedded AWS.
 type clients struct {
-	lake           *lake.Lake // once it is deployed
+	athena         *athena.Client
 	cloudformation *cloudformation.Client
 	ec2            *ec2.Client
 	glue           *glue.Client
@@ -34,11 +36,13 @@ type clients struct {
 	logs           *cloudwatchlogs.Client
 	s3             *s3.Client
 	sfn            *sfn.Client
+	lake           *lake.Lake // nil until it is deployed
 }
 
 func newClients(endpoint string) *clients {
 	config := lake.Embedded(endpoint)
 	return &clients{
+		athena:         athena.NewFromConfig(config),
 		cloudformation: cloudformation.NewFromConfig(config),
 		ec2:            ec2.NewFromConfig(config),
 		glue:           glue.NewFromConfig(config),

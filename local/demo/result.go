@@ -5,23 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/athena"
-	athenatypes "github.com/aws/aws-sdk-go-v2/service/athena/types"
-	"github.com/aws/aws-sdk-go-v2/service/glue"
-	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"stedi-lakehouse/internal/report"
 )
 
 // zones of the grid, in the order data moves through them. What the jobs keep for themselves (consent, excluded, ledger) is not shown.
@@ -54,7 +45,7 @@ func (c *clients) show(ctx context.Context, data, gate string) error {
 			continue
 		}
 		if counts[table], err = c.lake.Rows(ctx, table); err != nil {
-			return err
+			return fmt.Errorf("count the rows of %s: %w", table, err)
 		}
 	}
 	fmt.Println()
@@ -83,7 +74,7 @@ func grid(counts map[string]int64) [][]string {
 		for _, zone := range zones {
 			cell := ""
 			if n, ok := counts[source+"_"+zone]; ok {
-				cell = thousands(n)
+				cell = report.Thousands(n)
 			}
 			row = append(row, cell)
 		}
@@ -98,15 +89,6 @@ func printTable(rows [][]string) {
 		fmt.Fprintln(out, "  "+strings.Join(row, "\t")+"\t")
 	}
 	out.Flush()
-}
-
-// thousands writes 81273 as 81,273.
-func thousands(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }
 
 // compare holds the counts against the folder's expected.json, if it has one.

@@ -86,6 +86,9 @@ def _parse(sql: str) -> exp.Expression:
         raise QueryError(f"SYNTAX_ERROR: line {first['line']}:{first['col']}: {first['description']}") from None
     if not isinstance(statement, exp.Query):
         raise QueryError("NOT_SUPPORTED: Athena of the embedded AWS answers SELECT only")
+    for number, column in enumerate(statement.selects):
+        if not isinstance(column, exp.Alias | exp.Column | exp.Star):
+            column.replace(exp.alias_(column.copy(), f"_col{number}"))  # the name that Trino gives it
     return statement
 
 

@@ -135,6 +135,16 @@ def test_athenas_dialect(query) -> None:
     assert query("select 1 where exists (select 1 from readings_trusted t where t.x = (select min(x) from readings_trusted))")[2]
 
 
+def test_columns_without_a_name_are_numbered(query) -> None:
+    assert query('select count(*), "user", max(x), cast("user" as varchar) from readings_trusted group by 2, 4')[0] == [
+        "_col0",
+        "user",
+        "_col2",
+        "_col3",
+    ]
+    assert query("select 1 union all select 2 order by 1")[0] == ["_col0"]
+
+
 def test_the_result_is_where_the_workgroup_puts_it(aws: EmbeddedAWS, query) -> None:
     client = aws.client("athena")
     query("select customername, x from people_landing order by 2")

@@ -2,6 +2,7 @@
 // running, of any other stage with the credentials of the environment.
 //
 //	report [-stage NAME] [-out folder] [-work folder] [-library file]
+//	report -from report.json -out folder                              the page of a report collected earlier
 //
 // It is run from the project's top folder and prints the path of the page. Exit status: 0 when the page was written, also about a run that
 // failed; 1 when it was not; 2 for a wrong call.
@@ -44,19 +45,12 @@ func run(ctx context.Context, args []string) error {
 	stage := flags.String("stage", lake.Local, "stage of cdk.json")
 	work := flags.String("work", ".stedi/demo", "folder of the kept demo")
 	out := flags.String("out", "", "folder for report.html and report.json (default: the demo's, or .stedi/report/<stage>)")
+	saved := flags.String("from", "", "a report.json to write the page of, instead of collecting one")
 	library := flags.String("library", report.Library, "file of the chart library")
 	if flags.Parse(args) != nil || flags.NArg() > 0 {
 		return errUsage
 	}
-	contracts, err := contract.Load(data.Contracts)
-	if err != nil {
-		return err
-	}
-	from, err := lake.Open(ctx, "cdk.json", *stage, *work)
-	if err != nil {
-		return err
-	}
-	collected, err := report.Collect(ctx, from, contracts)
+	collected, err := collect(ctx, *saved, *stage, *work)
 	if err != nil {
 		return err
 	}
@@ -74,4 +68,19 @@ func run(ctx context.Context, args []string) error {
 	}
 	fmt.Println(path)
 	return nil
+}
+
+func collect(ctx context.Context, saved, stage, work string) (report.Report, error) {
+	if saved != "" {
+		return report.Read(saved)
+	}
+	contracts, err := contract.Load(data.Contracts)
+	if err != nil {
+		return report.Report{}, err
+	}
+	from, err := lake.Open(ctx, "cdk.json", stage, work)
+	if err != nil {
+		return report.Report{}, err
+	}
+	return report.Collect(ctx, from, contracts)
 }

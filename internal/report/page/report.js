@@ -2,7 +2,7 @@
 // Draws the charts from the report in the page. Everything a chart shows is also in a table, so the page is whole without it.
 (() => {
   const report = JSON.parse(document.getElementById("report").textContent);
-  const barHeight = 14, rowHeight = 56;
+  const barHeight = 14, rowHeight = 58;
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const whole = (n) => n.toLocaleString("en-US");
   const share = (part, all) => (all ? ((100 * part) / all).toFixed(1) + " %" : "0 %");
@@ -32,6 +32,7 @@
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", title + ": " + bars.map((bar) => bar.label + ", " + (bar.parts.filter((p) => p.value).map((p) => p.text).join(", ") || "nothing")).join("; ") + ".");
     place.append(canvas);
+    const narrow = canvas.clientWidth < 420;
     const chart = echarts.init(canvas, null, { renderer: "svg" });
     const series = names.map(([name, shade]) => ({
       name, type: "bar", stack: "all", barWidth: barHeight, color: color(shade), emphasis: { disabled: true },
@@ -47,15 +48,15 @@
     chart.setOption({
       animation: false,
       textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: color("ink") },
-      grid: { left: 0, right: 12, top: 14, bottom: 26 },
+      grid: { left: 0, right: 12, top: 16, bottom: 26 },
       tooltip: { trigger: "item", renderMode: "richText", confine: true, backgroundColor: color("surface"), borderColor: color("line"), textStyle: { color: color("ink"), fontSize: 13 }, formatter: (at) => at.data.text || "" },
-      xAxis: { type: "value", max: axis.max, splitNumber: 4, axisLabel: { color: color("quiet"), formatter: axis.format, hideOverlap: true, alignMinLabel: "left", alignMaxLabel: "right" }, splitLine: { lineStyle: { color: color("line") } } },
+      xAxis: { type: "value", max: axis.max, splitNumber: 4, interval: axis.interval, axisLabel: { color: color("quiet"), formatter: axis.format, hideOverlap: true, alignMinLabel: "left", alignMaxLabel: "right" }, splitLine: { lineStyle: { color: color("line") } } },
       yAxis: {
         type: "category", inverse: true, data: bars.map((bar) => bar.label), axisLine: { show: false }, axisTick: { show: false }, splitLine: { show: false },
         axisLabel: {
-          inside: true, align: "left", margin: 0, padding: [0, 0, 32, 0], z: 5, width: canvas.clientWidth - 12, overflow: "truncate",
+          inside: true, align: "left", margin: 0, padding: [0, 0, 38, 0], z: 5, width: canvas.clientWidth - 12, overflow: "truncate",
           formatter: (label, index) => "{label|" + label + "}  {note|" + bars[index].note + "}",
-          rich: { label: { color: color("ink"), fontSize: 13, fontWeight: 600 }, note: { color: color("quiet"), fontSize: 12 } },
+          rich: { label: { color: color("ink"), fontSize: narrow ? 12 : 13, fontWeight: 600 }, note: { color: color("quiet"), fontSize: narrow ? 11 : 12 } },
         },
         z: 5,
       },
@@ -89,7 +90,7 @@
         parts: [part("accepted", f.accepted, "accepted"), ...[...f.excluded, ...f.quarantined].map((c) => part(c.reason, c.rows, reasonColor(c.reason)))],
       };
     });
-    draw("funnel-chart", "Share of the rows read by what became of them", bars, { max: 1, format: (x) => Math.round(100 * x) + " %" });
+    draw("funnel-chart", "Share of the rows read by what became of them", bars, { max: 1, interval: 0.25, format: (x) => Math.round(100 * x) + " %" });
   }
 
   function quarantine() {

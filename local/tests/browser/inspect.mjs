@@ -13,7 +13,7 @@ import puppeteer from "puppeteer-core";
 const [file, folder, name] = process.argv.slice(2);
 const address = pathToFileURL(resolve(file)).href;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const widths = { phone: { width: 390, height: 844, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }, desktop: { width: 1280, height: 900 } };
+const widths = { phone: { width: 390, height: 844, isMobile: true, hasTouch: true }, desktop: { width: 1280, height: 900 } };
 
 mkdirSync(folder, { recursive: true });
 const browser = await puppeteer.launch({ executablePath: await chromium.executablePath(), args: chromium.args, headless: "shell" });
