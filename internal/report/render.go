@@ -89,7 +89,7 @@ type sourceRow struct {
 	Cells  []cell
 }
 
-// cell is a table in the zone flow. Share is how long its bar is, 0 to 100, of the source's fullest table.
+// cell is a table in the zone flow. Share is how long its bar is, 0 to 100, of the source's fullest table; 0 when one could not be counted.
 type cell struct {
 	Zone  string
 	Table *Table
@@ -111,6 +111,7 @@ type totals struct {
 // zoneTotal is how many rows the tables of a zone hold.
 type zoneTotal struct {
 	Rows      int64
+	Counted   int64 // tables
 	Uncounted int64 // tables that could not be counted: Rows is without them
 }
 
@@ -157,12 +158,14 @@ func sources(tables []Table) []sourceRow {
 	var rows []sourceRow
 	for _, name := range names {
 		var fullest int64
+		counted := true
 		row := sourceRow{Source: name, Cells: make([]cell, len(shownZones))}
 		for i, zone := range shownZones {
 			row.Cells[i].Zone = zone
 			for t, table := range tables {
 				if table.Source == name && table.Zone == zone {
 					row.Cells[i].Table = &tables[t]
+					counted = counted && table.Rows != nil
 					if table.Rows != nil {
 						fullest = max(fullest, *table.Rows)
 					}
@@ -170,7 +173,7 @@ func sources(tables []Table) []sourceRow {
 			}
 		}
 		for i, cell := range row.Cells {
-			if cell.Table != nil && cell.Table.Rows != nil && *cell.Table.Rows > 0 {
+			if counted && cell.Table != nil && *cell.Table.Rows > 0 {
 				row.Cells[i].Share = max(1, int(100**cell.Table.Rows/fullest))
 			}
 		}
@@ -204,6 +207,7 @@ func total(report Report) totals {
 			zone.Uncounted++
 		default:
 			zone.Rows += *table.Rows
+			zone.Counted++
 		}
 	}
 	for _, funnel := range report.Funnels {
@@ -221,16 +225,16 @@ func Thousands(n int64) string {
 	return digits
 }
 
-// duration writes seconds as 9.4 s, 1 min 05 s or 2 h 03 min.
+// duration writes seconds as 9.4 s, 1:05 min or 2:03 h.
 func duration(seconds float64) string {
 	whole := int(seconds + 0.5)
 	switch {
 	case seconds < 60:
 		return strconv.FormatFloat(seconds, 'f', 1, 64) + " s"
 	case whole < 3600:
-		return fmt.Sprintf("%d min %02d s", whole/60, whole%60)
+		return fmt.Sprintf("%d:%02d min", whole/60, whole%60)
 	}
-	return fmt.Sprintf("%d h %02d min", whole/3600, whole%3600/60)
+	return fmt.Sprintf("%d:%02d h", whole/3600, whole%3600/60)
 }
 
 func when(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }

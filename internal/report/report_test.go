@@ -152,7 +152,7 @@ func TestTotalsSayWhatWasNotCounted(t *testing.T) {
 		},
 		Funnels: []Funnel{{Excluded: []Count{{"duplicate", 1}, {"no_consent", 2}}}, {Excluded: []Count{{"duplicate", 4}}}},
 	})
-	want := totals{Landing: zoneTotal{11, 1}, Curated: zoneTotal{2, 0}, Excluded: 7}
+	want := totals{Landing: zoneTotal{11, 2, 1}, Curated: zoneTotal{2, 1, 0}, Excluded: 7}
 	if got != want {
 		t.Errorf("totals are %+v, want %+v", got, want)
 	}
@@ -183,7 +183,7 @@ func TestFigures(t *testing.T) {
 			t.Errorf("Thousands(%d) = %s, want %s", n, got, want)
 		}
 	}
-	for seconds, want := range map[float64]string{9.44: "9.4 s", 65: "1 min 05 s", 119.7: "2 min 00 s", 7380: "2 h 03 min"} {
+	for seconds, want := range map[float64]string{9.44: "9.4 s", 65: "1:05 min", 119.7: "2:00 min", 7380: "2:03 h"} {
 		if got := duration(seconds); got != want {
 			t.Errorf("duration(%v) = %s, want %s", seconds, got, want)
 		}

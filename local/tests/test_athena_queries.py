@@ -2,38 +2,17 @@
 
 import gzip
 import json
-import time
 from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
-from embedded import EmbeddedAWS
+from embedded import Answer, EmbeddedAWS, ask
 from pyiceberg.catalog import load_catalog
 from pyiceberg.table import Table
 from pyiceberg.types import BooleanType
 
 DATABASE, BUCKET, RESULTS = "queries", "queries-lake", "queries-results"
 COLUMNS = [("customername", "string"), ("lastupdatedate", "bigint"), ("distance", "int"), ("x", "double"), ("late", "string")]
-
-Answer = tuple[list[str], list[str], list[list[str | None]]]
-
-
-def athena(client, sql: str, **where) -> Answer:
-    """Names, types and rows; what any boto3 program does."""
-    context = {"Database": DATABASE} | where
-    query = client.start_query_execution(QueryString=sql, QueryExecutionContext=context, WorkGroup="queries")["QueryExecutionId"]
-    while (status := client.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"])["State"] in (
-        "QUEUED",
-        "RUNNING",
-    ):
-        time.sleep(0.02)
-    if status["State"] != "SUCCEEDED":
-        raise RuntimeError(f"{status['State']}: {status['StateChangeReason']}")
-    pages = list(client.get_paginator("get_query_results").paginate(QueryExecutionId=query))
-    info = pages[0]["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
-    header, *rows = [[d.get("VarCharValue") for d in row["Data"]] for page in pages for row in page["ResultSet"]["Rows"]]
-    assert header == [column["Name"] for column in info]
-    return header, [column["Type"] for column in info], rows
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +60,7 @@ def readings(aws: EmbeddedAWS) -> Table:
 
 @pytest.fixture(scope="module")
 def query(aws: EmbeddedAWS, readings: Table) -> Callable[..., Answer]:
-    return lambda sql, **where: athena(aws.client("athena"), sql, **where)
+    return lambda sql: ask(aws.client("athena"), sql, DATABASE, "queries")
 
 
 def test_a_json_table_has_the_catalogs_columns_whatever_the_case_of_the_keys(query) -> None:

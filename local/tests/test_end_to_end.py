@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import browser
 import oracle
 import pytest
-from embedded import ROOT, connect, driver
+from embedded import ROOT, ask, connect, driver
 from pyiceberg.table import StaticTable
 
 DATABASE = "stedi_local"
@@ -75,6 +76,21 @@ class Lakehouse:
     def take_back(self, key: str) -> None:
         (self.landing / key).unlink()
         self.client("s3").delete_object(Bucket=self.bucket, Key=key)
+
+    def ask(self, sql: str) -> list[list[str | None]]:
+        """The rows of Athena's answer."""
+        return ask(self.client("athena"), sql, DATABASE, self.outputs["WorkgroupName"])[2]
+
+    def tool(self, name: str, *arguments: str) -> str:
+        """What a command of tools/ prints about the kept demo."""
+        command = ["go", "run", f"./tools/{name}", "-work", self.work, *arguments]
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    def report(self, name: str) -> dict:
+        """Writes a report of the last run into a folder of its own."""
+        folder = self.work / "reports" / name
+        self.tool("report", "-out", str(folder))
+        return json.loads((folder / "report.json").read_text())
 
     def start(self) -> str:
         return self.client("stepfunctions").start_execution(stateMachineArn=self.outputs["StateMachineArn"])["executionArn"]
@@ -154,23 +170,41 @@ def test_every_row_is_what_the_rules_say(lakehouse: Lakehouse) -> None:
         assert lakehouse.rows(table) == rows, table
 
 
-def test_athena_reads_landing_data(lakehouse: Lakehouse) -> None:
-    athena = lakehouse.client("athena")
-    started = athena.start_query_execution(
-        QueryString="select count(*) from customer_landing",
-        QueryExecutionContext={"Database": DATABASE},
-        WorkGroup=lakehouse.outputs["WorkgroupName"],
-    )
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        status = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]["Status"]
-        if status["State"] not in ("QUEUED", "RUNNING"):
-            break
-        time.sleep(0.1)
-    rows = athena.get_query_results(QueryExecutionId=started["QueryExecutionId"])["ResultSet"]["Rows"]
-    delivered = sum(len(file.read_text().splitlines()) for file in (lakehouse.landing / "customer" / "landing").glob("*.json"))
-    if lakehouse.public:
-        assert int(rows[1]["Data"][0]["VarCharValue"]) == delivered
+def test_athena_answers_on_every_zone(lakehouse: Lakehouse) -> None:
+    delivered = oracle.read_landing(lakehouse.landing)
+    assert lakehouse.ask("select count(*) as n from accelerometer_landing") == [[str(len(delivered.samples))]]
+    for table, rows in lakehouse.expected().items():
+        answer = lakehouse.ask(f"select * from {table}")
+        assert sorted(map(as_text, rows), key=str) == sorted(answer, key=str), table
+    accepted = dict(lakehouse.ask("select table_name, sum(rows) from run_ledger where outcome = 'accepted' group by 1"))
+    assert accepted == {table: str(len(rows)) for table, rows in lakehouse.expected().items()}
+
+
+def test_the_query_tool_asks_the_kept_demo(lakehouse: Lakehouse) -> None:
+    table = lakehouse.tool("query", "-format", "csv", "select count(*) as n from customer_trusted")
+    assert table == f"n\n{len(lakehouse.expected()['customer_trusted'])}\n"
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        lakehouse.tool("query", "select * from nowhere")
+    assert failed.value.returncode == 1
+    assert "does not exist; tables of stedi_local: accelerometer_index," in failed.value.stderr
+
+
+def test_the_demo_reports_its_run(lakehouse: Lakehouse) -> None:
+    page = lakehouse.work / "report.html"
+    assert f"report of the run: {page}" in lakehouse.output
+    report = json.loads(page.with_suffix(".json").read_text())
+    assert report["execution"]["status"] == "SUCCEEDED"
+    assert report["missing"] == []
+    assert [(job["name"], job["state"]) for job in report["jobs"]] == [(job, "SUCCEEDED") for job in JOBS]
+    expected = {table: len(rows) for table, rows in lakehouse.expected().items()}
+    assert {funnel["table"]: funnel["accepted"] for funnel in report["funnels"]} == expected
+    assert {table["name"]: table["rows"] for table in report["tables"] if table["name"] in expected} == expected
+    current = {version["table"]: version["rows"] for version in report["versions"] if version["state"] == "current"}
+    assert {table: current[table] for table in expected} == expected
+    assert {check["state"] for check in report["checks"]} == {"passed"}
+    seen = browser.check(page, "demo")
+    assert {chart["id"] for chart in seen["views"][0]["charts"]} >= {"funnel-chart", "jobs-chart"}
+    assert all(f"{rows:,}" in seen["text"] for rows in expected.values())
 
 
 def test_a_diff_right_after_the_deployment_is_empty(lakehouse: Lakehouse) -> None:
@@ -220,6 +254,16 @@ def test_a_broken_line_fails_the_run_before_it_writes(lakehouse: Lakehouse) -> N
     assert "line 1 of customer/landing/broken.json" in message
     assert "planted" not in (message + ended["cause"]).lower()
     assert lakehouse.versions() == before
+
+
+def test_a_failed_run_is_reported_as_failed(lakehouse: Lakehouse) -> None:
+    report = lakehouse.report("failed")
+    assert report["execution"]["status"] == "FAILED"
+    assert report["jobs"][0]["state"] == "FAILED"
+    assert "rows cannot be used" in report["jobs"][0]["message"]
+    assert {job["state"] for job in report["jobs"][1:]} == {"NOT_STARTED"}
+    assert report["funnels"] == []
+    assert {check["state"] for check in report["checks"]} == {"not run"}
 
 
 def test_a_killed_job_leaves_the_old_version_and_the_next_run_completes(lakehouse: Lakehouse) -> None:
@@ -275,7 +319,8 @@ def test_no_person_is_named_in_logs_metrics_errors_or_histories(lakehouse: Lakeh
     people = oracle.read_landing(lakehouse.landing).customers
     personal = {value for person, *_ in people for value in (person.email, person.name, person.phone, person.serial) if value}
     assert len(personal) > 100
-    texts = [*log_messages(lakehouse), *histories(lakehouse), *metrics(lakehouse), *errors(lakehouse)]
+    lakehouse.report("last")
+    texts = [*log_messages(lakehouse), *histories(lakehouse), *metrics(lakehouse), *errors(lakehouse), *reports(lakehouse)]
     assert len(texts) > 100
     said = "\n".join(texts).lower()
     assert [value for value in {*personal, "planted"} if len(value) > 3 and value.lower() in said] == []
@@ -324,6 +369,20 @@ def metrics(lakehouse: Lakehouse) -> Iterator[str]:
 def errors(lakehouse: Lakehouse) -> Iterator[str]:
     for job in JOBS:
         yield from (run["ErrorMessage"] for run in lakehouse.client("glue").get_job_runs(JobName=job)["JobRuns"])
+
+
+def reports(lakehouse: Lakehouse) -> Iterator[str]:
+    """Pages and their data, of the first, a failed and the last run; without the charts' library, which is large."""
+    pages = [*lakehouse.work.glob("report.*"), *lakehouse.work.glob("reports/*/report.*")]
+    assert len(pages) == 6
+    library = (ROOT / "node_modules" / "echarts" / "dist" / "echarts.min.js").read_text()
+    for page in pages:
+        yield page.read_text().replace(library, "")
+
+
+def as_text(row: tuple) -> list[str | None]:
+    """A row as Athena writes it."""
+    return [None if value is None else str(value) for value in row]
 
 
 def histories(lakehouse: Lakehouse) -> Iterator[str]:

@@ -6,18 +6,17 @@
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const whole = (n) => n.toLocaleString("en-US");
   const share = (part, all) => (all ? ((100 * part) / all).toFixed(1) + " %" : "0 %");
-  const time = (s) => (s < 60 ? s.toFixed(s < 10 && s % 1 ? 1 : 0) + " s" : Math.floor(s / 60) + " min " + String(Math.round(s % 60)).padStart(2, "0") + " s");
+  const time = (s) => (s < 60 ? s.toFixed(s < 10 && s % 1 ? 1 : 0) + " s" : Math.floor(s / 60) + ":" + String(Math.round(s % 60)).padStart(2, "0") + " min");
 
-  // A reason keeps its color in every chart.
-  const reasons = [...new Set([
-    ...report.funnels.flatMap((f) => [...f.excluded, ...f.quarantined].map((c) => c.reason)),
-    ...report.quarantine.map((q) => q.reason),
-  ])];
-  const bad = new Set([...report.funnels.flatMap((f) => f.quarantined.map((c) => c.reason)), ...report.quarantine.map((q) => q.reason)]);
-  const reasonColor = (reason) => {
-    const own = reasons.filter((r) => bad.has(r) === bad.has(reason)).indexOf(reason);
-    return bad.has(reason) && own === 0 ? "quarantined" : "reason-" + ((own % 8) + 1);
+  // A reason keeps its color in every report; one that is not known here takes the next.
+  const exclusions = ["no_consent", "before_consent", "unknown_customer", "ambiguous_device", "duplicate", "superseded", "no_readings", "no_step_reading"];
+  const faults = ["malformed", "wrong_type", "missing_key", "future_time"];
+  const shade = (known, prefix, reason) => {
+    if (!known.includes(reason)) known.push(reason);
+    return prefix + ((known.indexOf(reason) % (prefix === "bad-" ? 4 : 8)) + 1);
   };
+  const excluded = (reason) => shade(exclusions, "reason-", reason);
+  const faulty = (reason) => shade(faults, "bad-", reason);
 
   // bars: [{label, note, parts: [{name, value, color, text}], offset}], drawn as stacked bars, each below its label.
   function draw(id, title, bars, axis) {
@@ -34,8 +33,8 @@
     place.append(canvas);
     const narrow = canvas.clientWidth < 420;
     const chart = echarts.init(canvas, null, { renderer: "svg" });
-    const series = names.map(([name, shade]) => ({
-      name, type: "bar", stack: "all", barWidth: barHeight, color: color(shade), emphasis: { disabled: true },
+    const series = names.map(([name, tone]) => ({
+      name, type: "bar", stack: "all", barWidth: barHeight, color: color(tone), emphasis: { disabled: true },
       itemStyle: { borderColor: color("surface"), borderWidth: 1, borderRadius: 3 },
       data: bars.map((bar) => {
         const part = bar.parts.find((p) => p.name === name);
@@ -68,13 +67,13 @@
   function legend(names) {
     const list = document.createElement("ul");
     list.className = "legend";
-    for (const [name, shade] of names) {
+    for (const [name, tone] of names) {
       const item = document.createElement("li");
       const mark = document.createElementNS("http://www.w3.org/2000/svg", "svg");
       const dot = document.createElementNS("http://www.w3.org/2000/svg", "rect");
       mark.setAttribute("viewBox", "0 0 12 12");
       mark.setAttribute("aria-hidden", "true");
-      for (const [key, value] of Object.entries({ width: 12, height: 12, rx: 3, fill: color(shade) })) dot.setAttribute(key, value);
+      for (const [key, value] of Object.entries({ width: 12, height: 12, rx: 3, fill: color(tone) })) dot.setAttribute(key, value);
       mark.append(dot);
       item.append(mark, name);
       list.append(item);
@@ -84,10 +83,10 @@
 
   function funnel() {
     const bars = report.funnels.filter((f) => f.read).map((f) => {
-      const part = (name, rows, shade) => ({ name, value: rows / f.read, color: shade, text: whole(rows) + " " + name + " (" + share(rows, f.read) + ")" });
+      const part = (name, rows, tone) => ({ name, value: rows / f.read, color: tone, text: whole(rows) + " " + name + " (" + share(rows, f.read) + ")" });
       return {
         label: f.table, note: whole(f.accepted) + " of " + whole(f.read),
-        parts: [part("accepted", f.accepted, "accepted"), ...[...f.excluded, ...f.quarantined].map((c) => part(c.reason, c.rows, reasonColor(c.reason)))],
+        parts: [part("accepted", f.accepted, "accepted"), ...f.excluded.map((c) => part(c.reason, c.rows, excluded(c.reason))), ...f.quarantined.map((c) => part(c.reason, c.rows, faulty(c.reason)))],
       };
     });
     draw("funnel-chart", "Share of the rows read by what became of them", bars, { max: 1, interval: 0.25, format: (x) => Math.round(100 * x) + " %" });
@@ -98,8 +97,8 @@
     const files = [...Map.groupBy(report.quarantine, (q) => q.file)].map(([file, rows]) => ({ file, rows, total: rows.reduce((sum, q) => sum + q.rows, 0) }));
     files.sort((a, b) => b.total - a.total);
     const bars = files.slice(0, most).map(({ file, rows, total }) => ({
-      label: file, note: whole(total),
-      parts: rows.map((q) => ({ name: q.reason, value: q.rows, color: reasonColor(q.reason), text: whole(q.rows) + " " + q.reason })),
+      label: innerWidth < 600 ? file.split("/").pop() : file, note: whole(total),
+      parts: rows.map((q) => ({ name: q.reason, value: q.rows, color: faulty(q.reason), text: whole(q.rows) + " " + q.reason })),
     }));
     draw("quarantine-chart", "Rows in quarantine by file and reason" + (files.length > most ? ", the " + most + " files with most" : ""), bars, { format: whole });
   }
