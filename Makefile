@@ -66,7 +66,7 @@ report: setup ## write the page about the last run (STAGE=local|dev|...), and pr
 .PHONY: clean
 clean: ## stop what a demo left running and remove what it wrote
 	@if [ -e .stedi/demo/emulator.json ]; then go run ./local/demo kill; fi
-	@rm -rf .stedi/demo cdk.out cdk.out.* data/generated
+	@rm -rf .stedi/demo .stedi/report .stedi/screenshots cdk.out cdk.out.* data/generated
 
 STAGES := dev prod local
 

@@ -288,7 +288,7 @@ func (f *Funnel) add(outcome, reason string, rows int64) {
 
 // quarantine counts by file and reason. It reads no other column: a line may hold personal data.
 func (c *collector) quarantine(ctx context.Context, table string) error {
-	answer, err := c.Query(ctx, fmt.Sprintf("select file, reason, count(*) as rows, count_if(run_id in (%s)) as new from %s group by 1, 2", c.runIDs(), table))
+	answer, err := c.Query(ctx, fmt.Sprintf("select file, reason, count(*) as rows, count_if(run_id in (%s)) as recent from %s group by 1, 2", c.runIDs(), table))
 	if err != nil {
 		return err
 	}
@@ -311,7 +311,7 @@ func (c *collector) quarantine(ctx context.Context, table string) error {
 // versions reads the newest snapshots from the table's metadata, with what they are to readers.
 func (c *collector) versions(ctx context.Context, table string) error {
 	answer, err := c.Query(ctx, fmt.Sprintf(`select s.snapshot_id, s.committed_at, s.operation,
-		element_at(s.summary, 'total-records') as rows, element_at(s.summary, 'added-records') as added,
+		element_at(s.summary, 'total-records') as total, element_at(s.summary, 'added-records') as added,
 		element_at(s.summary, 'deleted-records') as deleted, case when r.name is not null then 'current'
 			when s.snapshot_id in (select snapshot_id from "%[1]s$history") then 'earlier' else 'draft' end as state
 		from "%[1]s$snapshots" s left join "%[1]s$refs" r on r.snapshot_id = s.snapshot_id and r.name = 'main'

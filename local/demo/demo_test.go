@@ -2,11 +2,16 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 )
 
 func TestLedgerLine(t *testing.T) {
@@ -40,6 +45,61 @@ func TestLedgerLine(t *testing.T) {
 			t.Errorf("%q was read as a ledger line", line)
 		}
 	}
+}
+
+func TestProgress(t *testing.T) {
+	began, ended := time.Now().Add(-90*time.Second), time.Now().Add(-80*time.Second)
+	runs := map[string]gluetypes.JobRun{
+		"first":  {JobRunState: gluetypes.JobRunStateSucceeded, StartedOn: &began, CompletedOn: &ended},
+		"second": {JobRunState: gluetypes.JobRunStateRunning, StartedOn: &ended},
+	}
+	ledger := func(gluetypes.JobRun) (*ledgerEntry, error) {
+		return &ledgerEntry{Table: "t", Read: 2, Accepted: 2}, nil
+	}
+	for name, test := range map[string]struct {
+		terminal bool
+		want     string // of what is printed by two looks at the runs; spaces are joined
+	}{
+		"in a CI each job is told once, when it has ended": {false, "✓ 1/3 first SUCCEEDED 10.0 s t: read 2 = 2 accepted"},
+		"in a terminal the job at work is the last line":   {true, "✓ 1/3 first SUCCEEDED 10.0 s t: read 2 = 2 accepted ~ 2/3 second RUNNING 80 s ~ 2/3 second RUNNING 80 s"},
+	} {
+		view := &progress{ledger: ledger, jobs: []string{"first", "second", "third"}, shown: map[string]bool{}, terminal: test.terminal}
+		printed := capture(t, func() error { return errors.Join(view.show(runs), view.show(runs)) })
+		got := regexp.MustCompile("["+string(spinner)+"]").ReplaceAllString(strings.ReplaceAll(printed, clearLine, " "), "~")
+		if got = strings.Join(strings.Fields(got), " "); got != test.want {
+			t.Errorf("%s: printed %q, want %q", name, got, test.want)
+		}
+	}
+	failed := errors.New("no")
+	if printed := capture(t, func() error {
+		if err := during("waiting", func() error { return failed }); !errors.Is(err, failed) {
+			t.Errorf("during returned %v", err)
+		}
+		return nil
+	}); printed != "" {
+		t.Errorf("long work printed %q where nobody watches", printed)
+	}
+}
+
+// capture returns what a function prints to standard output.
+func capture(t *testing.T, print func() error) string {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout := os.Stdout
+	os.Stdout = write
+	err = print()
+	os.Stdout = stdout
+	if err := errors.Join(err, write.Close()); err != nil {
+		t.Fatal(err)
+	}
+	printed, err := io.ReadAll(read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(printed)
 }
 
 func TestGrid(t *testing.T) {
