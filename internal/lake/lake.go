@@ -66,8 +66,8 @@ type Lake struct {
 }
 
 // Connect makes the clients of a lakehouse whose names are known.
-func Connect(config aws.Config, stage string, names Names) *Lake {
-	return &Lake{Names: names, Stage: stage, Athena: athena.NewFromConfig(config), Glue: glue.NewFromConfig(config), SFN: sfn.NewFromConfig(config)}
+func Connect(settings aws.Config, stage string, names Names) *Lake {
+	return &Lake{Names: names, Stage: stage, Athena: athena.NewFromConfig(settings), Glue: glue.NewFromConfig(settings), SFN: sfn.NewFromConfig(settings)}
 }
 
 // Open finds the lakehouse of a stage by the outputs of its stacks: stage local in the embedded AWS that the demo in folder work left
@@ -77,27 +77,40 @@ func Open(ctx context.Context, cdk, stage, work string) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	var configuration aws.Config
+	var settings aws.Config
 	if stage == Local {
 		endpoint, err := keptEndpoint(work)
 		if err != nil {
 			return nil, err
 		}
-		configuration = Embedded(endpoint)
-	} else {
-		var options []func(*awsconfig.LoadOptions) error
-		if chosen.Region != "" {
-			options = append(options, awsconfig.WithRegion(chosen.Region))
-		}
-		if configuration, err = awsconfig.LoadDefaultConfig(ctx, options...); err != nil {
-			return nil, fmt.Errorf("AWS settings of the environment: %w", err)
-		}
+		settings = Embedded(endpoint)
+	} else if settings, err = account(ctx, chosen.Region); err != nil {
+		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
-	names, err := deployedNames(ctx, configuration, chosen.LakeName)
+	names, err := deployedNames(ctx, settings, chosen.LakeName)
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
-	return Connect(configuration, stage, names), nil
+	return Connect(settings, stage, names), nil
+}
+
+// account are the settings of the environment's account; region, if given, is the stage's own.
+func account(ctx context.Context, region string) (aws.Config, error) {
+	var options []func(*awsconfig.LoadOptions) error
+	if region != "" {
+		options = append(options, awsconfig.WithRegion(region))
+	}
+	settings, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("AWS settings of the environment: %w", err)
+	}
+	if settings.Region == "" {
+		return aws.Config{}, errors.New("no Region: set AWS_REGION, or the stage's region in cdk.json")
+	}
+	if _, err := settings.Credentials.Retrieve(ctx); err != nil {
+		return aws.Config{}, fmt.Errorf("no AWS credentials: set AWS_PROFILE or the like: %w", err)
+	}
+	return settings, nil
 }
 
 // Embedded are the settings of clients of an embedded AWS.
@@ -153,8 +166,8 @@ func keptEndpoint(work string) (string, error) {
 }
 
 // deployedNames reads the outputs of the stacks <lakeName>-catalog and <lakeName>-pipeline.
-func deployedNames(ctx context.Context, configuration aws.Config, lakeName string) (Names, error) {
-	client := cloudformation.NewFromConfig(configuration)
+func deployedNames(ctx context.Context, settings aws.Config, lakeName string) (Names, error) {
+	client := cloudformation.NewFromConfig(settings)
 	outputs := map[string]string{}
 	for _, stack := range []string{lakeName + "-catalog", lakeName + "-pipeline"} {
 		found, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})

@@ -3,6 +3,7 @@ package lake
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -41,8 +42,26 @@ func (r Result) Text() [][]string {
 	return rows
 }
 
+// QueryError is a query that Athena ended without an answer.
+type QueryError struct {
+	State  string // FAILED or CANCELLED
+	Reason string // Athena's own words, which may quote a value of a row
+}
+
+func (e *QueryError) Error() string { return "the query is " + e.State + ": " + e.Reason }
+
+var errorCode = regexp.MustCompile(`^[A-Z][A-Z0-9_]+`)
+
+// Code is the reason without what could quote a value, e.g. HIVE_CURSOR_ERROR; the state when Athena gave no code.
+func (e *QueryError) Code() string {
+	if code := errorCode.FindString(e.Reason); code != "" {
+		return code
+	}
+	return e.State
+}
+
 // Query runs a statement in the lake's workgroup and database, and waits for its whole result. A statement that Athena refuses or
-// that fails is an error with Athena's reason. When ctx ends, the query is stopped.
+// that fails is an error with Athena's reason, the latter a QueryError. When ctx ends, the query is stopped.
 func (l *Lake) Query(ctx context.Context, sql string) (Result, error) {
 	start, err := l.Athena.StartQueryExecution(ctx, &athena.StartQueryExecutionInput{
 		QueryString:           &sql,
@@ -77,7 +96,7 @@ func (l *Lake) wait(ctx context.Context, id *string) error {
 		case athenatypes.QueryExecutionStateSucceeded:
 			return nil
 		case athenatypes.QueryExecutionStateFailed, athenatypes.QueryExecutionStateCancelled:
-			return fmt.Errorf("the query is %s: %s", status.State, aws.ToString(status.StateChangeReason))
+			return &QueryError{State: string(status.State), Reason: aws.ToString(status.StateChangeReason)}
 		}
 		select {
 		case <-ctx.Done():

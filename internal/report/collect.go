@@ -97,9 +97,14 @@ type collector struct {
 }
 
 func (c *collector) missing(what string, err error) {
+	why := err.Error()
+	var query *lake.QueryError
+	if errors.As(err, &query) { // whose reason may quote a value of a row
+		why = "the query failed with " + query.Code() + "; Athena's query history has the whole message"
+	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	c.report.Missing = append(c.report.Missing, what+": "+err.Error())
+	c.report.Missing = append(c.report.Missing, what+": "+why)
 }
 
 func (c *collector) execution(ctx context.Context) error {

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"errors"
+	"fmt"
 	"html"
 	"math"
 	"os"
@@ -15,6 +17,7 @@ import (
 
 	"stedi-lakehouse/data"
 	"stedi-lakehouse/internal/contract"
+	"stedi-lakehouse/internal/lake"
 )
 
 func TestPageIsClosedToTheOutside(t *testing.T) {
@@ -137,6 +140,22 @@ func TestStatesOfChecks(t *testing.T) {
 		if states[check] != want {
 			t.Errorf("%s is %q, want %q; there are %v", check, states[check], want, states)
 		}
+	}
+}
+
+func TestReasonsOfAthenaAreNotRepeated(t *testing.T) {
+	var report Report
+	c := collector{report: &report}
+	c.missing("rows of a", fmt.Errorf("count: %w", &lake.QueryError{State: "FAILED", Reason: "HIVE_BAD_DATA: Malformed value 'jane@example.com'"}))
+	c.missing("rows of b", &lake.QueryError{State: "CANCELLED", Reason: "jane@example.com"})
+	c.missing("rows of c", errors.New("no network"))
+	want := []string{
+		"rows of a: the query failed with HIVE_BAD_DATA; Athena's query history has the whole message",
+		"rows of b: the query failed with CANCELLED; Athena's query history has the whole message",
+		"rows of c: no network",
+	}
+	if !reflect.DeepEqual(report.Missing, want) {
+		t.Errorf("missing is %q, want %q", report.Missing, want)
 	}
 }
 

@@ -2,11 +2,13 @@
 
 import gzip
 import json
+import os
+import subprocess
 from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
-from embedded import Answer, EmbeddedAWS, ask
+from embedded import ROOT, Answer, EmbeddedAWS, ask
 from pyiceberg.catalog import load_catalog
 from pyiceberg.table import Table
 from pyiceberg.types import BooleanType
@@ -132,6 +134,36 @@ def test_the_result_is_where_the_workgroup_puts_it(aws: EmbeddedAWS, query) -> N
     assert location == f"s3://{RESULTS}/out/{last}.csv"
     text = aws.client("s3").get_object(Bucket=RESULTS, Key=f"out/{last}.csv")["Body"].read().decode()
     assert text == '"customername","x"\n"C","-1e-07"\n"Ö\'Neil ""A""","0.5"\n"B",\n'
+
+
+def test_the_query_tool_finds_a_stage_of_an_account_by_its_stacks(aws: EmbeddedAWS, readings: Table) -> None:
+    """As on an account, with credentials and an endpoint of the environment in place of a kept demo."""
+    names = {"LakeBucketName": BUCKET, "DatabaseName": DATABASE, "WorkgroupName": "queries", "StateMachineArn": "none"}
+    outputs = {name: {"Value": value} for name, value in names.items()}
+    template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": outputs}
+    stacks = aws.client("cloudformation")
+    for stack in ("stedi-dev-catalog", "stedi-dev-pipeline"):
+        stacks.create_stack(StackName=stack, TemplateBody=json.dumps(template))
+        stacks.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    account = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    command = [
+        "go",
+        "run",
+        "./tools/query",
+        "-stage",
+        "dev",
+        "-format",
+        "json",
+        'select "user", x from readings_trusted order by 1',
+    ]
+    environment = os.environ | account | {"AWS_ENDPOINT_URL": aws.endpoint}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"user": "a", "x": 1.0},
+        {"user": "c", "x": None},
+        {"user": "d", "x": 0.1},
+    ]
 
 
 def test_more_rows_than_a_page(query) -> None:
