@@ -3,6 +3,7 @@
 The tests share one deployment and build on each other, in the order of the file: a run of the pipeline takes most of a minute.
 """
 
+import gzip
 import json
 import os
 import shutil
@@ -344,8 +345,10 @@ def withdrawing_person(lakehouse: Lakehouse) -> dict:
     """A new record of somebody with trusted readings, without consent."""
     email = lakehouse.expected()["accelerometer_trusted"][0][0]
     records = []
-    for path in sorted((lakehouse.landing / "customer" / "landing").glob("*.json")):
-        records += [json.loads(line) for line in path.read_text().splitlines()]
+    for path in sorted((lakehouse.landing / "customer" / "landing").iterdir()):
+        content = path.read_bytes()
+        lines = gzip.decompress(content) if path.suffix == ".gz" else content
+        records += [json.loads(line) for line in lines.splitlines()]
     current = max((r for r in records if r["email"].strip().lower() == email), key=lambda r: r["lastUpdateDate"])
     kept = {key: value for key, value in current.items() if key != "shareWithResearchAsOfDate"}
     return kept | {"lastUpdateDate": current["lastUpdateDate"] + 1}
