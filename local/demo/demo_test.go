@@ -82,7 +82,7 @@ func TestProgress(t *testing.T) {
 }
 
 // capture returns what a function prints to standard output.
-func capture(t *testing.T, print func() error) string {
+func capture(t *testing.T, work func() error) string {
 	t.Helper()
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -90,7 +90,7 @@ func capture(t *testing.T, print func() error) string {
 	}
 	stdout := os.Stdout
 	os.Stdout = write
-	err = print()
+	err = work()
 	os.Stdout = stdout
 	if err := errors.Join(err, write.Close()); err != nil {
 		t.Fatal(err)
