@@ -49,6 +49,11 @@ setup: .stedi/python.done .stedi/checks.done .stedi/node.done .stedi/jars.done #
 DATA ?= data/sample
 GATE ?=
 KEEP ?=
+STAGE ?= local
+FORMAT ?= table
+# Through the environment and never expanded, so that quotes and dollars inside it reach Athena as they are.
+override SQL := $(value SQL)
+export SQL
 BENCH ?=
 
 .PHONY: demo
@@ -59,10 +64,18 @@ demo: setup ## deploy into an embedded AWS, run the pipeline, show the result (D
 stop: ## destroy the stacks of a demo that was kept, and stop its embedded AWS
 	@go run ./local/demo down
 
+.PHONY: query
+query: setup ## ask the tables through Athena (SQL='select ...' STAGE=local|dev|... FORMAT=table|csv|json)
+	@go run ./tools/query -stage "$(STAGE)" -format "$(FORMAT)" "$$SQL"
+
+.PHONY: report
+report: setup ## write the page about the last run (STAGE=local|dev|...), and print where it is
+	@go run ./tools/report -stage "$(STAGE)"
+
 .PHONY: clean
 clean: ## stop what a demo left running and remove what it wrote
 	@if [ -e .stedi/demo/emulator.json ]; then go run ./local/demo kill; fi
-	@rm -rf .stedi/demo cdk.out cdk.out.* data/generated
+	@rm -rf .stedi/demo .stedi/report .stedi/screenshots cdk.out cdk.out.* data/generated
 
 STAGES := dev prod local
 

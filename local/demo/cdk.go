@@ -5,15 +5,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"stedi-lakehouse/internal/lake"
 )
 
 const (
-	stage       = "local"
+	stage       = lake.Local
 	account     = "000000000000"
 	region      = "us-east-1"
 	assembly    = "cdk.out"      // file of the workspace: what synth made
@@ -42,11 +45,6 @@ type cdkCLI struct {
 	work     workspace
 }
 
-// stackOutputs are the names that the deployed stacks give out.
-type stackOutputs struct {
-	LakeBucket, Database, Workgroup, StateMachineARN string
-}
-
 // prepare bootstraps the account and synthesizes the stacks, both at the same time.
 func (c cdkCLI) prepare(ctx context.Context) error {
 	context := []string{"-c", "stage=" + stage}
@@ -67,10 +65,10 @@ func (c cdkCLI) prepare(ctx context.Context) error {
 }
 
 // deploy deploys every stack of the assembly made by prepare and returns the stacks' outputs.
-func (c cdkCLI) deploy(ctx context.Context) (stackOutputs, error) {
+func (c cdkCLI) deploy(ctx context.Context) (lake.Names, error) {
 	err := c.run(ctx, "deploy", "--all", "--app", c.work.file(assembly), "--require-approval", "never", "--outputs-file", c.work.file(outputsFile), "--concurrency", "2")
 	if err != nil {
-		return stackOutputs{}, err
+		return lake.Names{}, err
 	}
 	return readOutputs(c.work.file(outputsFile))
 }
@@ -98,28 +96,22 @@ func (c cdkCLI) runIn(ctx context.Context, folder string, args ...string) error 
 	return nil
 }
 
-func readOutputs(file string) (stackOutputs, error) {
+func readOutputs(file string) (lake.Names, error) {
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return stackOutputs{}, err
+		return lake.Names{}, err
 	}
 	var stacks map[string]map[string]string
 	if err := json.Unmarshal(content, &stacks); err != nil {
-		return stackOutputs{}, fmt.Errorf("%s: %w", file, err)
+		return lake.Names{}, fmt.Errorf("%s: %w", file, err)
 	}
 	all := map[string]string{}
 	for _, outputs := range stacks {
-		for name, value := range outputs {
-			all[name] = value
-		}
+		maps.Copy(all, outputs)
 	}
-	var out stackOutputs
-	for name, target := range map[string]*string{
-		"LakeBucketName": &out.LakeBucket, "DatabaseName": &out.Database, "WorkgroupName": &out.Workgroup, "StateMachineArn": &out.StateMachineARN,
-	} {
-		if *target = all[name]; *target == "" {
-			return stackOutputs{}, fmt.Errorf("%s: no output %s among %v", file, name, stacks)
-		}
+	names, err := lake.NamesFrom(all)
+	if err != nil {
+		return lake.Names{}, fmt.Errorf("%s: %w among %v", file, err, stacks)
 	}
-	return out, nil
+	return names, nil
 }

@@ -2,20 +2,17 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
-)
+	"time"
 
-func TestThousands(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 956: "956", 1000: "1,000", 81273: "81,273", 1234567: "1,234,567"} {
-		if got := thousands(n); got != want {
-			t.Errorf("thousands(%d) = %s, want %s", n, got, want)
-		}
-	}
-}
+	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
+)
 
 func TestLedgerLine(t *testing.T) {
 	for name, test := range map[string]struct{ line, want string }{
@@ -50,6 +47,61 @@ func TestLedgerLine(t *testing.T) {
 	}
 }
 
+func TestProgress(t *testing.T) {
+	began, ended := time.Now().Add(-90*time.Second), time.Now().Add(-80*time.Second)
+	runs := map[string]gluetypes.JobRun{
+		"first":  {JobRunState: gluetypes.JobRunStateSucceeded, StartedOn: &began, CompletedOn: &ended},
+		"second": {JobRunState: gluetypes.JobRunStateRunning, StartedOn: &ended},
+	}
+	ledger := func(gluetypes.JobRun) (*ledgerEntry, error) {
+		return &ledgerEntry{Table: "t", Read: 2, Accepted: 2}, nil
+	}
+	for name, test := range map[string]struct {
+		terminal bool
+		want     string // of what is printed by two looks at the runs; spaces are joined
+	}{
+		"in a CI each job is told once, when it has ended": {false, "✓ 1/3 first SUCCEEDED 10.0 s t: read 2 = 2 accepted"},
+		"in a terminal the job at work is the last line":   {true, "✓ 1/3 first SUCCEEDED 10.0 s t: read 2 = 2 accepted ~ 2/3 second RUNNING 80 s ~ 2/3 second RUNNING 80 s"},
+	} {
+		view := &progress{ledger: ledger, jobs: []string{"first", "second", "third"}, shown: map[string]bool{}, terminal: test.terminal}
+		printed := capture(t, func() error { return errors.Join(view.show(runs), view.show(runs)) })
+		got := regexp.MustCompile("["+string(spinner)+"]").ReplaceAllString(strings.ReplaceAll(printed, clearLine, " "), "~")
+		if got = strings.Join(strings.Fields(got), " "); got != test.want {
+			t.Errorf("%s: printed %q, want %q", name, got, test.want)
+		}
+	}
+	failed := errors.New("no")
+	if printed := capture(t, func() error {
+		if err := during("waiting", func() error { return failed }); !errors.Is(err, failed) {
+			t.Errorf("during returned %v", err)
+		}
+		return nil
+	}); printed != "" {
+		t.Errorf("long work printed %q where nobody watches", printed)
+	}
+}
+
+// capture returns what a function prints to standard output.
+func capture(t *testing.T, work func() error) string {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout := os.Stdout
+	os.Stdout = write
+	err = work()
+	os.Stdout = stdout
+	if err := errors.Join(err, write.Close()); err != nil {
+		t.Fatal(err)
+	}
+	printed, err := io.ReadAll(read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(printed)
+}
+
 func TestGrid(t *testing.T) {
 	counts := map[string]int64{}
 	for i, table := range []string{
@@ -69,22 +121,6 @@ func TestGrid(t *testing.T) {
 	}
 	if got := grid(counts); len(counts) != 6 || !reflect.DeepEqual(got, want) {
 		t.Errorf("grid of %v is %q\nwant %q", counts, got, want)
-	}
-}
-
-func TestCurrentRows(t *testing.T) {
-	tests := map[string]struct {
-		metadata string
-		want     int64
-	}{
-		"never written": {`{"current-snapshot-id": null, "snapshots": []}`, 0},
-		"current, not last": {`{"current-snapshot-id": 7, "snapshots": [
-			{"snapshot-id": 7, "summary": {"total-records": "482"}}, {"snapshot-id": 8, "summary": {"total-records": "1"}}]}`, 482},
-	}
-	for name, test := range tests {
-		if got, err := currentRows([]byte(test.metadata)); err != nil || got != test.want {
-			t.Errorf("%s: currentRows = %d, %v, want %d", name, got, err, test.want)
-		}
 	}
 }
 

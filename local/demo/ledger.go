@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
+
+	"stedi-lakehouse/internal/report"
 )
 
 // ledgerEntry is the line that a job prints about its table: what became of every row it read (rule R7).
@@ -35,15 +37,15 @@ func (e ledgerEntry) funnel() string {
 	if e.Mode == "unchanged" {
 		out.WriteString("nothing new")
 	} else {
-		fmt.Fprintf(&out, "read %s = %s accepted", thousands(int64(e.Read)), thousands(int64(e.Accepted)))
+		fmt.Fprintf(&out, "read %s = %s accepted", report.Thousands(int64(e.Read)), report.Thousands(int64(e.Accepted)))
 	}
 	for _, reasons := range []map[string]int{e.Excluded, e.Quarantined} {
 		for _, reason := range byCount(reasons) {
-			fmt.Fprintf(&out, " + %s %s", thousands(int64(reasons[reason])), reason)
+			fmt.Fprintf(&out, " + %s %s", report.Thousands(int64(reasons[reason])), reason)
 		}
 	}
 	if e.Removed > 0 {
-		fmt.Fprintf(&out, "; removed %s", thousands(int64(e.Removed)))
+		fmt.Fprintf(&out, "; removed %s", report.Thousands(int64(e.Removed)))
 	}
 	lead := "; drift: "
 	for _, key := range byCount(e.Drift) {
@@ -51,7 +53,7 @@ func (e ledgerEntry) funnel() string {
 		if e.Drift[key] == 1 {
 			rows = "row"
 		}
-		fmt.Fprintf(&out, "%s%s %s with unknown key %s", lead, thousands(int64(e.Drift[key])), rows, key)
+		fmt.Fprintf(&out, "%s%s %s with unknown key %s", lead, report.Thousands(int64(e.Drift[key])), rows, key)
 		lead = ", "
 	}
 	return out.String()

@@ -1,5 +1,6 @@
 // Command demo runs the whole lakehouse on this machine: it starts the embedded AWS, deploys the stacks of stage local with the
-// CDK CLI, uploads landing data, runs the state machine and shows what each table holds.
+// CDK CLI, uploads landing data, runs the state machine, writes a report of the
+// run and shows what each table holds.
 //
 //	demo up [-data folder] [-gate as-of|ever] [-keep]   deploy, run, show; destroy unless -keep
 //	demo down                                           destroy what a kept demo deployed and stop its embedded AWS
@@ -18,6 +19,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"stedi-lakehouse/internal/lake"
 )
 
 func main() {
@@ -90,26 +93,32 @@ func up(ctx context.Context, work workspace, data, gate string, keep bool) (err 
 	step("embedded AWS on %s", aws.Endpoint)
 
 	cdk := cdkCLI{endpoint: aws.Endpoint, gate: gate, work: work}
-	if err := cdk.prepare(ctx); err != nil {
+	if err := during("preparing the account, synthesizing the stacks", func() error { return cdk.prepare(ctx) }); err != nil {
 		return err
 	}
 	clients := newClients(aws.Endpoint)
 	if aws.Before, err = clients.inventory(ctx); err != nil {
 		return err
 	}
-	outputs, err := cdk.deploy(ctx)
-	if err != nil {
+	var names lake.Names
+	if err := during("deploying the stacks", func() (err error) { names, err = cdk.deploy(ctx); return err }); err != nil {
 		return err
 	}
 	step("three stacks deployed")
+	clients.lake = lake.Connect(lake.Embedded(aws.Endpoint), stage, names)
 
-	if err := clients.upload(ctx, outputs.LakeBucket, landing); err != nil {
+	if err := clients.upload(ctx, names.LakeBucket, landing); err != nil {
 		return err
 	}
-	if err := clients.runPipeline(ctx, outputs); err != nil {
-		return fmt.Errorf("%w\nlogs of the job runs: %s", err, work.file(runLogs))
+	err = clients.runPipeline(ctx)
+	if err != nil {
+		err = fmt.Errorf("%w\nlogs of the job runs: %s", err, work.file(runLogs))
 	}
-	if err := clients.show(ctx, outputs, data, gate); err != nil {
+	// A run that failed or was interrupted is reported too.
+	if err := errors.Join(err, clients.report(context.WithoutCancel(ctx), work)); err != nil {
+		return err
+	}
+	if err := clients.show(ctx, data, gate); err != nil {
 		return err
 	}
 	if keep {
@@ -139,7 +148,7 @@ func destroy(ctx context.Context, clients *clients, cdk cdkCLI, before []string)
 	if err := clients.emptyBuckets(ctx); err != nil {
 		return err
 	}
-	if err := cdk.destroy(ctx); err != nil {
+	if err := during("destroying the stacks", func() error { return cdk.destroy(ctx) }); err != nil {
 		return err
 	}
 	after, err := clients.inventory(ctx)

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/athena"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
@@ -26,6 +24,8 @@ import (
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"stedi-lakehouse/internal/lake"
 )
 
 const pollInterval = 300 * time.Millisecond
@@ -46,14 +46,11 @@ type clients struct {
 	sfn            *sfn.Client
 	sns            *sns.Client
 	sqs            *sqs.Client
+	lake           *lake.Lake // nil until it is deployed
 }
 
 func newClients(endpoint string) *clients {
-	config := aws.Config{
-		Region:       region,
-		BaseEndpoint: aws.String(endpoint),
-		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-	}
+	config := lake.Embedded(endpoint)
 	return &clients{
 		athena:         athena.NewFromConfig(config),
 		cloudformation: cloudformation.NewFromConfig(config),
@@ -101,13 +98,13 @@ func (c *clients) uploadFile(ctx context.Context, bucket, key, path string) (int
 }
 
 // runPipeline starts the state machine and shows each job's run as it goes.
-func (c *clients) runPipeline(ctx context.Context, outputs stackOutputs) error {
-	jobs, err := c.jobOrder(ctx, outputs.StateMachineARN)
+func (c *clients) runPipeline(ctx context.Context) error {
+	jobs, err := c.lake.JobOrder(ctx)
 	if err != nil {
 		return err
 	}
 	started := time.Now()
-	execution, err := c.sfn.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &outputs.StateMachineARN})
+	execution, err := c.sfn.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &c.lake.StateMachineARN})
 	if err != nil {
 		return fmt.Errorf("start the state machine: %w", err)
 	}
@@ -155,33 +152,6 @@ func (c *clients) stopExecution(arn *string) error {
 	defer cancel()
 	_, err := c.sfn.StopExecution(ctx, &sfn.StopExecutionInput{ExecutionArn: arn})
 	return err
-}
-
-// jobOrder reads from the deployed state machine which jobs it runs, in their order.
-func (c *clients) jobOrder(ctx context.Context, arn string) ([]string, error) {
-	machine, err := c.sfn.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &arn})
-	if err != nil {
-		return nil, err
-	}
-	var definition struct {
-		StartAt string
-		States  map[string]struct {
-			Next       string
-			Parameters struct{ JobName string }
-			Arguments  struct{ JobName string }
-		}
-	}
-	if err := json.Unmarshal([]byte(*machine.Definition), &definition); err != nil {
-		return nil, fmt.Errorf("state machine %s: %w", arn, err)
-	}
-	var jobs []string
-	for name := definition.StartAt; name != ""; name = definition.States[name].Next {
-		state := definition.States[name]
-		if job := state.Parameters.JobName + state.Arguments.JobName; job != "" {
-			jobs = append(jobs, job)
-		}
-	}
-	return jobs, nil
 }
 
 // latestRuns are the runs of the jobs that began after a time, by job; a job not yet started is absent.

@@ -42,6 +42,7 @@ def main() -> None:
     from ministack import app
 
     from embedded_aws import (
+        athena_queries,
         glue_jobs,
         iceberg_tables,
         named_queries,
@@ -58,6 +59,7 @@ def main() -> None:
         archives=args.jars.resolve().parent / "class-archives",
         driver_memory=args.driver_memory,
     )
+    athena_queries.install()
     glue_jobs.install(spark)
     iceberg_tables.install()
     named_queries.install()

@@ -20,6 +20,30 @@ def connect(endpoint: str, service: str):
     return boto3.client(service, endpoint_url=endpoint, **credentials)
 
 
+Answer = tuple[list[str], list[str], list[list[str | None]]]
+
+
+def ask(athena, sql: str, database: str, workgroup: str) -> Answer:
+    """Names, types and rows of a query's answer, as any boto3 program gets them from Athena; RuntimeError with its reason."""
+    started = athena.start_query_execution(QueryString=sql, QueryExecutionContext={"Database": database}, WorkGroup=workgroup)
+    query = started["QueryExecutionId"]
+    deadline = time.monotonic() + 60
+    while True:
+        status = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]
+        if status["State"] not in ("QUEUED", "RUNNING"):
+            break
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{sql} is still {status['State']}")
+        time.sleep(0.02)
+    if status["State"] != "SUCCEEDED":
+        raise RuntimeError(f"{status['State']}: {status['StateChangeReason']}")
+    pages = list(athena.get_paginator("get_query_results").paginate(QueryExecutionId=query))
+    columns = pages[0]["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
+    header, *rows = [[d.get("VarCharValue") for d in row["Data"]] for page in pages for row in page["ResultSet"]["Rows"]]
+    assert header == [column["Name"] for column in columns]
+    return header, [column["Type"] for column in columns], rows
+
+
 def driver(run_id: str) -> int:
     """The process id of a job run's Spark driver, once there is one."""
     deadline = time.monotonic() + 60

@@ -3,6 +3,7 @@
 The tests share one deployment and build on each other, in the order of the file: a run of the pipeline takes most of a minute.
 """
 
+import gzip
 import json
 import os
 import shutil
@@ -12,9 +13,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import browser
 import oracle
 import pytest
-from embedded import ROOT, connect, driver
+from embedded import ROOT, ask, connect, driver
 from pyiceberg.table import StaticTable
 
 DATABASE = "stedi_local"
@@ -76,6 +78,21 @@ class Lakehouse:
         (self.landing / key).unlink()
         self.client("s3").delete_object(Bucket=self.bucket, Key=key)
 
+    def ask(self, sql: str) -> list[list[str | None]]:
+        """The rows of Athena's answer."""
+        return ask(self.client("athena"), sql, DATABASE, self.outputs["WorkgroupName"])[2]
+
+    def tool(self, name: str, *arguments: str) -> str:
+        """What a command of tools/ prints about the kept demo."""
+        command = ["go", "run", f"./tools/{name}", "-work", self.work, *arguments]
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    def report(self, name: str) -> dict:
+        """Writes a report of the last run into a folder of its own."""
+        folder = self.work / "reports" / name
+        self.tool("report", "-out", str(folder))
+        return json.loads((folder / "report.json").read_text())
+
     def start(self) -> str:
         return self.client("stepfunctions").start_execution(stateMachineArn=self.outputs["StateMachineArn"])["executionArn"]
 
@@ -107,21 +124,6 @@ class Lakehouse:
         """The rows of an Iceberg table, sorted."""
         columns = self.table(name).scan().to_arrow().to_pydict().values()
         return sorted(zip(*columns, strict=True), key=oracle.nulls_last)
-
-    def query(self, sql: str) -> list[list[str]]:
-        """The rows of a query in Athena, all as text."""
-        athena = self.client("athena")
-        started = athena.start_query_execution(
-            QueryString=sql, QueryExecutionContext={"Database": DATABASE}, WorkGroup=self.outputs["WorkgroupName"]
-        )
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            status = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]["Status"]
-            if status["State"] not in ("QUEUED", "RUNNING"):
-                break
-            time.sleep(0.1)
-        _, *rows = athena.get_query_results(QueryExecutionId=started["QueryExecutionId"])["ResultSet"]["Rows"]
-        return [[cell["VarCharValue"] for cell in row["Data"]] for row in rows]
 
     def versions(self) -> dict[str, int | None]:
         """The current snapshot of every target table."""
@@ -169,11 +171,14 @@ def test_every_row_is_what_the_rules_say(lakehouse: Lakehouse) -> None:
         assert lakehouse.rows(table) == rows, table
 
 
-def test_athena_reads_landing_data(lakehouse: Lakehouse) -> None:
-    [[count]] = lakehouse.query("select count(*) from customer_landing")
-    delivered = sum(len(file.read_text().splitlines()) for file in (lakehouse.landing / "customer" / "landing").glob("*.json"))
-    if lakehouse.public:
-        assert int(count) == delivered
+def test_athena_answers_on_every_zone(lakehouse: Lakehouse) -> None:
+    delivered = oracle.read_landing(lakehouse.landing)
+    assert lakehouse.ask("select count(*) as n from accelerometer_landing") == [[str(len(delivered.samples))]]
+    for table, rows in lakehouse.expected().items():
+        answer = lakehouse.ask(f"select * from {table}")
+        assert sorted(map(as_text, rows), key=str) == sorted(answer, key=str), table
+    accepted = dict(lakehouse.ask("select table_name, sum(rows) from run_ledger where outcome = 'accepted' group by 1"))
+    assert accepted == {table: str(len(rows)) for table, rows in lakehouse.expected().items()}
 
 
 def test_the_saved_queries_are_there_and_count_landing_rows(lakehouse: Lakehouse) -> None:
@@ -182,9 +187,36 @@ def test_the_saved_queries_are_there_and_count_landing_rows(lakehouse: Lakehouse
     queries = {query["Name"]: query for query in athena.batch_get_named_query(NamedQueryIds=ids)["NamedQueries"]}
     assert {"count landing", "count trusted", "ledger last run", "consent funnel", "join on time alone"} <= set(queries)
     assert f"location 's3://{lakehouse.bucket}/customer/landing/'" in queries["create customer_landing"]["QueryString"]
-    counts = dict(lakehouse.query(queries["count landing"]["QueryString"]))
+    counts = dict(lakehouse.ask(queries["count landing"]["QueryString"]))
     assert set(counts) == {"customer_landing", "accelerometer_landing", "step_trainer_landing"}
-    assert counts["customer_landing"] == lakehouse.query("select count(*) from customer_landing")[0][0]
+    assert counts["customer_landing"] == lakehouse.ask("select count(*) from customer_landing")[0][0]
+
+
+def test_the_query_tool_asks_the_kept_demo(lakehouse: Lakehouse) -> None:
+    table = lakehouse.tool("query", "-format", "csv", "select count(*) as n from customer_trusted")
+    assert table == f"n\n{len(lakehouse.expected()['customer_trusted'])}\n"
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        lakehouse.tool("query", "select * from nowhere")
+    assert failed.value.returncode == 1
+    assert "does not exist; tables of stedi_local: accelerometer_index," in failed.value.stderr
+
+
+def test_the_demo_reports_its_run(lakehouse: Lakehouse) -> None:
+    page = lakehouse.work / "report.html"
+    assert f"report of the run: {page}" in lakehouse.output
+    report = json.loads(page.with_suffix(".json").read_text())
+    assert report["execution"]["status"] == "SUCCEEDED"
+    assert report["missing"] == []
+    assert [(job["name"], job["state"]) for job in report["jobs"]] == [(job, "SUCCEEDED") for job in JOBS]
+    expected = {table: len(rows) for table, rows in lakehouse.expected().items()}
+    assert {funnel["table"]: funnel["accepted"] for funnel in report["funnels"]} == expected
+    assert {table["name"]: table["rows"] for table in report["tables"] if table["name"] in expected} == expected
+    current = {version["table"]: version["rows"] for version in report["versions"] if version["state"] == "current"}
+    assert {table: current[table] for table in expected} == expected
+    assert {check["state"] for check in report["checks"]} == {"passed"}
+    seen = browser.check(page, "demo")
+    assert {chart["id"] for chart in seen["views"][0]["charts"]} >= {"funnel-chart", "jobs-chart"}
+    assert all(f"{rows:,}" in seen["text"] for rows in expected.values())
 
 
 def test_a_diff_right_after_the_deployment_is_empty(lakehouse: Lakehouse) -> None:
@@ -248,6 +280,16 @@ def test_a_broken_line_fails_the_run_before_it_writes(lakehouse: Lakehouse) -> N
     assert lakehouse.versions() == before
 
 
+def test_a_failed_run_is_reported_as_failed(lakehouse: Lakehouse) -> None:
+    report = lakehouse.report("failed")
+    assert report["execution"]["status"] == "FAILED"
+    assert report["jobs"][0]["state"] == "FAILED"
+    assert "rows cannot be used" in report["jobs"][0]["message"]
+    assert {job["state"] for job in report["jobs"][1:]} == {"NOT_STARTED"}
+    assert report["funnels"] == []
+    assert {check["state"] for check in report["checks"]} == {"not run"}
+
+
 def test_a_killed_job_leaves_the_old_version_and_the_next_run_completes(lakehouse: Lakehouse) -> None:
     person = withdrawing_person(lakehouse)
     lakehouse.deliver("customer/landing/withdrawn.json", [json.dumps(person)])
@@ -301,7 +343,8 @@ def test_no_person_is_named_in_logs_metrics_errors_or_histories(lakehouse: Lakeh
     people = oracle.read_landing(lakehouse.landing).customers
     personal = {value for person, *_ in people for value in (person.email, person.name, person.phone, person.serial) if value}
     assert len(personal) > 100
-    texts = [*log_messages(lakehouse), *histories(lakehouse), *metrics(lakehouse), *errors(lakehouse)]
+    lakehouse.report("last")
+    texts = [*log_messages(lakehouse), *histories(lakehouse), *metrics(lakehouse), *errors(lakehouse), *reports(lakehouse)]
     assert len(texts) > 100
     said = "\n".join(texts).lower()
     assert [value for value in {*personal, "planted"} if len(value) > 3 and value.lower() in said] == []
@@ -325,8 +368,10 @@ def withdrawing_person(lakehouse: Lakehouse) -> dict:
     """A new record of somebody with trusted readings, without consent."""
     email = lakehouse.expected()["accelerometer_trusted"][0][0]
     records = []
-    for path in sorted((lakehouse.landing / "customer" / "landing").glob("*.json")):
-        records += [json.loads(line) for line in path.read_text().splitlines()]
+    for path in sorted((lakehouse.landing / "customer" / "landing").iterdir()):
+        content = path.read_bytes()
+        lines = gzip.decompress(content) if path.suffix == ".gz" else content
+        records += [json.loads(line) for line in lines.splitlines()]
     current = max((r for r in records if r["email"].strip().lower() == email), key=lambda r: r["lastUpdateDate"])
     kept = {key: value for key, value in current.items() if key != "shareWithResearchAsOfDate"}
     return kept | {"lastUpdateDate": current["lastUpdateDate"] + 1}
@@ -350,6 +395,20 @@ def metrics(lakehouse: Lakehouse) -> Iterator[str]:
 def errors(lakehouse: Lakehouse) -> Iterator[str]:
     for job in JOBS:
         yield from (run["ErrorMessage"] for run in lakehouse.client("glue").get_job_runs(JobName=job)["JobRuns"])
+
+
+def reports(lakehouse: Lakehouse) -> Iterator[str]:
+    """Pages and their data, of the first, a failed and the last run; without the charts' library, which is large."""
+    pages = [*lakehouse.work.glob("report.*"), *lakehouse.work.glob("reports/*/report.*")]
+    assert len(pages) == 6
+    library = (ROOT / "node_modules" / "echarts" / "dist" / "echarts.min.js").read_text()
+    for page in pages:
+        yield page.read_text().replace(library, "")
+
+
+def as_text(row: tuple) -> list[str | None]:
+    """A row as Athena writes it."""
+    return [None if value is None else str(value) for value in row]
 
 
 def histories(lakehouse: Lakehouse) -> Iterator[str]:

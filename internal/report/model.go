@@ -1,0 +1,161 @@
+// Package report shows one run of the pipeline: collected from a lakehouse through Athena, Step Functions and Glue into a Report, which
+// is written as report.json and, for people, as report.html, one page that holds all it needs. It holds counts, names of tables and
+// files, reasons and checks, and never a value of a row.
+package report
+
+import (
+	"strings"
+	"time"
+
+	"stedi-lakehouse/internal/contract"
+)
+
+// States of a job and of a check beside Glue's own states of a run.
+const (
+	NotStarted = "NOT_STARTED" // the execution ended, or is, before this job
+	Passed     = "passed"      // the run that wrote the table held it
+	Failed     = "failed"
+	NotRun     = "not run" // nothing was written, so nothing was checked
+)
+
+// States of a version of a table.
+const (
+	Current = "current" // what readers see
+	Earlier = "earlier" // what readers saw
+	Draft   = "draft"   // on a branch of a run that did not publish it, or a step towards a version
+)
+
+// Report is what is known of one execution of the state machine.
+type Report struct {
+	Lake      string    `json:"lake"` // name of the database
+	Stage     string    `json:"stage"`
+	Embedded  bool      `json:"embedded"` // ran in the embedded AWS: times, and so costs, are this machine's
+	Generated time.Time `json:"generated"`
+	Execution Execution `json:"execution"`
+	Jobs      []Job     `json:"jobs"` // in the order in which they run
+	Cost      Cost      `json:"cost"`
+	// Tables are those of the zones that data moves through, and of the quarantine.
+	Tables     []Table       `json:"tables"`
+	Funnels    []Funnel      `json:"funnels"` // one for each job that recorded its numbers
+	Quarantine []Quarantined `json:"quarantine"`
+	Versions   []Version     `json:"versions"` // newest first, at most versionsShown a table
+	Checks     []Check       `json:"checks"`
+	// Missing says what could not be read and why; a part that is missing is never shown as empty or as well.
+	Missing []string `json:"missing"`
+}
+
+// Execution is the execution of the state machine.
+type Execution struct {
+	Name    string     `json:"name"`
+	Status  string     `json:"status"` // RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED
+	Started time.Time  `json:"started"`
+	Stopped *time.Time `json:"stopped,omitempty"`
+	Error   string     `json:"error,omitempty"`
+	Cause   string     `json:"cause,omitempty"`
+}
+
+// Job is the last run of a job within the execution.
+type Job struct {
+	Name     string     `json:"name"`
+	State    string     `json:"state"` // Glue's JobRunState, or NotStarted
+	RunID    string     `json:"run_id,omitempty"`
+	Attempts int        `json:"attempts"` // runs within the execution
+	Started  *time.Time `json:"started,omitempty"`
+	Seconds  float64    `json:"seconds"` // of all attempts; of one at work: so far
+	Offset   float64    `json:"offset"`  // seconds from the start of the execution to that of the first attempt
+	DPUs     float64    `json:"dpus"`
+	USD      float64    `json:"usd"` // of all attempts
+	Message  string     `json:"message,omitempty"`
+}
+
+// Cost is an estimate of what the jobs' runs cost.
+type Cost struct {
+	USD        float64 `json:"usd"`
+	PerDPUHour float64 `json:"per_dpu_hour"`
+	Flex       bool    `json:"flex"` // some run was Flex, which costs less than this estimate
+}
+
+// Table is a table and how many rows it holds now.
+type Table struct {
+	Name   string `json:"name"`
+	Source string `json:"source"`
+	Zone   string `json:"zone"`
+	Rows   *int64 `json:"rows"` // nil: could not be counted
+}
+
+// Count is a number of rows with a reason.
+type Count struct {
+	Reason string `json:"reason"`
+	Rows   int64  `json:"rows"`
+}
+
+// Funnel is the ledger's entry of one run for its table (R7).
+type Funnel struct {
+	Table       string  `json:"table"`
+	Job         string  `json:"job"`
+	RunID       string  `json:"run_id"`
+	Read        int64   `json:"read"`
+	Accepted    int64   `json:"accepted"`
+	Excluded    []Count `json:"excluded"`    // greatest first
+	Quarantined []Count `json:"quarantined"` // greatest first
+	Inserted    int64   `json:"inserted"`
+	Updated     int64   `json:"updated"`
+	Removed     int64   `json:"removed"`
+	Drift       []Count `json:"drift"` // by the key that no contract knows
+}
+
+// AddsUp tells whether every row read has become something (R7).
+func (f Funnel) AddsUp() bool { return f.Read == f.Accepted+sum(f.Excluded)+sum(f.Quarantined) }
+
+// Unchanged tells whether the run found nothing to do.
+func (f Funnel) Unchanged() bool { return f.Read+f.Inserted+f.Updated+f.Removed == 0 }
+
+func sum(counts []Count) int64 {
+	var total int64
+	for _, count := range counts {
+		total += count.Rows
+	}
+	return total
+}
+
+// Quarantined are rows of one file that a quarantine table holds now, for one reason.
+type Quarantined struct {
+	Table  string `json:"table"`
+	File   string `json:"file"`
+	Reason string `json:"reason"`
+	Rows   int64  `json:"rows"`
+	New    int64  `json:"new"` // of these, put aside in this execution
+}
+
+// Version is a snapshot of an Iceberg table.
+type Version struct {
+	Table     string `json:"table"`
+	Snapshot  string `json:"snapshot"`
+	Committed string `json:"committed"` // UTC, e.g. 2026-11-25 21:16:16.063
+	Operation string `json:"operation"`
+	Rows      *int64 `json:"rows"` // after it
+	Added     int64  `json:"added"`
+	Deleted   int64  `json:"deleted"`
+	State     string `json:"state"` // Current, Earlier or Draft
+}
+
+// Check is a data check of a contract.
+type Check struct {
+	Table string `json:"table"`
+	Name  string `json:"name"`  // e.g. not_null(email)
+	State string `json:"state"` // Passed, Failed or NotRun
+}
+
+// checks are the checks of a contract, under the names that the jobs give them in messages.
+func checks(of contract.Contract) []string {
+	var names []string
+	for _, column := range of.Columns {
+		if column.Required {
+			names = append(names, "not_null("+column.Name+")")
+		}
+	}
+	for _, check := range of.Checks {
+		names = append(names, check.Check+"("+check.Column+")")
+	}
+	return append(names, "unique("+strings.Join(of.Key, ", ")+")")
+}
