@@ -18,7 +18,7 @@ const (
 
 // controls are what the code does for the safety of the data, and the change that undoes it.
 var controls = []mutation{
-	{"buckets: no public access", lakebucket, `BlockPublicAccess_BLOCK_ALL()`, `BlockPublicAccess_BLOCK_ACLS()`},
+	{"buckets: no public access", lakebucket, `BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),`, ``},
 	{"buckets: owned by the account", lakebucket, `BUCKET_OWNER_ENFORCED`, `BUCKET_OWNER_PREFERRED`},
 	{
 		"buckets: TLS only", lakebucket,
