@@ -63,7 +63,7 @@ var controls = []mutation{
 	{"roles: their own intake only", policies, `props.Lake.BucketARN + "/" + props.Intake}`, `props.Lake.BucketARN + "/intake/*"}`},
 	{"roles: our key only", policies, `allow("UseLakeKey", []string{props.Lake.KeyARN}`, `allow("UseLakeKey", []string{"*"}`},
 	{"roles: commit to their tables only", policies, `allow("CommitToTable", committed, `, `allow("CommitToTable", readable, `},
-	{"roles: own log groups only", policies, `allow("WriteLogs", []string{logGroups}`, `allow("WriteLogs", []string{"*"}`},
+	{"roles: own log groups only", policies, `allow("WriteLogs", []string{logGroups}`, `allow("WriteLogs", []string{logGroups, "*"}`},
 	{"roles: own metrics only", policies, `[]string{"Glue", metricsNamespace}`, `[]string{"Glue", metricsNamespace, "*"}`},
 	{
 		"roles: interfaces in our subnets only", policies,
