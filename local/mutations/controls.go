@@ -73,7 +73,7 @@ var controls = []mutation{
 	{"chain: no data in its log", jobchain, `IncludeExecutionData: jsii.Bool(false)`, `IncludeExecutionData: jsii.Bool(true)`},
 	{"chain: every event logged", jobchain, `LogLevel_ALL`, `LogLevel_ERROR`},
 	{"chain: timeout", jobchain, `jsii.Number(minutes)`, `jsii.Number(minutes * 1000)`},
-	{"network: endpoint for our buckets only", endpoint, `objects = append(objects, bucket+"/*")`, `objects = append(objects, "*")`},
+	{"network: endpoint for our buckets only", endpoint, `objects = append(objects, bucket+"/*")`, `objects = append(objects, bucket+"/*", "*")`},
 	{"network: no public addresses", lakenetwork, `MapPublicIpOnLaunch: jsii.Bool(false)`, `MapPublicIpOnLaunch: jsii.Bool(true)`},
 	{
 		"network: no ingress but from workers", lakenetwork,
