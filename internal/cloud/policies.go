@@ -213,7 +213,7 @@ var arns = map[string]string{
 	"AWS::IAM::Role":                   "arn:aws:iam::111122223333:role/name",
 	"AWS::KMS::Key":                    "arn:aws:kms:eu-central-1:111122223333:key/11112222-3333-4444-5555-666677778888",
 	"AWS::Lambda::Function":            "arn:aws:lambda:eu-central-1:111122223333:function:name",
-	"AWS::Logs::LogGroup":              "arn:aws:logs:eu-central-1:111122223333:log-group:name",
+	"AWS::Logs::LogGroup":              "arn:aws:logs:eu-central-1:111122223333:log-group:name:*",
 	"AWS::SNS::Topic":                  "arn:aws:sns:eu-central-1:111122223333:name",
 	"AWS::SQS::Queue":                  "arn:aws:sqs:eu-central-1:111122223333:name",
 	"AWS::StepFunctions::StateMachine": "arn:aws:states:eu-central-1:111122223333:stateMachine:name",

@@ -56,8 +56,9 @@ const good = `
 "Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"TracingConfiguration": {"Enabled": true},
   "LoggingConfiguration": {"Level": "ALL", "IncludeExecutionData": false, "Destinations": [{"x": "y"}]}}},
 "Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"RetentionInDays": 30}},
-"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"VersioningConfiguration": {"Status": "Enabled"}, "LifecycleConfiguration": {"Rules": [
-  {"Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}, "NoncurrentVersionExpiration": {"NoncurrentDays": 14}}]}}}`
+"Results0123ABCD": {"Type": "AWS::S3::Bucket", "Properties": {"LoggingConfiguration": {"LogFilePrefix": "Results/"}, "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"BucketKeyEnabled": true,
+  "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "k"}}]}, "VersioningConfiguration": {"Status": "Enabled"}, "LifecycleConfiguration": {"Rules": [
+  {"Status": "Enabled", "ExpirationInDays": 30, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}, "NoncurrentVersionExpiration": {"NoncurrentDays": 14}}]}}}`
 
 // Every rule of our file passes the good template and finds what is taken from it.
 func TestGuardRules(t *testing.T) {
@@ -86,10 +87,14 @@ func TestGuardRules(t *testing.T) {
 		{"STATES_LOGGED_WITHOUT_DATA", "Machine", `"Level": "ALL"`, `"Level": "ERROR"`},
 		{"STATES_LOGGED_WITHOUT_DATA", "Machine", `[{"x": "y"}]`, `[]`},
 		{"STATES_TRACED", "Machine", `{"Enabled": true}`, `{"Enabled": false}`},
+		{"S3_OUR_KEY", "Results0123ABCD", `"aws:kms"`, `"AES256"`},
+		{"S3_OUR_KEY", "Results0123ABCD", `, "KMSMasterKeyID": "k"`, ``},
+		{"S3_OUR_KEY", "Results0123ABCD", `"BucketKeyEnabled": true`, `"BucketKeyEnabled": false`},
+		{"S3_LOGS_AND_RESULTS_EXPIRE", "Results0123ABCD", `"ExpirationInDays": 30, `, ``},
 		{"LOGS_RETENTION", "Log", `"RetentionInDays": 30`, ``},
-		{"S3_FORGETS", "Bucket", `"DaysAfterInitiation": 7`, `"DaysAfterInitiation": 8`},
-		{"S3_FORGETS", "Bucket", `"NoncurrentDays": 14`, `"NoncurrentDays": 31`},
-		{"S3_FORGETS", "Bucket", `"VersioningConfiguration": {"Status": "Enabled"}, `, ``},
+		{"S3_FORGETS", "Results0123ABCD", `"DaysAfterInitiation": 7`, `"DaysAfterInitiation": 8`},
+		{"S3_FORGETS", "Results0123ABCD", `"NoncurrentDays": 14`, `"NoncurrentDays": 31`},
+		{"S3_FORGETS", "Results0123ABCD", `"VersioningConfiguration": {"Status": "Enabled"}, `, ``},
 	} {
 		tried[test.rule] = true
 		changed := strings.Replace(good, test.old, test.changed, 1)

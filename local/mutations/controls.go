@@ -18,7 +18,7 @@ const (
 
 // controls are what the code does for the safety of the data, and the change that undoes it.
 var controls = []mutation{
-	{"buckets: no public access", lakebucket, `BlockPublicAccess_BLOCK_ALL()`, `BlockPublicAccess_BLOCK_ACLS()`},
+	{"buckets: no public access", lakebucket, `BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),`, ``},
 	{"buckets: owned by the account", lakebucket, `BUCKET_OWNER_ENFORCED`, `BUCKET_OWNER_PREFERRED`},
 	{
 		"buckets: TLS only", lakebucket,
@@ -63,7 +63,7 @@ var controls = []mutation{
 	{"roles: their own intake only", policies, `props.Lake.BucketARN + "/" + props.Intake}`, `props.Lake.BucketARN + "/intake/*"}`},
 	{"roles: our key only", policies, `allow("UseLakeKey", []string{props.Lake.KeyARN}`, `allow("UseLakeKey", []string{"*"}`},
 	{"roles: commit to their tables only", policies, `allow("CommitToTable", committed, `, `allow("CommitToTable", readable, `},
-	{"roles: own log groups only", policies, `allow("WriteLogs", []string{logGroups}`, `allow("WriteLogs", []string{"*"}`},
+	{"roles: own log groups only", policies, `allow("WriteLogs", []string{logGroups}`, `allow("WriteLogs", []string{logGroups, "*"}`},
 	{"roles: own metrics only", policies, `[]string{"Glue", metricsNamespace}`, `[]string{"Glue", metricsNamespace, "*"}`},
 	{
 		"roles: interfaces in our subnets only", policies,
@@ -73,7 +73,7 @@ var controls = []mutation{
 	{"chain: no data in its log", jobchain, `IncludeExecutionData: jsii.Bool(false)`, `IncludeExecutionData: jsii.Bool(true)`},
 	{"chain: every event logged", jobchain, `LogLevel_ALL`, `LogLevel_ERROR`},
 	{"chain: timeout", jobchain, `jsii.Number(minutes)`, `jsii.Number(minutes * 1000)`},
-	{"network: endpoint for our buckets only", endpoint, `objects = append(objects, bucket+"/*")`, `objects = append(objects, "*")`},
+	{"network: endpoint for our buckets only", endpoint, `objects = append(objects, bucket+"/*")`, `objects = append(objects, bucket+"/*", "*")`},
 	{"network: no public addresses", lakenetwork, `MapPublicIpOnLaunch: jsii.Bool(false)`, `MapPublicIpOnLaunch: jsii.Bool(true)`},
 	{
 		"network: no ingress but from workers", lakenetwork,

@@ -67,10 +67,11 @@ func run(only string, write bool) (err error) {
 	for i, mutation := range chosen {
 		start := time.Now()
 		by, err := mutation.try(filepath.Join(folder, strconv.Itoa(i)))
-		if err != nil {
-			return fmt.Errorf("mutation %q: %w", mutation.control, err)
-		}
-		if by == "" {
+		switch {
+		case err != nil:
+			survivors = append(survivors, fmt.Errorf("mutation %q: %w", mutation.control, err))
+			by = "ERROR"
+		case by == "":
 			survivors = append(survivors, fmt.Errorf("%q survives: nothing fails without it", mutation.control))
 			by = "NOTHING"
 		}
