@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/athena"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -34,7 +33,6 @@ const pollInterval = 300 * time.Millisecond
 type clients struct {
 	athena         *athena.Client
 	cloudformation *cloudformation.Client
-	cloudwatch     *cloudwatch.Client
 	ec2            *ec2.Client
 	eventbridge    *eventbridge.Client
 	glue           *glue.Client
@@ -54,7 +52,6 @@ func newClients(endpoint string) *clients {
 	return &clients{
 		athena:         athena.NewFromConfig(config),
 		cloudformation: cloudformation.NewFromConfig(config),
-		cloudwatch:     cloudwatch.NewFromConfig(config),
 		ec2:            ec2.NewFromConfig(config),
 		eventbridge:    eventbridge.NewFromConfig(config),
 		glue:           glue.NewFromConfig(config),
