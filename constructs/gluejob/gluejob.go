@@ -15,6 +15,7 @@ import (
 
 	"stedi-lakehouse/constructs/lakenetwork"
 	"stedi-lakehouse/constructs/loggroup"
+	"stedi-lakehouse/constructs/statement"
 	"stedi-lakehouse/internal/contract"
 )
 
@@ -174,7 +175,7 @@ func trust(scope constructs.Construct, props Props) *map[string]any {
 	}
 	return &map[string]any{
 		"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Aws_ACCOUNT_ID()},
-		"ArnLike":      map[string]any{"aws:SourceArn": arn(scope, "glue", "job", props.Name)},
+		"ArnLike":      map[string]any{"aws:SourceArn": statement.ARN(scope, "glue", "job", props.Name)},
 	}
 }
 
@@ -223,11 +224,4 @@ func connections(list []Connection) any {
 		names = append(names, connection.Name)
 	}
 	return &awsglue.CfnJob_ConnectionsListProperty{Connections: jsii.Strings(names...)}
-}
-
-// arn forms an ARN of the stack's account and Region.
-func arn(scope constructs.Construct, service, resource, name string) string {
-	return *awscdk.Stack_Of(scope).FormatArn(&awscdk.ArnComponents{
-		Service: jsii.String(service), Resource: jsii.String(resource), ResourceName: jsii.String(name),
-	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"stedi-lakehouse/constructs/statement"
 	"stedi-lakehouse/internal/contract"
 )
 
@@ -16,8 +17,8 @@ import (
 // of the lakehouse look for.
 func policies(scope constructs.Construct, props Props) *map[string]awsiam.PolicyDocument {
 	return &map[string]awsiam.PolicyDocument{
-		"S3Access":   document(s3Access(props)),
-		"GlueAccess": document(append(glueAccess(scope, props), networkAccess(scope, props)...)),
+		"S3Access":   statement.Document(s3Access(props)...),
+		"GlueAccess": statement.Document(append(glueAccess(scope, props), networkAccess(scope, props)...)...),
 	}
 }
 
@@ -34,32 +35,32 @@ func s3Access(props Props) []awsiam.PolicyStatement {
 		read = append(read, props.Lake.BucketARN+"/"+table.Prefix()+"/*")
 	}
 	statements := []awsiam.PolicyStatement{
-		allowIf("ListObjectsInBucket", []string{props.Lake.BucketARN}, map[string]any{
+		statement.AllowIf("ListObjectsInBucket", []string{props.Lake.BucketARN}, map[string]any{
 			// "IfExists" because S3 also asks for this right, with no prefix in the request, to answer "not found" for an object:
 			// the intake of a job that never ran.
 			"StringLikeIfExists": map[string]any{"s3:prefix": listed},
 		}, "s3:ListBucket"),
-		allow("LocateBucket", []string{props.Lake.BucketARN}, "s3:GetBucketLocation"),
-		allow("AllObjectActions", written,
+		statement.Allow("LocateBucket", []string{props.Lake.BucketARN}, "s3:GetBucketLocation"),
+		statement.Allow("AllObjectActions", written,
 			"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
-		allow("ReadCode", []string{objectARN(props.Code.Script), objectARN(props.Code.Packages)}, "s3:GetObject"),
-		allow("UseLakeKey", []string{props.Lake.KeyARN}, "kms:Decrypt", "kms:GenerateDataKey"),
+		statement.Allow("ReadCode", []string{objectARN(props.Code.Script), objectARN(props.Code.Packages)}, "s3:GetObject"),
+		statement.Allow("UseLakeKey", []string{props.Lake.KeyARN}, "kms:Decrypt", "kms:GenerateDataKey"),
 	}
 	if len(read) > 0 {
-		statements = append(statements, allow("ReadSources", read, "s3:GetObject"))
+		statements = append(statements, statement.Allow("ReadSources", read, "s3:GetObject"))
 	}
 	if props.Intake != "" {
 		// The table of this object belongs to all jobs; a job has no business with what the others have noted.
-		statements = append(statements, allow("KeepIntake", []string{props.Lake.BucketARN + "/" + props.Intake}, "s3:GetObject", "s3:PutObject"))
+		statements = append(statements, statement.Allow("KeepIntake", []string{props.Lake.BucketARN + "/" + props.Intake}, "s3:GetObject", "s3:PutObject"))
 	}
 	return statements
 }
 
 func glueAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatement {
-	catalogARN := *awscdk.Stack_Of(scope).FormatArn(&awscdk.ArnComponents{Service: jsii.String("glue"), Resource: jsii.String("catalog")})
-	database := arn(scope, "glue", "database", props.Lake.Database)
+	catalogARN := statement.ARN(scope, "glue", "catalog", "")
+	database := statement.ARN(scope, "glue", "database", props.Lake.Database)
 	table := func(table contract.Contract) string {
-		return arn(scope, "glue", "table", props.Lake.Database+"/"+table.Table)
+		return statement.ARN(scope, "glue", "table", props.Lake.Database+"/"+table.Table)
 	}
 	readable, committed := []string{catalogARN, database}, []string{catalogARN, database}
 	for _, target := range props.written() {
@@ -73,14 +74,14 @@ func glueAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatemen
 		ResourceName: jsii.String(logGroups(props) + "*"),
 	})
 	return []awsiam.PolicyStatement{
-		allow("ReadTables", readable, "glue:GetDatabase", "glue:GetTable"),
+		statement.Allow("ReadTables", readable, "glue:GetDatabase", "glue:GetTable"),
 		// An Iceberg commit replaces the metadata location in the table's catalog entry.
-		allow("CommitToTable", committed, "glue:UpdateTable"),
+		statement.Allow("CommitToTable", committed, "glue:UpdateTable"),
 		// Glue associates the security configuration's key with the groups itself; without that right it writes no logs.
-		allow("WriteLogs", []string{groups}, "logs:AssociateKmsKey", "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
+		statement.Allow("WriteLogs", []string{groups}, "logs:AssociateKmsKey", "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
 		// Glue reads with the role how the run is to be encrypted. The call knows no resource to limit it to.
-		allow("ReadSecurityConfiguration", []string{"*"}, "glue:GetSecurityConfiguration"),
-		allowIf("PutMetrics", []string{"*"}, map[string]any{
+		statement.Allow("ReadSecurityConfiguration", []string{"*"}, "glue:GetSecurityConfiguration"),
+		statement.AllowIf("PutMetrics", []string{"*"}, map[string]any{
 			"StringEquals": map[string]any{"cloudwatch:namespace": []string{"Glue", MetricsNamespace}},
 		}, "cloudwatch:PutMetricData"),
 	}
@@ -92,24 +93,24 @@ func networkAccess(scope constructs.Construct, props Props) []awsiam.PolicyState
 	if len(props.Connections) == 0 {
 		return nil
 	}
-	interfaces := arn(scope, "ec2", "network-interface", "*")
-	catalogARN := *awscdk.Stack_Of(scope).FormatArn(&awscdk.ArnComponents{Service: jsii.String("glue"), Resource: jsii.String("catalog")})
+	interfaces := statement.ARN(scope, "ec2", "network-interface", "*")
+	catalogARN := statement.ARN(scope, "glue", "catalog", "")
 	used := []string{catalogARN}
-	placed := []string{interfaces, arn(scope, "ec2", "security-group", props.Network.SecurityGroupID)}
+	placed := []string{interfaces, statement.ARN(scope, "ec2", "security-group", props.Network.SecurityGroupID)}
 	var subnets []string
 	for _, connection := range props.Connections {
-		used = append(used, arn(scope, "glue", "connection", connection.Name))
-		subnets = append(subnets, arn(scope, "ec2", "subnet", connection.SubnetID))
+		used = append(used, statement.ARN(scope, "glue", "connection", connection.Name))
+		subnets = append(subnets, statement.ARN(scope, "ec2", "subnet", connection.SubnetID))
 	}
 	onlyOurs := map[string]any{"ArnEquals": map[string]any{"ec2:Subnet": subnets}}
 	return []awsiam.PolicyStatement{
-		allow("UseConnection", used, "glue:GetConnection"),
+		statement.Allow("UseConnection", used, "glue:GetConnection"),
 		// These calls know no resource to limit them to.
-		allow("SeeNetwork", []string{"*"}, "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups",
+		statement.Allow("SeeNetwork", []string{"*"}, "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups",
 			"ec2:DescribeSubnets", "ec2:DescribeVpcAttribute", "ec2:DescribeVpcEndpoints"),
-		allow("CreateInterfaces", append(placed, subnets...), "ec2:CreateNetworkInterface"),
-		allowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, "ec2:DeleteNetworkInterface"),
-		allowIf("TagInterfaces", []string{interfaces}, map[string]any{
+		statement.Allow("CreateInterfaces", append(placed, subnets...), "ec2:CreateNetworkInterface"),
+		statement.AllowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, "ec2:DeleteNetworkInterface"),
+		statement.AllowIf("TagInterfaces", []string{interfaces}, map[string]any{
 			"ForAllValues:StringEquals": map[string]any{"aws:TagKeys": []string{"aws-glue-service-resource"}},
 			"Null":                      map[string]any{"aws:TagKeys": "false"}, // else a request without tags would match
 		}, "ec2:CreateTags", "ec2:DeleteTags"),
@@ -118,21 +119,4 @@ func networkAccess(scope constructs.Construct, props Props) []awsiam.PolicyState
 
 func objectARN(asset awss3assets.Asset) string {
 	return fmt.Sprintf("%s/%s", *asset.Bucket().BucketArn(), *asset.S3ObjectKey())
-}
-
-func document(statements []awsiam.PolicyStatement) awsiam.PolicyDocument {
-	return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements})
-}
-
-func allow(sid string, resources []string, actions ...string) awsiam.PolicyStatement {
-	return allowIf(sid, resources, nil, actions...)
-}
-
-func allowIf(sid string, resources []string, conditions map[string]any, actions ...string) awsiam.PolicyStatement {
-	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid:        jsii.String(sid),
-		Actions:    jsii.Strings(actions...),
-		Resources:  jsii.Strings(resources...),
-		Conditions: &conditions,
-	})
 }

@@ -75,4 +75,19 @@ var Suppressions = []Suppression{
 		Parliament, `RESOURCE_POLICY_PRIVILEGE_ESCALATION`, `catalog/(AccessLogs|Lake|Results)Policy.*`,
 		"stage dev: the CDK's function forbids new objects by the bucket's policy before it empties the bucket",
 	},
+	{
+		Parliament, `(UNKNOWN_PRINCIPAL|UNKNOWN_CONDITION_FOR_ACTION|MISMATCHED_TYPE)`, `catalog/Key.*`,
+		"the service of CloudWatch Logs, limited by its encryption context to our log groups as AWS documents it; parliament knows neither",
+	},
+	{
+		Parliament, `(UNKNOWN_PRINCIPAL|MISMATCHED_TYPE)`, `pipeline/(AlertsTopicPolicy|Starter(DeadLetters|Landed)Policy).*`,
+		"CloudWatch and EventBridge, each limited to our own alarms or rules; parliament does not know these services, nor an ARN that is put together",
+	},
+	{
+		Parliament, `RESOURCE_MISMATCH\[states:ListExecutions\]`, `pipeline/StarterStateMachineRoleDefaultPolicy.*`,
+		"the call on a state machine, as AWS documents it; parliament knows the one on map runs only",
+	},
+
+	{Checkov, `CKV_AWS_27`, `pipeline/Starter(DeadLetters|Landed).*`, "encrypted with SQS's own key: names of objects only, and EventBridge would need a right to our key"},
+	{Checkov, `CKV_AWS_158`, `(catalog/EmptyBucketsLog|network/NetworkCloseDefaultGroupLog).*`, fromCDK + "; its log names buckets and groups, no data, and CloudWatch encrypts it with its own key"},
 }

@@ -12,7 +12,10 @@ const (
 	table       = "constructs/catalogtable/catalogtable.go"
 	catalog     = "stacks/catalog.go"
 	network     = "stacks/network.go"
-	pipeline    = "stacks/pipeline.go"
+	flows       = "stacks/flows.go"
+	lakekey     = "constructs/lakekey/lakekey.go"
+	reader      = "constructs/reader/reader.go"
+	alerts      = "constructs/alerts/alerts.go"
 	settings    = "internal/config/removal.go"
 )
 
@@ -34,15 +37,19 @@ var controls = []mutation{
 		`NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(props.NoncurrentDays)),`, ``,
 	},
 	{"buckets: kept unless told otherwise", lakebucket, `RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,`, `RemovalPolicy: awscdk.RemovalPolicy_DESTROY,`},
-	{
-		"lake: our key", catalog,
-		"c.Lake = lakebucket.New(c.Stack, \"Lake\", lakebucket.Props{\n\t\tKey:            c.Key,",
-		"c.Lake = lakebucket.New(c.Stack, \"Lake\", lakebucket.Props{",
-	},
-	{"query results: expire", catalog, `ExpireDays:     stage.RetentionDays.QueryResults,`, ``},
+	{"lake: our key", catalog, `lake.Key, lake.AccessLogs = c.Key, c.AccessLogs`, `lake.AccessLogs = c.AccessLogs`},
+	{"query results: our key", catalog, `results.Key, results.AccessLogs = c.Key, c.AccessLogs`, `results.AccessLogs = c.AccessLogs`},
+	{"query results: expire", catalog, `results.ExpireDays = stage.RetentionDays.QueryResults`, ``},
 	{"lake: same bucket for ever", catalog, `lakebucket.New(c.Stack, "Lake"`, `lakebucket.New(c.Stack, "DataLake"`},
-	{"key: rotation", catalog, `EnableKeyRotation: jsii.Bool(true)`, `EnableKeyRotation: jsii.Bool(false)`},
-	{"key: kept with the data", catalog, `RemovalPolicy:     removal(stage),`, `RemovalPolicy: awscdk.RemovalPolicy_DESTROY,`},
+	{"key: rotation", lakekey, `EnableKeyRotation: jsii.Bool(true)`, `EnableKeyRotation: jsii.Bool(false)`},
+	{"key: kept with the data", lakekey, `removal := awscdk.RemovalPolicy_RETAIN`, `removal := awscdk.RemovalPolicy_DESTROY`},
+	{"key: for our own logs only", lakekey, `map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": []string{`, `map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": []string{"*",`},
+	{"key: for our own alarms only", lakekey, `"ArnLike":      map[string]any{"aws:SourceArn": arn("cloudwatch", "alarm:"+props.Name+"-*")},`, ``},
+	{"readers: research sees no personal data", catalog, `if !table.PersonalData && (table.Zone == contract.Curated || table.Zone == contract.Ledger) {`, `if table.Zone == contract.Curated || table.Zone == contract.Ledger {`},
+	{"readers: nobody sees landing", catalog, `if table.Zone == contract.Curated || table.Zone == contract.Trusted {`, `if table.Zone == contract.Curated || table.Zone == contract.Trusted || table.Zone == contract.Landing {`},
+	{"readers: read only", reader, `statement.Allow("ReadTables", read, "s3:GetObject"),`, `statement.Allow("ReadTables", read, "s3:GetObject", "s3:DeleteObject"),`},
+	{"readers: their own results only", reader, `bucket, prefix := *props.Results.BucketArn(), workgroup.ResultPrefix(props.Name)`, `bucket, prefix := *props.Results.BucketArn(), workgroup.ResultPrefix(props.Name)[:0]`},
+	{"workgroup: scan limit", workgroup, `BytesScannedCutoffPerQuery:      jsii.Number(props.ScanLimitGB << 30),`, ``},
 	{"database: kept with the data", catalog, `database.ApplyRemovalPolicy(removal(stage), nil)`, `database.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil)`},
 	{
 		"tables: kept with the data", table,
@@ -52,24 +59,29 @@ var controls = []mutation{
 	{"workgroup: results under our key", workgroup, `"SSE_KMS"`, `"SSE_S3"`},
 	{"workgroup: metrics of queries", workgroup, `PublishCloudWatchMetricsEnabled: jsii.Bool(true)`, `PublishCloudWatchMetricsEnabled: jsii.Bool(false)`},
 	{"logs: retention", loggroup, `RetentionInDays: jsii.Number(props.RetentionDays),`, ``},
-	{"jobs: timeout", gluejob, `Timeout:          jsii.Number(props.Size.TimeoutMinutes),`, ``},
+	{"jobs: timeout", gluejob, `Timeout:               jsii.Number(props.Size.TimeoutMinutes),`, ``},
+	{"jobs: security configuration", gluejob, `SecurityConfiguration: jsii.String(props.Security.Name),`, ``},
 	{"jobs: one run at a time", gluejob, `MaxConcurrentRuns: jsii.Number(1)`, `MaxConcurrentRuns: jsii.Number(2)`},
 	{"jobs: no retries of their own", gluejob, `MaxRetries:        jsii.Number(0)`, `MaxRetries: jsii.Number(1)`},
-	{"jobs: logs under declared names", gluejob, `"--custom-logGroup-prefix": props.LogGroups,`, ``},
+	{"jobs: logs under declared names", gluejob, `"--custom-logGroup-prefix": props.Logs.Prefix,`, ``},
 	{"roles: read their sources only", policies, `read = append(read, props.Lake.BucketARN+"/"+table.Prefix()+"/*")`, `read = append(read, props.Lake.BucketARN+"/"+table.Source+"/*")`},
 	{"roles: write their tables only", policies, `written = append(written, props.Lake.BucketARN+"/"+table.Prefix()+"/*")`, `written = append(written, props.Lake.BucketARN+"/"+table.Source+"/*")`},
 	{"roles: list their folders only", policies, `listed = append(listed, table.Prefix()+"/*")`, `listed = append(listed, table.Source+"/*")`},
-	{"roles: read sources, no more", policies, `allow("ReadSources", read, "s3:GetObject")`, `allow("ReadSources", read, "s3:*Object")`},
+	{"roles: read sources, no more", policies, `statement.Allow("ReadSources", read, "s3:GetObject")`, `statement.Allow("ReadSources", read, "s3:*Object")`},
 	{"roles: their own intake only", policies, `props.Lake.BucketARN + "/" + props.Intake}`, `props.Lake.BucketARN + "/intake/*"}`},
-	{"roles: our key only", policies, `allow("UseLakeKey", []string{props.Lake.KeyARN}`, `allow("UseLakeKey", []string{"*"}`},
-	{"roles: commit to their tables only", policies, `allow("CommitToTable", committed, `, `allow("CommitToTable", readable, `},
-	{"roles: own log groups only", policies, `allow("WriteLogs", []string{logGroups}`, `allow("WriteLogs", []string{logGroups, "*"}`},
-	{"roles: own metrics only", policies, `[]string{"Glue", metricsNamespace}`, `[]string{"Glue", metricsNamespace, "*"}`},
+	{"roles: our key only", policies, `statement.Allow("UseLakeKey", []string{props.Lake.KeyARN}`, `statement.Allow("UseLakeKey", []string{"*"}`},
+	{"roles: commit to their tables only", policies, `statement.Allow("CommitToTable", committed, `, `statement.Allow("CommitToTable", readable, `},
+	{"roles: own log groups only", policies, `statement.Allow("WriteLogs", []string{groups}`, `statement.Allow("WriteLogs", []string{groups, "*"}`},
+	{"roles: own metrics only", policies, `[]string{"Glue", MetricsNamespace}`, `[]string{"Glue", MetricsNamespace, "*"}`},
 	{
 		"roles: interfaces in our subnets only", policies,
-		`allowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, `, `allowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, "ec2:DetachNetworkInterface", `,
+		`statement.AllowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, `, `statement.AllowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, "ec2:DetachNetworkInterface", `,
 	},
-	{"flows: no way past the gates", pipeline, `reads:  []string{"customer_trusted", "accelerometer_trusted"},`, `reads: []string{"customer_trusted", "accelerometer_trusted", "customer_landing"},`},
+	{"flows: no way past the gates", flows, `flow.reads = append(flow.reads, table(set, flow.job, name))`, `flow.reads = append(flow.reads, table(set, flow.job, name), table(set, flow.job, "customer_landing"))`},
+	{"alerts: TLS only", alerts, `EnforceSSL:  jsii.Bool(true),`, ``},
+	{"alerts: our key", alerts, `MasterKey:   props.Key,`, ``},
+	{"alerts: from this account only", alerts, `"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Aws_ACCOUNT_ID()},`, ``},
+	{"alarms: tell the topic", alerts, `made.AddAlarmAction(awscloudwatchactions.NewSnsAction(a.Topic))`, ``},
 	{"chain: no data in its log", jobchain, `IncludeExecutionData: jsii.Bool(false)`, `IncludeExecutionData: jsii.Bool(true)`},
 	{"chain: every event logged", jobchain, `LogLevel_ALL`, `LogLevel_ERROR`},
 	{"chain: timeout", jobchain, `jsii.Number(minutes)`, `jsii.Number(minutes * 1000)`},

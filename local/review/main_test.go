@@ -19,11 +19,7 @@ func TestAgainstCommit(t *testing.T) {
 	if _, err := command(ctx, cdktest.Root(), nil, "git", "clone", "--quiet", "--shared", ".", clone); err != nil {
 		t.Fatal(err)
 	}
-	tools, err := filepath.Abs(filepath.Join(cdktest.Root(), "node_modules"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(tools, filepath.Join(clone, "node_modules")); err != nil {
+	if err := share(cdktest.Root(), clone); err != nil {
 		t.Fatal(err)
 	}
 	settings, err := os.ReadFile(filepath.Join(clone, "cdk.json"))

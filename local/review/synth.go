@@ -27,11 +27,21 @@ func checkout(ctx context.Context, root, commit, folder string) error {
 	if err := os.Remove(archive); err != nil {
 		return err
 	}
-	tools, err := filepath.Abs(filepath.Join(root, "node_modules"))
-	if err != nil {
-		return err
+	return share(root, folder)
+}
+
+// share lets a folder with a version of the project use the tools that are installed in another.
+func share(root, folder string) error {
+	for _, tools := range []string{"node_modules", ".venv"} {
+		installed, err := filepath.Abs(filepath.Join(root, tools))
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(installed, filepath.Join(folder, tools)); err != nil {
+			return err
+		}
 	}
-	return os.Symlink(tools, filepath.Join(folder, "node_modules"))
+	return nil
 }
 
 // mergeBase is the commit at which HEAD left the given one: what others did since then is no part of this change.
