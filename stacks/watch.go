@@ -17,7 +17,7 @@ import (
 	"stedi-lakehouse/internal/contract"
 )
 
-// dollarsADPUHour is the list price of Glue 6.0 in us-east-1; see docs/cost-runs.md. Flex costs less.
+// dollarsADPUHour is the list price of Glue 6.0 in us-east-1; see docs/cost.md. Flex costs less.
 const dollarsADPUHour = 0.308
 
 // dpus of a worker.

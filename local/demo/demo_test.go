@@ -119,7 +119,7 @@ func TestGrid(t *testing.T) {
 		{"step_trainer", "", "6,000", "", ""},
 		{"machine_learning", "", "", "", "7,000"},
 	}
-	if got := grid(counts); len(counts) != 6 || !reflect.DeepEqual(got, want) {
+	if got := grid([]string{"customer", "accelerometer", "step_trainer", "machine_learning"}, counts); len(counts) != 6 || !reflect.DeepEqual(got, want) {
 		t.Errorf("grid of %v is %q\nwant %q", counts, got, want)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"stedi-lakehouse/data"
+	"stedi-lakehouse/internal/contract"
 	"stedi-lakehouse/internal/report"
 )
 
@@ -34,7 +36,7 @@ var landingQueries = []struct{ title, sql string }{
 
 // show prints the rows of each table by zone and the answers of two Athena queries. It fails when the data folder says what the counts
 // must be (expected.json of the generator) and they are not.
-func (c *clients) show(ctx context.Context, data, gate string) error {
+func (c *clients) show(ctx context.Context, folder, gate string) error {
 	tables, err := c.lake.Tables(ctx)
 	if err != nil {
 		return err
@@ -48,8 +50,12 @@ func (c *clients) show(ctx context.Context, data, gate string) error {
 			return fmt.Errorf("count the rows of %s: %w", table, err)
 		}
 	}
+	sources, err := sourcesInOrder()
+	if err != nil {
+		return err
+	}
 	fmt.Println()
-	printTable(grid(counts))
+	printTable(grid(sources, counts))
 	for _, query := range landingQueries {
 		result, err := c.lake.Query(ctx, query.sql)
 		if err != nil {
@@ -59,17 +65,36 @@ func (c *clients) show(ctx context.Context, data, gate string) error {
 		printTable(result.Text())
 	}
 	fmt.Println()
-	return compare(data, gate, counts)
+	return compare(folder, gate, counts)
 }
 
 func inGrid(table string) bool {
 	return slices.ContainsFunc(zones, func(zone string) bool { return strings.HasSuffix(table, "_"+zone) })
 }
 
+// sourcesInOrder are the sources of the contracts, in the order in which jobs make their tables.
+func sourcesInOrder() ([]string, error) {
+	contracts, err := contract.Load(data.Contracts)
+	if err != nil {
+		return nil, err
+	}
+	ordered, err := contracts.JobsInOrder()
+	if err != nil {
+		return nil, err
+	}
+	var sources []string
+	for _, table := range ordered {
+		if !slices.Contains(sources, table.Source) {
+			sources = append(sources, table.Source)
+		}
+	}
+	return sources, nil
+}
+
 // grid is the rows of the tables: sources down, zones across.
-func grid(counts map[string]int64) [][]string {
+func grid(sources []string, counts map[string]int64) [][]string {
 	rows := [][]string{append([]string{"rows"}, zones...)}
-	for _, source := range []string{"customer", "accelerometer", "step_trainer", "machine_learning"} {
+	for _, source := range sources {
 		row := []string{source}
 		for _, zone := range zones {
 			cell := ""
@@ -92,8 +117,8 @@ func printTable(rows [][]string) {
 }
 
 // compare holds the counts against the folder's expected.json, if it has one.
-func compare(data, gate string, counts map[string]int64) error {
-	content, err := os.ReadFile(filepath.Join(data, "expected.json"))
+func compare(folder, gate string, counts map[string]int64) error {
+	content, err := os.ReadFile(filepath.Join(folder, "expected.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -102,7 +127,7 @@ func compare(data, gate string, counts map[string]int64) error {
 	}
 	var expected map[string]map[string]int64
 	if err := json.Unmarshal(content, &expected); err != nil {
-		return fmt.Errorf("%s/expected.json: %w", data, err)
+		return fmt.Errorf("%s/expected.json: %w", folder, err)
 	}
 	if gate == "" {
 		gate = "as-of"
