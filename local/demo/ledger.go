@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 
 	"stedi-lakehouse/internal/report"
@@ -73,6 +75,10 @@ func (c *clients) ledger(ctx context.Context, run gluetypes.JobRun) (*ledgerEntr
 	events, err := c.logs.GetLogEvents(ctx, &cloudwatchlogs.GetLogEventsInput{
 		LogGroupName: aws.String(*run.LogGroupName + "/output"), LogStreamName: run.Id, StartFromHead: aws.Bool(false),
 	})
+	var missing *logstypes.ResourceNotFoundException
+	if errors.As(err, &missing) {
+		return nil, nil // the run ended before it could say anything
+	}
 	if err != nil {
 		return nil, fmt.Errorf("log of run %s: %w", *run.Id, err)
 	}

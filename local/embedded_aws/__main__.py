@@ -39,6 +39,8 @@ def main() -> None:
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE"):
         os.environ.pop(name, None)
 
+    # Before the emulator is imported: it reads the switch of its IAM checks then.
+    os.environ["AUTH"] = "true"
     from ministack import app
 
     from embedded_aws import (
@@ -46,6 +48,7 @@ def main() -> None:
         glue_jobs,
         iceberg_tables,
         named_queries,
+        permissions,
         security_configurations,
         security_groups,
         step_functions,
@@ -63,6 +66,7 @@ def main() -> None:
     glue_jobs.install(spark)
     iceberg_tables.install()
     named_queries.install()
+    permissions.install(app)
     security_configurations.install()
     security_groups.install()
     step_functions.install()

@@ -23,6 +23,7 @@ from ministack.core.responses import error_response_json, json_response, new_uui
 from ministack.services import glue
 from ministack.services.cloudformation import provisioners
 
+from embedded_aws import permissions
 from embedded_aws.security_configurations import encrypts_logs
 from embedded_aws.spark import BadDefinition, LocalSpark
 
@@ -167,7 +168,11 @@ def _execute(spark: LocalSpark, job: dict, run: dict, arguments: dict[str, str])
     """Run the job's process to its end; the run's final state and error message."""
     status = None
     command = spark.command(run["Id"], job.get("Command", {}).get("ScriptLocation", ""), arguments)
-    process = spark.start(run["Id"], command)
+    try:
+        credentials = permissions.session(job.get("Role", ""), run["Id"])
+    except PermissionError as error:
+        raise BadDefinition(str(error)) from error
+    process = spark.start(run["Id"], command, credentials)
     _processes[run["Id"]] = process
     if run["JobRunState"] == "STOPPING":  # asked for before there was a process to end
         _kill(process)

@@ -18,6 +18,7 @@ import boto3
 
 # Environment of a job: nothing of the caller's environment but what Java and Python need to start.
 _KEPT = ("PATH", "HOME", "JAVA_HOME", "LANG", "TMPDIR")
+_FROM_ENVIRONMENT = "software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider"
 
 
 class BadDefinition(Exception):
@@ -69,13 +70,14 @@ class LocalSpark:
             command += [key, value]
         return command
 
-    def start(self, run_id: str, command: list[str]) -> subprocess.Popen[bytes]:
-        """Start the command in a process group of its own; its output goes to stdout.log and stderr.log of the run's folder."""
+    def start(self, run_id: str, command: list[str], credentials: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start the command in a process group of its own, with the credentials of a run in its environment; its output goes to
+        stdout.log and stderr.log of the run's folder."""
         folder = self.work / run_id
         with (folder / "stdout.log").open("wb") as out, (folder / "stderr.log").open("wb") as err:
             return subprocess.Popen(
                 command,
-                env=self._environment(),
+                env=self._environment() | (credentials or {}),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -142,8 +144,7 @@ class LocalSpark:
             "spark.hadoop.fs.s3a.endpoint": self.endpoint,
             "spark.hadoop.fs.s3a.endpoint.region": os.environ["AWS_REGION"],
             "spark.hadoop.fs.s3a.path.style.access": "true",
-            "spark.hadoop.fs.s3a.access.key": os.environ["AWS_ACCESS_KEY_ID"],
-            "spark.hadoop.fs.s3a.secret.key": os.environ["AWS_SECRET_ACCESS_KEY"],
+            "spark.hadoop.fs.s3a.aws.credentials.provider": _FROM_ENVIRONMENT,
             "spark.hadoop.fs.s3a.buffer.dir": str(scratch),
         }
         # Little data and short runs: Java's second compiler would take longer than it saves.

@@ -10,19 +10,34 @@ import pytest
 from embedded import EmbeddedAWS, driver, machine_of
 
 BUCKET = "scripts"
-ROLE = "arn:aws:iam::000000000000:role/none"
+ROLE = "arn:aws:iam::000000000000:role/job"
+# Of the role of these jobs: who may take it, and the one thing that it may do.
+TRUST = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "glue.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+READ_MINE = {"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/mine/*"}]}
+READ = """import boto3, sys
+try:
+    print(boto3.client("s3").get_object(Bucket="scripts", Key=sys.argv[sys.argv.index("--key") + 1])["Body"].read())
+except Exception as error:
+    sys.exit(str(error))
+"""
 PRINT_ARGUMENTS = "import sys; print('arguments', sys.argv[1:])"
+
+
+def make_role(aws: EmbeddedAWS) -> None:
+    aws.client("s3").create_bucket(Bucket=BUCKET)
+    aws.client("iam").create_role(RoleName="job", AssumeRolePolicyDocument=json.dumps(TRUST))
+    aws.client("iam").put_role_policy(RoleName="job", PolicyName="ReadMine", PolicyDocument=json.dumps(READ_MINE))
 
 
 @pytest.fixture(scope="session")
 def job(aws: EmbeddedAWS):
     """Makes a Glue job from the text of a script."""
-    aws.client("s3").create_bucket(Bucket=BUCKET)
+    make_role(aws)
 
     def make(name: str, script: str, **definition) -> str:
         aws.client("s3").put_object(Bucket=BUCKET, Key=f"{name}.py", Body=script.encode())
         command = {"Name": "glueetl", "ScriptLocation": f"s3://{BUCKET}/{name}.py", "PythonVersion": "3"}
-        aws.client("glue").create_job(Name=name, Role=ROLE, Command=command, GlueVersion="6.0", **definition)
+        aws.client("glue").create_job(Name=name, Command=command, GlueVersion="6.0", **{"Role": ROLE, **definition})
         return name
 
     return make
@@ -53,6 +68,27 @@ def test_a_job_runs_with_its_arguments(aws: EmbeddedAWS, job) -> None:
     said = next(event["message"] for event in events if event["message"].startswith("arguments"))
     expected = ["--a", "default", "--b", "of the run", "--JOB_NAME", name, "--JOB_RUN_ID", ended["Id"]]
     assert said == f"arguments {expected}"
+
+
+def test_a_job_may_do_what_its_role_allows_and_no_more(aws: EmbeddedAWS, job) -> None:
+    for key in ("mine/a", "theirs/a"):
+        aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"a")
+    name = job("reading", READ)
+    assert run(aws, name, Arguments={"--key": "mine/a"})["JobRunState"] == "SUCCEEDED"
+    refused = run(aws, name, Arguments={"--key": "theirs/a"})
+    assert refused["JobRunState"] == "FAILED"
+    assert "AccessDenied" in refused["ErrorMessage"]
+
+
+def test_a_job_needs_a_role_that_trusts_glue(aws: EmbeddedAWS, job) -> None:
+    trust = {
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "sts:AssumeRole"}]
+    }
+    aws.client("iam").create_role(RoleName="person", AssumeRolePolicyDocument=json.dumps(trust))
+    for role, said in (("person", "cannot be assumed by Glue"), ("nobody", "role nobody does not exist")):
+        name = job(f"as_{role}", PRINT_ARGUMENTS, Role=f"arn:aws:iam::000000000000:role/{role}")
+        ended = run(aws, name)
+        assert (ended["JobRunState"], said in ended["ErrorMessage"]) == ("FAILED", True), ended["ErrorMessage"]
 
 
 def test_a_failed_script_is_a_failed_run_and_execution(aws: EmbeddedAWS, job) -> None:
@@ -186,7 +222,7 @@ def test_stopping_the_emulator_ends_running_jobs(tmp_path) -> None:
     aws = EmbeddedAWS(tmp_path)
     try:
         aws.wait_ready()
-        aws.client("s3").create_bucket(Bucket=BUCKET)
+        make_role(aws)
         aws.client("s3").put_object(Bucket=BUCKET, Key="s.py", Body=b"import time; time.sleep(600)")
         command = {"Name": "glueetl", "ScriptLocation": f"s3://{BUCKET}/s.py"}
         aws.client("glue").create_job(Name="s", Role=ROLE, Command=command)

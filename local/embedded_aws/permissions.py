@@ -1,0 +1,64 @@
+"""IAM as on AWS: every request is checked against policies, and a job has the rights of its role and no others.
+
+The emulator has the checks and leaves them off; a job's credentials here are those of a session of its role, as Glue gets them.
+"""
+
+import json
+import secrets
+import time
+
+from ministack.core import iam_evaluator
+from ministack.core.responses import get_account_id
+from ministack.services import iam, sts
+
+GLUE = "glue.amazonaws.com"
+HOURS = 12
+
+
+def install(app) -> None:
+    """Buckets refuse requests without TLS. On this machine there is none, nor anything between the job and the emulator."""
+    pin = app.pin_request_origin
+    app.pin_request_origin = lambda source_ip, secure_transport: pin(source_ip, True)
+
+
+def session(role: str, run_id: str) -> dict[str, str]:
+    """Environment with the credentials of a run. Raises PermissionError when the role does not trust Glue, or is not there."""
+    name = role.rsplit("/", 1)[-1]
+    found = iam._roles.get(name)
+    if found is None:
+        raise PermissionError(f"role {name} does not exist")
+    if not _trusts_glue(found):
+        raise PermissionError(f"role {name} cannot be assumed by Glue: its trust policy does not let it")
+    key = f"ASIA{secrets.token_hex(8).upper()}"
+    credentials = {"SecretAccessKey": secrets.token_urlsafe(30), "SessionToken": secrets.token_urlsafe(60)}
+    sts.register_session(
+        key,
+        credentials
+        | {
+            "Arn": f"arn:aws:sts::{get_account_id()}:assumed-role/{name}/{run_id}",
+            "UserId": f"{found['RoleId']}:{run_id}",
+            "Expiration": time.time() + HOURS * 3600,
+            "AccountId": get_account_id(),
+            "PrincipalType": "AssumedRole",
+            "SourceAccessKeyId": "",
+            "SourcePrincipalArn": found["Arn"],
+            "SessionTags": [],
+            "SessionPolicies": None,
+        },
+    )
+    return {
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": credentials["SessionToken"],
+    }
+
+
+def _trusts_glue(role: dict) -> bool:
+    """Whether a statement of the role's trust policy that names Glue lets it take the role for this account."""
+    given = role["AssumeRolePolicyDocument"]
+    document = json.loads(given) if isinstance(given, str) else given
+    statements = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
+    of_glue = [one for one in statements if GLUE in str((one.get("Principal") or {}).get("Service", ""))]
+    # The emulator knows services as the account's root.
+    root = f"arn:aws:iam::{get_account_id()}:root"
+    return iam_evaluator.evaluate_trust_policy({"Statement": of_glue}, root)
