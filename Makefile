@@ -124,7 +124,7 @@ STAGE    ?=
 DEPLOYED ?=
 
 .PHONY: diff
-diff: .stedi/node.done ## review what this version does to the lakehouse (BASE=commit STAGE=name; with credentials: DEPLOYED=1 STAGE=name)
+diff: .stedi/node.done .stedi/python.done ## review what this version does to the lakehouse (BASE=commit STAGE=name; with credentials: DEPLOYED=1 STAGE=name)
 	@go build -o .stedi/review ./local/review
 	@.stedi/review $(if $(DEPLOYED),-deployed,-base "$(BASE)") $(if $(STAGE),-stage "$(STAGE)")
 
