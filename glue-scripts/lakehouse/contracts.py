@@ -143,16 +143,19 @@ def load(table: str) -> Contract:
     return parse(json.loads(resource.read_text(encoding="utf-8").replace("<source>", source)))
 
 
-def with_job() -> list[Contract]:
-    """The contracts of the tables that a job makes, by table name."""
-    names = sorted(entry.name for entry in files("lakehouse").joinpath("contracts").iterdir() if entry.name.endswith(".json"))
-    return [contract for contract in (load(name.removesuffix(".json")) for name in names) if contract.job]
-
-
 def load_all() -> list[Contract]:
-    """The contracts of all tables, by name."""
-    names = sorted(entry.name for entry in files("lakehouse").joinpath("contracts").iterdir())
-    return [load(name.removesuffix(".json")) for name in names if name.endswith(".json")]
+    """The contracts of all tables, by name: those with a file of their own, and those that follow from a source's."""
+    folder = files("lakehouse").joinpath("contracts")
+    written = [load(entry.name.removesuffix(".json")) for entry in folder.iterdir() if entry.name.endswith(".json")]
+    followers = [load(f"{contract.source}_{zone}") for contract in written for zone in _followed_by(contract)]
+    return sorted(written + followers, key=lambda contract: contract.table)
+
+
+def _followed_by(contract: Contract) -> tuple[str, ...]:
+    """The zones whose tables follow from a table: landing has a quarantine, readings have an index."""
+    if contract.zone == "landing":
+        return ("quarantine",)
+    return ("index",) if contract.job and contract.job.kind == "readings" else ()
 
 
 def parse(document: dict[str, Any]) -> Contract:

@@ -27,7 +27,7 @@ def main() -> None:
 
 def named(name: str) -> Job:
     """The job of a name."""
-    found = [of(contract) for contract in contracts.with_job() if contract.job.name == name]
+    found = [of(contract) for contract in contracts.load_all() if contract.job and contract.job.name == name]
     if not found:
         raise LakehouseError(f"there is no job {name}")
     return found[0]

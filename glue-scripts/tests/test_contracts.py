@@ -15,7 +15,7 @@ ALL = (*LANDING, *TARGETS, *KEEPS)
 
 def document(**column):
     column = {"name": "email", "type": "string", **column}
-    return {"table": "t", "source": "s", "zone": "trusted", "key": ["email"], "columns": [column]}
+    return {"table": "t", "source": "s", "zone": "trusted", "format": "iceberg", "key": ["email"], "columns": [column]}
 
 
 @pytest.mark.parametrize("table", ALL)
@@ -60,6 +60,10 @@ def test_schema_has_the_columns_in_order_with_their_types():
 def test_landing_schema_has_the_names_of_the_delivered_files():
     names = contracts.load("customer_landing").landing_schema.names
     assert names[:4] == ["customerName", "email", "phone", "birthDay"]
+
+
+def test_all_contracts_are_those_with_a_file_and_those_that_follow_from_a_source():
+    assert {contract.table for contract in contracts.load_all()} >= {*ALL, "intake_ledger"}
 
 
 def test_prefix_is_source_and_zone():
