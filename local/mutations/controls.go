@@ -81,7 +81,7 @@ var controls = []mutation{
 	{"alerts: TLS only", alerts, `EnforceSSL:  jsii.Bool(true),`, ``},
 	{"alerts: our key", alerts, `MasterKey:   props.Key,`, ``},
 	{"alerts: from this account only", alerts, `"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Aws_ACCOUNT_ID()},`, ``},
-	{"alarms: tell the topic", alerts, `made.AddAlarmAction(awscloudwatchactions.NewSnsAction(a.Topic))`, ``},
+	{"alarms: tell the topic", alerts, `made.AddAlarmAction(awscloudwatchactions.NewSnsAction(a.Topic))`, `_ = awscloudwatchactions.NewSnsAction(a.Topic)`},
 	{"chain: no data in its log", jobchain, `IncludeExecutionData: jsii.Bool(false)`, `IncludeExecutionData: jsii.Bool(true)`},
 	{"chain: every event logged", jobchain, `LogLevel_ALL`, `LogLevel_ERROR`},
 	{"chain: timeout", jobchain, `jsii.Number(minutes)`, `jsii.Number(minutes * 1000)`},
