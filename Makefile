@@ -87,11 +87,11 @@ test: setup checks ## run every test: security checks, Go, Spark, the embedded A
 
 .PHONY: checks
 checks: setup ## let the security tools judge the templates of dev and prod with every network mode
-	@go run ./local/checks
+	@go run ./tools/checks
 
 .PHONY: mutations
 mutations: setup ## remove one control after another from the code and see that a test fails (10-20 minutes)
-	@go run ./local/mutations
+	@go run ./tools/mutations
 
 STAGE   ?= dev
 CONTEXT ?=
@@ -99,7 +99,7 @@ CONTEXT ?=
 .PHONY: destroy-plan
 destroy-plan: setup ## list what a destroy would delete, keep or be blocked by (STAGE=dev|prod CONTEXT="-c key=value")
 	@cdk synth --quiet -c stage=$(STAGE) $(CONTEXT) -o .stedi/synth/$(STAGE) > /dev/null
-	@go run ./local/destroyplan .stedi/synth/$(STAGE)
+	@go run ./tools/destroyplan .stedi/synth/$(STAGE)
 
 .PHONY: bench
 bench: setup ## measure the pipeline and write docs/performance.md (about an hour; wants an idle machine)
@@ -125,7 +125,7 @@ DEPLOYED ?=
 
 .PHONY: diff
 diff: .stedi/node.done .stedi/python.done ## review what this version does to the lakehouse (BASE=commit STAGE=name; with credentials: DEPLOYED=1 STAGE=name)
-	@go build -o .stedi/review ./local/review
+	@go build -o .stedi/review ./tools/review
 	@.stedi/review $(if $(DEPLOYED),-deployed,-base "$(BASE)") $(if $(STAGE),-stage "$(STAGE)")
 
 .PHONY: golden

@@ -36,8 +36,8 @@ ELSEWHERE = {
     "npx cdk deploy --all -c stage=prod": "the demo runs it, for stage local",
     "npx cdk destroy --all -c stage=dev": "make stop runs it, for stage local",
     "npx cdk deploy --all -c stage=prod -c dataRemoval=delete -c allowDataRemoval=stedi": "internal/config tests the switches",
-    "npx cdk destroy --all -c stage=prod -c dataRemoval=delete -c allowDataRemoval=stedi": "local/destroyplan says what it does",
-    "make diff": "local/review, and here with BASE=HEAD",
+    "npx cdk destroy --all -c stage=prod -c dataRemoval=delete -c allowDataRemoval=stedi": "tools/destroyplan says what it does",
+    "make diff": "tools/review, and here with BASE=HEAD",
     "make diff DEPLOYED=1 STAGE=prod": "test_end_to_end.py, for stage local",
     "go run ./data/generator -people 100000 -seed 1 -out data/generated": "data/generator",
     "go run ./data/generator -people 1000 -deliveries 10 -out data/generated": "data/generator",
@@ -52,10 +52,27 @@ def commands(text: str) -> list[str]:
     return [line for line in stripped if re.match(rf"({'|'.join(PROGRAMS)}) \S", line)]
 
 
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "data" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
 def documented() -> list[str]:
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "data" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    found = [command for page in pages for command in commands(page.read_text())]
+    found = [command for page in PAGES for command in commands(page.read_text())]
     return list(dict.fromkeys(found))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
 
 
 class Copy:

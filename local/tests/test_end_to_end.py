@@ -226,7 +226,7 @@ def test_a_diff_right_after_the_deployment_is_empty(lakehouse: Lakehouse) -> Non
 
 
 def test_a_review_compares_with_what_is_deployed(lakehouse: Lakehouse, tmp_path: Path) -> None:
-    subprocess.run(["go", "build", "-o", tmp_path / "review", "./local/review"], cwd=ROOT, check=True)
+    subprocess.run(["go", "build", "-o", tmp_path / "review", "./tools/review"], cwd=ROOT, check=True)
 
     def head_line(stage: str) -> str:
         command = [tmp_path / "review", "-deployed", "-stage", stage]

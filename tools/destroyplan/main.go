@@ -1,7 +1,7 @@
 // Destroyplan lists what a destroy of the synthesized stacks would delete, keep, or be blocked by. It reads the templates and needs no
 // credentials:
 //
-//	cdk synth -c stage=prod -o FOLDER && go run ./local/destroyplan FOLDER
+//	cdk synth -c stage=prod -o FOLDER && go run ./tools/destroyplan FOLDER
 package main
 
 import (

@@ -1,9 +1,9 @@
 // Mutations removes one control after another from the code and sees that something catches it:
 //
-//	go run ./local/mutations [-only REGEXP] [-write]
+//	go run ./tools/mutations [-only REGEXP] [-write]
 //
 // A mutation is laid over the source when Go compiles it; no file is changed. The tests of the mutated package come first, then those of
-// the stacks, then the tools of local/checks. Golden and frozen templates are left out: they see any change, so they prove nothing.
+// the stacks, then the tools of tools/checks. Golden and frozen templates are left out: they see any change, so they prove nothing.
 package main
 
 import (
@@ -112,7 +112,7 @@ func (m mutation) apply() (string, error) {
 		return "", fmt.Errorf("mutation %q: %w", m.control, err)
 	}
 	if n := strings.Count(string(text), m.old); n != 1 {
-		return "", fmt.Errorf("mutation %q: %s holds %q %d times, want once; the code has changed, so change local/mutations/controls.go",
+		return "", fmt.Errorf("mutation %q: %s holds %q %d times, want once; the code has changed, so change tools/mutations/controls.go",
 			m.control, m.file, m.old, n)
 	}
 	return strings.Replace(string(text), m.old, m.new, 1), nil
@@ -152,7 +152,7 @@ func passesAsItIs(chosen []mutation) error {
 			}
 		}
 	}
-	if out, err := exec.Command("go", "run", "./local/checks").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "run", "./tools/checks").CombinedOutput(); err != nil {
 		return fmt.Errorf("the checks fail without any mutation: %w\n%s", err, out)
 	}
 	return nil
@@ -179,7 +179,7 @@ func (m mutation) try(folder string) (string, error) {
 		}
 		return "", fmt.Errorf("no test has failed, and yet go test %s ends with %w:\n%s", pkg, err, out)
 	}
-	out, err := exec.Command("go", "run", "-overlay", overlay, "./local/checks").CombinedOutput()
+	out, err := exec.Command("go", "run", "-overlay", overlay, "./tools/checks").CombinedOutput()
 	if err == nil {
 		return "", nil
 	}
@@ -228,7 +228,7 @@ const document = "docs/security-checks.md"
 
 // writeTable puts the table between its marks in the documentation.
 func writeTable(rows string) error {
-	const begin, end = "<!-- mutations: written by go run ./local/mutations -write -->\n", "<!-- end of mutations -->"
+	const begin, end = "<!-- mutations: written by go run ./tools/mutations -write -->\n", "<!-- end of mutations -->"
 	text, err := os.ReadFile(document)
 	if err != nil {
 		return err

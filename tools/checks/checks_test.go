@@ -176,7 +176,7 @@ func TestToolsThatDoNotRun(t *testing.T) {
 	if _, err := output(nil, []int{1}, "sh", "-c", "echo broken >&2; exit 3"); err == nil || !strings.Contains(err.Error(), "broken") {
 		t.Errorf("error of a broken tool is %v", err)
 	}
-	if _, err := guardWith("local/checks/rules/none.guard", []template{written(t, good)}); err == nil {
+	if _, err := guardWith("tools/checks/rules/none.guard", []template{written(t, good)}); err == nil {
 		t.Error("no error without a rule file")
 	}
 }

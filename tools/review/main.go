@@ -130,10 +130,10 @@ func judgeCommit(ctx context.Context, root, work, ref string, stages []string, j
 		return err
 	}
 	compared := fmt.Sprintf("Compared with `%.12s`, where this version left `%s`.", commit, strings.ReplaceAll(ref, "`", "'"))
-	if changed, err := command(ctx, root, nil, "git", "diff", "--name-only", commit, "--", "local/review"); err != nil {
+	if changed, err := command(ctx, root, nil, "git", "diff", "--name-only", commit, "--", "tools/review"); err != nil {
 		return err
 	} else if changed != "" {
-		compared += " **The change is also one of this review's own program (`local/review`): do not rely on the review alone.**"
+		compared += " **The change is also one of this review's own program (`tools/review`): do not rely on the review alone.**"
 	}
 	return judge(before.version, after, compared, spent)
 }

@@ -130,7 +130,7 @@ func checkov(templates []template) ([]findings.Finding, error) {
 }
 
 // guardRules is our own rule file.
-const guardRules = "local/checks/rules/lakehouse.guard"
+const guardRules = "tools/checks/rules/lakehouse.guard"
 
 // guardBinary is cfn-guard as the CDK's plugin for it ships it; the plugin itself is not used.
 func guardBinary() string {
@@ -243,7 +243,7 @@ func parliament(templates []template) ([]findings.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := output(input, nil, filepath.Join(checksPython, "bin", "python"), "local/checks/policies.py")
+	text, err := output(input, nil, filepath.Join(checksPython, "bin", "python"), "tools/checks/policies.py")
 	if err != nil {
 		return nil, err
 	}

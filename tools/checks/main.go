@@ -1,6 +1,6 @@
 // Checks lets security tools judge the templates of the stages dev and prod with every network mode:
 //
-//	go run ./local/checks [-only checkov,cfn-guard,parliament,asl-validator,cfn-lint]
+//	go run ./tools/checks [-only checkov,cfn-guard,parliament,asl-validator,cfn-lint]
 //
 // Nothing leaves the machine. What the tools find must be mended, or explained in internal/findings; else the command fails.
 package main

@@ -187,7 +187,7 @@ func (v verdict) writeCost(out *strings.Builder) {
 	if err != nil {
 		panic(err) // the file is part of the program, and a test reads it
 	}
-	fmt.Fprintf(out, "\nList prices of %s, %s (`local/review/prices.json`), without storage and requests. At least: every job takes the minute that Glue charges for; at most: all of them end at their timeout.\n",
+	fmt.Fprintf(out, "\nList prices of %s, %s (`tools/review/prices.json`), without storage and requests. At least: every job takes the minute that Glue charges for; at most: all of them end at their timeout.\n",
 		table.Region, table.Date)
 }
 
