@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id
 from ministack.services import iam, sts
 
@@ -15,10 +15,30 @@ GLUE = "glue.amazonaws.com"
 HOURS = 12
 
 
+_tag_context = iam_actions.request_tag_context
+
+
 def install(app) -> None:
-    """Buckets refuse requests without TLS. On this machine there is none, nor anything between the job and the emulator."""
+    """Two things about a request that conditions ask for, and the emulator does not say."""
+    # Buckets refuse requests without TLS. On this machine there is none, nor anything between the job and the emulator.
     pin = app.pin_request_origin
     app.pin_request_origin = lambda source_ip, secure_transport: pin(source_ip, True)
+    iam_actions.request_tag_context = _context
+
+
+def _context(service: str, action: str, body: bytes, params: dict) -> dict:
+    context = _tag_context(service, action, body, params)
+    if action == "cloudwatch:PutMetricData":
+        context |= {"cloudwatch:namespace": _namespace(body, params)}
+    return context
+
+
+def _namespace(body: bytes, params: dict) -> str:
+    """Of the metrics of a request, as boto3 sends them."""
+    if "Namespace" in params:
+        given = params["Namespace"]
+        return given[0] if isinstance(given, list) else given
+    return json.loads(body).get("Namespace", "") if body[:1] == b"{" else ""
 
 
 def session(role: str, run_id: str) -> dict[str, str]:
