@@ -1,6 +1,7 @@
 package stacks
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -210,21 +211,29 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 
 // Grants that are wrong themselves do not get past the contracts.
 func TestZoneFlowGates(t *testing.T) {
+	rights := func(grants []zoneflow.Grant, holder string) map[string][]zoneflow.Right {
+		return grants[slices.IndexFunc(grants, func(grant zoneflow.Grant) bool { return grant.Holder == holder })].Rights
+	}
 	for name, test := range map[string]struct {
 		change func(grants []zoneflow.Grant)
 		want   string
 	}{
 		"reader of landing": {
-			func(grants []zoneflow.Grant) { grants[2].Rights["customer_landing"] = zoneflow.Reader },
+			func(grants []zoneflow.Grant) {
+				rights(grants, "job customer_trusted_to_curated")["customer_landing"] = zoneflow.Reader
+			},
 			"job customer_trusted_to_curated reads customer_landing but does not write customer_trusted: only the gate of customer may read what was delivered",
 		},
 		"writer of trusted": {
-			func(grants []zoneflow.Grant) { grants[4].Rights["step_trainer_trusted"] = zoneflow.Writer },
+			func(grants []zoneflow.Grant) {
+				rights(grants, "job machine_learning_curated")["step_trainer_trusted"] = zoneflow.Writer
+			},
 			"job machine_learning_curated writes step_trainer_trusted but does not read step_trainer_landing",
 		},
 		"two gates": {
 			func(grants []zoneflow.Grant) {
-				grants[2].Rights["customer_landing"], grants[2].Rights["customer_trusted"] = zoneflow.Reader, zoneflow.Writer
+				curated := rights(grants, "job customer_trusted_to_curated")
+				curated["customer_landing"], curated["customer_trusted"] = zoneflow.Reader, zoneflow.Writer
 			},
 			"customer has 2 gates",
 		},
