@@ -91,7 +91,9 @@ class Copy:
         for made in (ROOT / ".stedi").iterdir():
             if made.suffix == ".done" or made.name in ("jars", "checks", "class-archives"):
                 (folder / ".stedi" / made.name).symlink_to(made)
-        self.run("git init -q . && git add -A && git -c user.name=a -c user.email=a@example.com commit -qm begin")
+        self.run(
+            "git init -q . && printf '.venv\\nnode_modules\\n' >> .git/info/exclude && git add -A && git -c user.name=a -c user.email=a@example.com commit -qm begin"
+        )
 
     def run(self, command: str, **environment: str) -> str:
         path = f"{self.folder}/node_modules/.bin:{self.folder}/.venv/bin:{os.environ['PATH']}"
