@@ -91,9 +91,11 @@ class Copy:
         for made in (ROOT / ".stedi").iterdir():
             if made.suffix == ".done" or made.name in ("jars", "checks", "class-archives"):
                 (folder / ".stedi" / made.name).symlink_to(made)
-        self.run(
-            "git init -q . && printf '.venv\\nnode_modules\\n' >> .git/info/exclude && git add -A && git -c user.name=a -c user.email=a@example.com commit -qm begin"
-        )
+        self.run("git init -q . && printf '.venv\\nnode_modules\\n' >> .git/info/exclude")
+        self.commit()
+
+    def commit(self) -> None:
+        self.run("git add -A && git -c user.name=a -c user.email=a@example.com commit -q --allow-empty -m changes")
 
     def run(self, command: str, **environment: str) -> str:
         path = f"{self.folder}/node_modules/.bin:{self.folder}/.venv/bin:{os.environ['PATH']}"
@@ -177,7 +179,7 @@ def test_command(copy, command):
     environment = {"AWS_ENDPOINT_URL": endpoint, "AWS_ENDPOINT_URL_S3": endpoint.replace("localhost", "127.0.0.1")}
     environment |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
     if shlex.split(command)[:2] == ["make", "diff"]:
-        copy.run("git add -A && git -c user.name=a -c user.email=a@example.com commit -qm more || true")
+        copy.commit()
     answer = copy.run(command, **environment)
     if "start-execution" in command:
         ended = wait(
