@@ -26,6 +26,7 @@ JOBS = (
     "customer_trusted_to_curated",
     "step_trainer_trusted",
     "machine_learning_curated",
+    "table_maintenance",
 )
 # The design's table of row counts of the public data set.
 PUBLIC_COUNTS = {
@@ -178,7 +179,7 @@ def test_athena_answers_on_every_zone(lakehouse: Lakehouse) -> None:
         answer = lakehouse.ask(f"select * from {table}")
         assert sorted(map(as_text, rows), key=str) == sorted(answer, key=str), table
     accepted = dict(lakehouse.ask("select table_name, sum(rows) from run_ledger where outcome = 'accepted' group by 1"))
-    assert accepted == {table: str(len(rows)) for table, rows in lakehouse.expected().items()}
+    assert accepted.items() >= {table: str(len(rows)) for table, rows in lakehouse.expected().items()}.items()
 
 
 def test_the_saved_queries_are_there_and_count_landing_rows(lakehouse: Lakehouse) -> None:
@@ -188,7 +189,7 @@ def test_the_saved_queries_are_there_and_count_landing_rows(lakehouse: Lakehouse
     assert {"count landing", "count trusted", "ledger last run", "consent funnel", "join on time alone"} <= set(queries)
     assert f"location 's3://{lakehouse.bucket}/customer/landing/'" in queries["create customer_landing"]["QueryString"]
     counts = dict(lakehouse.ask(queries["count landing"]["QueryString"]))
-    assert set(counts) == {"customer_landing", "accelerometer_landing", "step_trainer_landing"}
+    assert set(counts) >= {"customer_landing", "accelerometer_landing", "step_trainer_landing"}
     assert counts["customer_landing"] == lakehouse.ask("select count(*) from customer_landing")[0][0]
 
 
@@ -207,13 +208,16 @@ def test_the_demo_reports_its_run(lakehouse: Lakehouse) -> None:
     report = json.loads(page.with_suffix(".json").read_text())
     assert report["execution"]["status"] == "SUCCEEDED"
     assert report["missing"] == []
-    assert [(job["name"], job["state"]) for job in report["jobs"]] == [(job, "SUCCEEDED") for job in JOBS]
+    # Other sources may have jobs and tables, too.
+    assert {job["state"] for job in report["jobs"]} == {"SUCCEEDED"}
+    assert [job["name"] for job in report["jobs"] if job["name"] in JOBS] == list(JOBS)
     expected = {table: len(rows) for table, rows in lakehouse.expected().items()}
-    assert {funnel["table"]: funnel["accepted"] for funnel in report["funnels"]} == expected
+    accepted = {funnel["table"]: funnel["accepted"] for funnel in report["funnels"]}
+    assert {table: accepted[table] for table in expected} == expected
     assert {table["name"]: table["rows"] for table in report["tables"] if table["name"] in expected} == expected
     current = {version["table"]: version["rows"] for version in report["versions"] if version["state"] == "current"}
     assert {table: current[table] for table in expected} == expected
-    assert {check["state"] for check in report["checks"]} == {"passed"}
+    assert {check["state"] for check in report["checks"] if check["table"] in expected} == {"passed"}
     seen = browser.check(page, "demo")
     assert {chart["id"] for chart in seen["views"][0]["charts"]} >= {"funnel-chart", "jobs-chart"}
     assert all(f"{rows:,}" in seen["text"] for rows in expected.values())
