@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -48,19 +49,17 @@ func Load(files fs.FS) (Set, error) {
 		}
 		set = append(set, contract)
 	}
-	for _, contract := range slices.Clone(set) {
-		for _, zone := range contract.followedBy() {
-			text, err := fs.ReadFile(files, eachSource+zone+".json")
-			if err != nil {
-				return nil, fmt.Errorf("reading contract: %w", err)
-			}
-			follower, err := parse(contract.Source+"_"+zone+".json", []byte(strings.ReplaceAll(string(text), "<source>", contract.Source)))
-			if err != nil {
-				mistakes = append(mistakes, fmt.Errorf("%s: %w", eachSource+zone+".json", err))
-				continue
-			}
-			set = append(set, follower)
+	followers, err := Followers(files, set)
+	if err != nil {
+		return nil, fmt.Errorf("reading contract: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(followers)) {
+		contract, err := parse(name, followers[name])
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s: %w", eachSource, err))
+			continue
 		}
+		set = append(set, contract)
 	}
 	slices.SortFunc(set, func(a, b Contract) int { return strings.Compare(a.Table, b.Table) })
 	for _, contract := range set {
@@ -72,6 +71,21 @@ func Load(files fs.FS) (Set, error) {
 		mistakes = append(mistakes, err)
 	}
 	return set, errors.Join(mistakes...)
+}
+
+// Followers are the contracts, by file name, that follow from those of a set: of the tables that every source has.
+func Followers(files fs.FS, set Set) (map[string][]byte, error) {
+	found := map[string][]byte{}
+	for _, contract := range set {
+		for _, zone := range contract.followedBy() {
+			text, err := fs.ReadFile(files, eachSource+zone+".json")
+			if err != nil {
+				return nil, err
+			}
+			found[contract.Source+"_"+zone+".json"] = []byte(strings.ReplaceAll(string(text), "<source>", contract.Source))
+		}
+	}
+	return found, nil
 }
 
 // followedBy are the zones whose tables follow from this one.

@@ -3,13 +3,17 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
+	"stedi-lakehouse/data"
 	"stedi-lakehouse/internal/cdktest"
+	"stedi-lakehouse/internal/contract"
 )
 
 // TestAgainstCommit reviews a clone with an edited cdk.json against its commit, through git and the CDK CLI.
@@ -54,5 +58,25 @@ func TestExit(t *testing.T) {
 		if !errors.As(err, &exit) || exit.ExitCode() != exitError {
 			t.Errorf("review %q: %v, want exit status %d", args, err, exitError)
 		}
+	}
+}
+
+// TestContracts reads the tables that every source has as well, and those of a version in which each had a file of its own.
+func TestContracts(t *testing.T) {
+	set, err := readContracts(data.Contracts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := contract.Load(data.Contracts)
+	if err != nil || len(set) != len(loaded) {
+		t.Errorf("%d contracts, want the %d that the app loads (error %v)", len(set), len(loaded), err)
+	}
+	landing, err := fs.ReadFile(data.Contracts, "contracts/customer_landing.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := readContracts(fstest.MapFS{"contracts/customer_landing.json": {Data: landing}})
+	if err != nil || len(old) != 1 {
+		t.Errorf("an older version has %d contracts (error %v), want 1", len(old), err)
 	}
 }

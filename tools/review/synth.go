@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -148,16 +149,34 @@ func readContracts(files fs.FS) (contract.Set, error) {
 		return nil, err
 	}
 	var set contract.Set
+	add := func(name string, text []byte) error {
+		var one contract.Contract
+		if err := json.Unmarshal(text, &one); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		set = append(set, one)
+		return nil
+	}
 	for _, path := range paths {
 		text, err := fs.ReadFile(files, path)
 		if err != nil {
 			return nil, err
 		}
-		var one contract.Contract
-		if err := json.Unmarshal(text, &one); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+		if err := add(path, text); err != nil {
+			return nil, err
 		}
-		set = append(set, one)
+	}
+	followers, err := contract.Followers(files, set)
+	if errors.Is(err, fs.ErrNotExist) {
+		return set, nil // a version in which every table had a file of its own
+	}
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range followers {
+		if err := add(name, text); err != nil {
+			return nil, err
+		}
 	}
 	return set, nil
 }
