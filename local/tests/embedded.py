@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -42,6 +43,19 @@ def ask(athena, sql: str, database: str, workgroup: str) -> Answer:
     header, *rows = [[d.get("VarCharValue") for d in row["Data"]] for page in pages for row in page["ResultSet"]["Rows"]]
     assert header == [column["Name"] for column in columns]
     return header, [column["Type"] for column in columns], rows
+
+
+def copy_app(folder: Path) -> Path:
+    """A copy of the CDK app that can be changed and deployed; what was installed is shared."""
+    folder.mkdir()
+    for name in ("main.go", "go.mod", "go.sum", "cdk.json", "internal", "stacks", "constructs", "data", "glue-scripts"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")  # reads the SELECTs
+    return folder
 
 
 def driver(run_id: str) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 import browser
 import oracle
 import pytest
-from embedded import ROOT, ask, connect, driver
+from embedded import ROOT, ask, connect, copy_app, driver
 from pyiceberg.table import StaticTable
 
 DATABASE = "stedi_local"
@@ -317,15 +317,7 @@ def test_a_killed_job_leaves_the_old_version_and_the_next_run_completes(lakehous
 
 def test_a_new_column_leaves_the_template_alone_and_comes_with_the_next_run(lakehouse: Lakehouse, tmp_path: Path) -> None:
     """And the gate `ever`, deployed along with it, lets every reading of a consenting person pass."""
-    changed = tmp_path / "project"
-    tracked = ("main.go", "go.mod", "go.sum", "cdk.json", "internal", "stacks", "constructs", "data", "glue-scripts")
-    for name in tracked:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, changed / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            changed.mkdir(exist_ok=True)
-            shutil.copy(source, changed / name)
+    changed = copy_app(tmp_path / "project")
     contract = changed / "data" / "contracts" / "accelerometer_trusted.json"
     document = json.loads(contract.read_text())
     document["columns"].append({"name": "battery", "type": "int", "since": 2, "description": "Charge of the phone, percent."})

@@ -7,14 +7,13 @@ gets far: nothing that is delivered is of use.
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from embedded import ROOT, EmbeddedAWS
+from embedded import ROOT, EmbeddedAWS, copy_app
 
 LAKE = "stedi-local"
 FIRST_JOB, LAST_JOB = "customer_landing_to_trusted", "machine_learning_curated"
@@ -32,15 +31,7 @@ class App:
     """A copy of the project that can be changed, and is deployed into an embedded AWS."""
 
     def __init__(self, aws: EmbeddedAWS, folder: Path) -> None:
-        self.aws, self.folder = aws, folder
-        for name in ("main.go", "go.mod", "go.sum", "cdk.json", "internal", "stacks", "constructs", "data", "glue-scripts"):
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                folder.mkdir(exist_ok=True)
-                shutil.copy(source, folder / name)
-        (folder / ".venv").symlink_to(ROOT / ".venv")  # reads the SELECTs
+        self.aws, self.folder = aws, copy_app(folder)
         self.edit("cdk.json", self._start_when_files_land)
         self.cdk("bootstrap", "aws://000000000000/us-east-1", cwd=aws.work)
         self.before = everything(aws)
