@@ -43,7 +43,7 @@ class Delivery:
         """Fails when more rows are bad than the contract allows. `exact`: with a pass of its own to count the good ones."""
         run = self._run
         counts = self.landing.recount() if exact else self.landing.counts()
-        good = counts.read - sum(counts.bad.values())
+        good = counts.read - counts.bad
         drift = self.landing.drift() if counts.drifting else {}
         if not counts.bad and not self._faulty:
             return Found(run.landing, good, {}, None, drift)

@@ -229,10 +229,12 @@ class Run:
     def parameters(self) -> dict[str, str]:
         return {"consent_gate": self.options.consent_gate}
 
-    def make_equal(self, table: str, accepted: DataFrame, at_most: int, scope: Scope | None = None) -> publish.Written:
+    def make_equal(
+        self, table: str, accepted: DataFrame, at_most: int | None = None, scope: Scope | None = None
+    ) -> publish.Written:
         """Writes into the draft of a table what makes it, or the part of it that `scope` gives, equal to the accepted rows.
 
-        `at_most`: how many these can be, which decides about the number of files.
+        `at_most`: how many these can be, which decides about the number of files; None: the rows are partitioned as wanted.
         """
         draft, contract = self.draft(table), contracts.load(table)
         if draft.was_empty:

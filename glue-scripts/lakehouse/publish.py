@@ -47,17 +47,20 @@ def difference(accepted: DataFrame, current: DataFrame, contract: Contract) -> D
     return new.join(old, same_key, "full_outer").select(*columns, op.alias(OP)).where(f"{OP} is not null")
 
 
-def fill(draft: Draft, accepted: DataFrame, contract: Contract, at_most: int) -> Written:
-    """Writes the first rows of an empty table, `at_most` so many, straight from where they are computed."""
+def fill(draft: Draft, accepted: DataFrame, contract: Contract, at_most: int | None) -> Written:
+    """Writes the first rows of an empty table, straight from where they are computed; `at_most` as in Run.make_equal."""
     observation = Observation()
     rows = accepted.select(*contract.names).observe(observation, *checks.count_columns(contract))
-    rows.coalesce(files_for(at_most)).writeTo(draft.name).append()
+    if at_most is not None:
+        rows = rows.coalesce(files_for(accepted.sparkSession, at_most))
+    rows.writeTo(draft.name).append()
     checks.require(contract.table, observation.get)
     return Written(draft.rows_now(), 0, 0)
 
 
-def files_for(rows: int) -> int:
-    return 1 + rows // ROWS_PER_FILE
+def files_for(spark: SparkSession, rows: int) -> int:
+    """How many files to write at once; no more than a shuffle has partitions."""
+    return min(1 + rows // ROWS_PER_FILE, int(spark.conf.get("spark.sql.shuffle.partitions")))
 
 
 def change(draft: Draft, changes: DataFrame, contract: Contract) -> tuple[Written, DataFrame]:
@@ -77,7 +80,7 @@ def change(draft: Draft, changes: DataFrame, contract: Contract) -> tuple[Writte
     if written.total == 0:
         return written, changes
     if written.inserted == written.total:
-        changes.select(*contract.names).coalesce(files_for(written.total)).writeTo(draft.name).append()
+        changes.select(*contract.names).coalesce(files_for(changes.sparkSession, written.total)).writeTo(draft.name).append()
     else:
         _merge(draft, changes, written, contract)
     if draft.rows_now() != draft.rows_before + written.inserted - written.removed:

@@ -13,9 +13,12 @@ def start(name: str) -> SparkSession:
     spark = SparkSession.builder.appName(name).getOrCreate()
     # Below this level Spark logs plans and filters, and with them values of rows.
     spark.sparkContext.setLogLevel("ERROR")
+    tasks = spark.sparkContext.defaultParallelism * TASKS_PER_CORE
     defaults = {
         # Spark's fixed 200 is mostly empty tasks at our sizes; adaptive execution merges these further.
-        "spark.sql.shuffle.partitions": spark.sparkContext.defaultParallelism * TASKS_PER_CORE,
+        "spark.sql.shuffle.partitions": tasks,
+        # Many files are looked up by a job; Spark's task for each of them takes longer than the look.
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": tasks,
         # Iceberg's SQL parser drops the arguments that Spark 4.1 binds while it parses; this binds them after it.
         "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
         # ICU's tables take a second to load, for letters that e-mail addresses do not have.

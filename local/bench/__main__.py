@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import datasets, plot, report
-from bench.contestants import LAKEHOUSE, LIMIT, NAIVE, NAIVE_APART, Measurement, contestants
+from bench.contestants import LAKEHOUSE, LIMIT, NAIVE, NAIVE_APART, TOGETHER, Measurement, contestants
 from bench.datasets import Dataset
 from bench.errors import BenchError
 from bench.figures import Figures
@@ -51,7 +51,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("-work", type=Path, help="folder for the data, about 60 MB for each 1x (default: the system's)")
     parser.add_argument("-driver-memory", default="3g", help="of the jobs' Spark drivers (default: 3g)")
     parser.add_argument(
-        "-only", nargs="+", choices=(LAKEHOUSE, NAIVE, NAIVE_APART, LIMIT), help="programs to measure; prints, writes nothing"
+        "-only",
+        nargs="+",
+        choices=(LAKEHOUSE, TOGETHER, NAIVE, NAIVE_APART, LIMIT),
+        help="programs to measure; prints, writes nothing",
     )
     return parser.parse_args(argv)
 
@@ -95,7 +98,7 @@ def _measure(options: argparse.Namespace, sets: list[Dataset], work: Path) -> It
         _say("no measuring tools (set STEDI_TOOLS): the lakehouse is measured alone")
     fields = []
     for dataset in sets:
-        field = contestants(REPO, dataset, tools, work / f"{dataset.scale}x", options.driver_memory)
+        field = contestants(REPO, dataset, tools, work / f"{dataset.scale}x", options.driver_memory, work / "classes")
         fields.append([one for name, one in field.items() if name in (options.only or field)])
         for one in fields[-1]:
             one.prepare()

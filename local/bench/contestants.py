@@ -1,4 +1,4 @@
-"""The programs that are measured on a data set: the five jobs, the naive Spark program, DuckDB."""
+"""The programs that are measured on a data set: the five jobs, apart and in one session, the naive Spark program, DuckDB."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from bench.errors import BenchError
 from bench.process import Cost, measure
 from bench.written import NOTHING_WRITTEN, Written, difference, listing
 
-LAKEHOUSE, NAIVE, NAIVE_APART, LIMIT = "lakehouse", "naive_spark", "naive_spark_apart", "limit_duckdb"
+LAKEHOUSE, TOGETHER, NAIVE, NAIVE_APART = "lakehouse", "lakehouse_together", "naive_spark", "naive_spark_apart"
+LIMIT = "limit_duckdb"
 FULL, NOTHING, NEW, WITHDRAWN = "full", "nothing new", "1 % new", "1 % withdrawn"
 SESSION, ALL = "session start", "all"
-# Job and the table it writes, in the order of the state machine.
-JOBS = {
-    "customer_landing_to_trusted": "customer_trusted",
-    "accelerometer_landing_to_trusted": "accelerometer_trusted",
-    "customer_trusted_to_curated": "customer_curated",
-    "step_trainer_trusted": "step_trainer_trusted",
-    "machine_learning_curated": "machine_learning_curated",
-}
 DATABASE = "bench"
 TIMEOUT = 1800  # seconds a program may take
-# Rows of the public data set with gate as-of (README). A pipeline that gives others is not worth measuring.
-PUBLIC_ROWS = dict(zip(JOBS.values(), (482, 32_025, 464, 11_297, 32_025), strict=True))
+# The tables that all programs make, in the order of the state machine, and their rows of the public data set with gate as-of
+# (README). A pipeline that gives others is not worth measuring.
+PUBLIC_ROWS = {
+    "customer_trusted": 482,
+    "accelerometer_trusted": 32_025,
+    "customer_curated": 464,
+    "step_trainer_trusted": 11_297,
+    "machine_learning_curated": 32_025,
+}
+TABLES = tuple(PUBLIC_ROWS)
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,14 @@ class Measurement:
     repetition: int = 0
 
 
+# A job lives for half a minute: Java's second compiler is to take up only what is really called often, and the collector that
+# stops the program is the cheaper one.
+JAVA_OPTIONS = (
+    "-XX:+UseParallelGC -XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000 "
+    "-XX:Tier4CompileThreshold=150000 -XX:Tier4BackEdgeThreshold=400000"
+)
+
+
 class FolderSpark(LocalSpark):
     """Runs jobs as the embedded AWS does, on local folders: script and packages are files, there is no S3 and no Glue catalog."""
 
@@ -61,74 +70,62 @@ class FolderSpark(LocalSpark):
         return Path(location)
 
     def _local_conf(self, conf: dict[str, str], folder: Path) -> dict[str, str]:
-        return self._driver_conf(folder) | {"spark.driver.extraJavaOptions": self._class_archive_option(folder)}
+        options = f"{JAVA_OPTIONS} {self._class_archive_option(folder)}"
+        return self._driver_conf(folder) | {"spark.driver.extraJavaOptions": options}
+
+    @property
+    def has_classes(self) -> bool:
+        return self._archive().exists()
 
 
-class Lakehouse:
-    """The five jobs on a data set, each a process of its own as on Glue, with an Iceberg catalog in a folder."""
+SCRIPTS = Path(__file__).parent / "scripts"
 
-    def __init__(self, repo: Path, dataset: Dataset, work: Path, driver_memory: str) -> None:
+
+class Jobs:
+    """What runs the five jobs on a data set, with an Iceberg catalog in a folder. `classes`: where the class archive is kept."""
+
+    def __init__(self, repo: Path, dataset: Dataset, work: Path, driver_memory: str, classes: Path) -> None:
         self._repo, self._dataset, self._work = repo, dataset, work
         self._warehouse, self._empty = work / "warehouse", work / "empty"
-        stedi = repo / ".stedi"
-        self._spark = FolderSpark("", stedi / "jars", work / "runs", stedi / "class-archives", driver_memory)
+        self._spark = FolderSpark("", repo / ".stedi" / "jars", work / "runs", classes, driver_memory)
         self._runs = 0
         self._package = work / "lakehouse.zip"
 
     def prepare(self) -> None:
-        """Empty tables, made once and kept to begin each full run with; this also warms up the class archive."""
+        """Empty tables, made once and kept to begin each full run with; and the class archive, of a run of all jobs."""
         self._work.mkdir(parents=True)
         pack(self._repo / "glue-scripts", self._package)
-        self._submit(Path(__file__).parent / "scripts" / "create_tables.py")
+        self._submit(SCRIPTS / "create_tables.py")
         shutil.copytree(self._warehouse, self._empty)
+        if not self._spark.has_classes:
+            self._make_all(leaves_classes=True)
 
-    def measure(self) -> Iterator[Measurement]:
-        """A full run into empty tables, and on its result one incremental run after the other."""
+    def _empty_tables(self) -> None:
         shutil.rmtree(self._warehouse)
         shutil.copytree(self._empty, self._warehouse)
-        yield self._session()
-        try:
-            yield from self._pipeline(FULL)
-            yield from self._pipeline(NOTHING)
-            self._dataset.deliver(self._dataset.new)
-            yield from self._pipeline(NEW)
-            self._dataset.deliver(self._dataset.withdrawn)
-            yield from self._pipeline(WITHDRAWN)
-        finally:
-            self._dataset.take_back()
-
-    def _session(self) -> Measurement:
-        _, cost = self._submit(Path(__file__).parent / "scripts" / "start_session.py")
-        return Measurement(LAKEHOUSE, FULL, self._dataset.scale, SESSION, cost)
-
-    def _pipeline(self, scenario: str) -> Iterator[Measurement]:
-        landing_rows = self._dataset.rows()
-        for job, table in JOBS.items():
-            before = listing(self._warehouse)
-            stdout, cost = self._submit(self._repo / "glue-scripts" / "jobs" / f"{job}.py")
-            written = difference(before, listing(self._warehouse))
-            if scenario == FULL:
-                self._check(table, ledger_entry(stdout, job)["accepted"])
-            yield Measurement(LAKEHOUSE, scenario, self._dataset.scale, table, cost, written, landing_rows)
 
     def _check(self, table: str, rows: int) -> None:
         wanted = PUBLIC_ROWS[table] * self._dataset.scale
         if self._dataset.origin == "public" and rows != wanted:
             raise BenchError(f"{table} has {rows} rows, expected {wanted}: repair the pipeline before measuring it")
 
-    def _submit(self, script: Path) -> tuple[str, Cost]:
+    def _submit(self, script: Path, tables: str = "", leaves_classes: bool = False) -> tuple[str, Cost]:
+        """Runs a script, for the tables that it makes if it makes any; gives back what it printed, and what it cost."""
         self._runs += 1
         run_id = f"{self._runs:03}-{script.stem}"
         folder = self._work / "runs" / run_id
-        command = self._spark.command(run_id, str(script), self._arguments(script.stem, run_id))
+        command = self._spark.command(run_id, str(script), self._arguments(tables, run_id))
         status, cost = measure(lambda: self._spark.start(run_id, command), TIMEOUT)
-        self._spark.finish(run_id, succeeded=status == 0)
+        self._spark.finish(run_id, succeeded=status == 0 and leaves_classes)
         stdout = (folder / "stdout.log").read_text(errors="replace")
         if status != 0:
-            raise BenchError(_failure(script.stem, status, stdout))
+            raise BenchError(_failure(f"{script.stem} {tables}".strip(), status, stdout))
         return stdout, cost
 
-    def _arguments(self, job: str, run_id: str) -> dict[str, str]:
+    def _make_all(self, leaves_classes: bool = False) -> tuple[str, Cost]:
+        return self._submit(SCRIPTS / "make_all_tables.py", ",".join(TABLES), leaves_classes)
+
+    def _arguments(self, tables: str, run_id: str) -> dict[str, str]:
         """As in the job definition; only the catalog is another one."""
         conf = {
             "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
@@ -143,9 +140,56 @@ class Lakehouse:
             "--lake_uri": f"file://{self._dataset.lake}",
             "--database": DATABASE,
             "--consent_gate": "as-of",
-            "--JOB_NAME": job,
+            **({"--table": tables} if tables else {}),
             "--JOB_RUN_ID": run_id,
         }
+
+
+class Lakehouse(Jobs):
+    """The five jobs, each a process of its own as on Glue."""
+
+    def measure(self) -> Iterator[Measurement]:
+        """A full run into empty tables, and on its result one incremental run after the other."""
+        self._empty_tables()
+        yield self._session()
+        try:
+            yield from self._pipeline(FULL)
+            yield from self._pipeline(NOTHING)
+            self._dataset.deliver(self._dataset.new)
+            yield from self._pipeline(NEW)
+            self._dataset.deliver(self._dataset.withdrawn)
+            yield from self._pipeline(WITHDRAWN)
+        finally:
+            self._dataset.take_back()
+
+    def _session(self) -> Measurement:
+        _, cost = self._submit(SCRIPTS / "start_session.py")
+        return Measurement(LAKEHOUSE, FULL, self._dataset.scale, SESSION, cost)
+
+    def _pipeline(self, scenario: str) -> Iterator[Measurement]:
+        landing_rows = self._dataset.rows()
+        for table in TABLES:
+            before = listing(self._warehouse)
+            stdout, cost = self._submit(self._repo / "glue-scripts" / "jobs" / "make_table.py", table)
+            written = difference(before, listing(self._warehouse))
+            if scenario == FULL:
+                self._check(table, ledger_entry(stdout, table)["accepted"])
+            yield Measurement(LAKEHOUSE, scenario, self._dataset.scale, table, cost, written, landing_rows)
+
+
+class Together(Jobs):
+    """The five jobs one after the other in one session, as nobody runs them: against programs that need one session only."""
+
+    def measure(self) -> Iterator[Measurement]:
+        self._empty_tables()
+        landing_rows = self._dataset.rows()
+        before = listing(self._warehouse)
+        stdout, cost = self._make_all()
+        written = difference(before, listing(self._warehouse))
+        for table, rows, seconds in said(stdout):
+            self._check(table, rows)
+            yield Measurement(TOGETHER, FULL, self._dataset.scale, table, Cost(seconds, 0, 0))
+        yield Measurement(TOGETHER, FULL, self._dataset.scale, ALL, cost, written, landing_rows)
 
 
 class Apart:
@@ -160,7 +204,7 @@ class Apart:
     def measure(self) -> Iterator[Measurement]:
         out = self._work / "out"
         landing_rows = self._dataset.rows()
-        for table in JOBS.values():
+        for table in TABLES:
             before = listing(out)
             _, cost = _run_script(self._script, [str(self._dataset.lake), str(out), table], self._work)
             written = difference(before, listing(out))
@@ -184,15 +228,18 @@ class Script:
         written = difference({}, listing(out))
         shutil.rmtree(out)
         scale = self._dataset.scale
-        for table, seconds in said(text):
+        for table, _, seconds in said(text):
             yield Measurement(self._name, FULL, scale, table, Cost(seconds, 0, 0))
         yield Measurement(self._name, FULL, scale, ALL, cost, written, landing_rows)
 
 
 def contestants(
-    repo: Path, dataset: Dataset, tools: Path | None, work: Path, driver_memory: str
-) -> dict[str, Lakehouse | Apart | Script]:
-    found: dict[str, Lakehouse | Apart | Script] = {LAKEHOUSE: Lakehouse(repo, dataset, work / LAKEHOUSE, driver_memory)}
+    repo: Path, dataset: Dataset, tools: Path | None, work: Path, driver_memory: str, classes: Path
+) -> dict[str, Jobs | Apart | Script]:
+    found: dict[str, Jobs | Apart | Script] = {
+        LAKEHOUSE: Lakehouse(repo, dataset, work / LAKEHOUSE, driver_memory, classes),
+        TOGETHER: Together(repo, dataset, work / TOGETHER, driver_memory, classes),
+    }
     if tools:
         found[NAIVE_APART] = Apart(tools / f"{NAIVE}.py", dataset, work / NAIVE_APART)
     for name in (NAIVE, LIMIT) if tools else ():
@@ -216,20 +263,20 @@ def pack(scripts: Path, package: Path) -> None:
         add(scripts / "lakehouse", "lakehouse")
 
 
-def ledger_entry(stdout: str, job: str) -> dict:
-    """What a job said about its table: the last line that is a JSON object with a table."""
+def ledger_entry(stdout: str, table: str) -> dict:
+    """What the job of a table said about it: the last line that is a JSON object with a table."""
     for line in reversed(stdout.splitlines()):
         if line.startswith("{"):
             entry = json.loads(line)
             if "table" in entry:
                 return entry
-    raise BenchError(f"{job} printed no ledger entry (a line of JSON with a table)")
+    raise BenchError(f"the job of {table} printed no ledger entry (a line of JSON with a table)")
 
 
-def said(stdout: str) -> list[tuple[str, float]]:
-    """Table and seconds from the lines `<table> <rows> <seconds>s` of a measuring tool."""
-    found = re.findall(r"^(\w+) \d+ ([\d.]+)s$", stdout, flags=re.MULTILINE)
-    return [(table, float(seconds)) for table, seconds in found]
+def said(stdout: str) -> list[tuple[str, int, float]]:
+    """The lines `<table> <rows> <seconds>s` of a program that makes all tables."""
+    found = re.findall(r"^(\w+) (\d+) ([\d.]+)s$", stdout, flags=re.MULTILINE)
+    return [(table, int(rows), float(seconds)) for table, rows, seconds in found]
 
 
 def _run_script(script: Path, arguments: list[str], work: Path) -> tuple[str, Cost]:

@@ -11,13 +11,19 @@ from pathlib import Path
 
 import psutil
 
-from bench.contestants import FULL, JOBS, LAKEHOUSE, LIMIT, NAIVE, NAIVE_APART, NEW, NOTHING, WITHDRAWN
+from bench.contestants import FULL, LAKEHOUSE, LIMIT, NAIVE, NAIVE_APART, NEW, NOTHING, TABLES, TOGETHER, WITHDRAWN
 from bench.errors import BenchError
 from bench.figures import Figures, Limit, limits
 from bench.written import Written
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
-NAMES = {LAKEHOUSE: "lakehouse", NAIVE: "naive Spark", NAIVE_APART: "naive Spark, table by table", LIMIT: "DuckDB"}
+NAMES = {
+    LAKEHOUSE: "lakehouse",
+    TOGETHER: "lakehouse, in one session",
+    NAIVE_APART: "naive Spark, table by table",
+    NAIVE: "naive Spark, in one session",
+    LIMIT: "DuckDB",
+}
 LATER = (NOTHING, NEW, WITHDRAWN)
 ORIGINS = {"public": "the public STEDI data set", "generated": "data of the project's generator"}
 
@@ -83,14 +89,14 @@ def _full_runs(figures: Figures) -> str:
 
 def _steps(figures: Figures, scale: int) -> str:
     header = ("table", "work", "share", "processor seconds", "peak memory, MiB", *WRITTEN)
-    header += tuple(NAMES[name] for name in (NAIVE, LIMIT))
+    header += tuple(NAMES[name] for name in (TOGETHER, NAIVE, LIMIT))
     rows = []
-    for table in JOBS.values():
+    for table in TABLES:
         step = figures.steps.get((LAKEHOUSE, FULL, scale, table))
         if step:
             share = step.work / figures.runs[LAKEHOUSE, FULL, scale].work
             cells = [f"`{table}`", f"{step.work:.1f}", f"{share:.0%}", f"{step.processor_seconds:.1f}"]
-            others = [figures.steps.get((name, FULL, scale, table)) for name in (NAIVE, LIMIT)]
+            others = [figures.steps.get((name, FULL, scale, table)) for name in (TOGETHER, NAIVE, LIMIT)]
             compared = [f"{other.work:.1f}" if other else "" for other in others]
             rows.append([*cells, _mebibytes(step.peak_bytes), *_written(step.written), *compared])
     start = f"Seconds; the lakehouse's without the start of each job's session ({figures.session_seconds:.1f} s)."
@@ -115,7 +121,7 @@ def _later_runs(figures: Figures) -> str:
 def _later_steps(figures: Figures, scale: int) -> str:
     scenarios = (FULL, *LATER)
     rows = []
-    for table in JOBS.values():
+    for table in TABLES:
         steps = [figures.steps.get((LAKEHOUSE, scenario, scale, table)) for scenario in scenarios]
         rows.append([f"`{table}`", *(f"{step.work:.1f}" if step else "" for step in steps)])
     return _table(("table", *scenarios), rows)

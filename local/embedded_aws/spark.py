@@ -95,10 +95,10 @@ class LocalSpark:
         shutil.rmtree(self.work / run_id / "scratch", ignore_errors=True)
 
     def _archive(self) -> Path:
-        """The class archive for this Java, this Spark and these jars."""
+        """The class archive for this Java, this Spark and these jars; Java uses it only with the jars in the same place."""
         java = subprocess.run([_java(), "-version"], capture_output=True, text=True, check=True).stderr
         jars = sorted((jar.name, jar.stat().st_mtime_ns) for jar in self.jars.glob("*.jar"))
-        return self.archives / f"{hashlib.sha256(f'{java}{_spark_home()}{jars}'.encode()).hexdigest()[:16]}.jsa"
+        return self.archives / f"{hashlib.sha256(f'{java}{_spark_home()}{self.jars}{jars}'.encode()).hexdigest()[:16]}.jsa"
 
     def _class_archive_option(self, folder: Path) -> str:
         """Start from the archive of loaded classes that an earlier run left, or leave one: it halves the start of a driver."""
