@@ -39,6 +39,10 @@ def create_table(spark, name, contract, only_version=None):
     spark.sql(f"create table {name} ({', '.join(f'`{c.name}` {c.type}' for c in columns)}) using iceberg")
 
 
+def iceberg_contracts():
+    return [contract for contract in contracts.load_all() if contract.format == "iceberg"]
+
+
 class Lake:
     """A lake in a local folder: `deliver` writes landing files, `run` runs jobs, `rows` reads a table back."""
 
@@ -48,13 +52,14 @@ class Lake:
         self.delivered = 0
 
     def create_tables(self):
+        """Those of all contracts, also of a source that was added and that no test here knows."""
         self.spark.sql(f"create namespace glue_catalog.{self.database}")
-        for table in (*TARGETS, *KEEPS):
-            create_table(self.spark, self.name(table), contracts.load(table))
+        for contract in iceberg_contracts():
+            create_table(self.spark, self.name(contract.table), contract)
 
     def drop_tables(self):
-        for table in (*TARGETS, *KEEPS):
-            self.spark.sql(f"drop table if exists {self.name(table)} purge")
+        for contract in iceberg_contracts():
+            self.spark.sql(f"drop table if exists {self.name(contract.table)} purge")
         self.spark.sql(f"drop namespace glue_catalog.{self.database}")
 
     def name(self, table):
