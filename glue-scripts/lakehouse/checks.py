@@ -51,7 +51,6 @@ def _doubles(rows: DataFrame, contract: Contract, touched: DataFrame | None) -> 
     keys = rows.select(*contract.key)
     if touched is not None:
         keys = keys.join(touched.select(*contract.key), list(contract.key), "left_semi")
-        return keys.groupBy(*contract.key).count().where("count > 1").count()
     # Counting hashes is much cheaper than grouping by the key; two keys with one hash only lead to the exact look.
     total, different = keys.agg(F.count(F.lit(1)), F.count_distinct(F.xxhash64(*contract.key))).first()
     return 0 if total == different else keys.groupBy(*contract.key).count().where("count > 1").count()

@@ -17,7 +17,8 @@ def compute(run: Run) -> Result:
     read = Delivery(run)
     run.view(read.rows, "customer_landing")
     records = run.cache(queries.select(run.spark, "landing", "customer_records"))
-    count = records.count()
+    # Only the first rows of a table are written without being counted before.
+    count = records.count() if run.plan.full else None
     run.view(records, "customer_records")
     known = run.draft(CONSENT).rows()
     run.view(known.limit(0) if run.plan.full else known, CONSENT)

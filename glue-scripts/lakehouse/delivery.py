@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
-from lakehouse import contracts, landing
+from lakehouse import contracts, landing, queries
 from lakehouse.contracts import Contract
 from lakehouse.errors import LakehouseError
 from lakehouse.intake import Object
@@ -82,9 +83,10 @@ def _rejected(run: Run, source: Landing, counts: landing.Counts, faulty: list[Ob
     schema = contracts.load(f"{run.landing.source}_quarantine").schema
     whole = [(one.key, one.version, 0, landing.MALFORMED, None, None) for one in faulty]
     columns = "file string, version string, position bigint, reason string, line string, encoding string"
-    rows = run.spark.createDataFrame(whole, columns)
+    rows = queries.rows(run.spark, whole, StructType.fromDDL(columns))
     if counts.bad:
-        versions = run.spark.createDataFrame([(one.key, one.version) for one in run.plan.new], "file string, version string")
+        versions = [(one.key, one.version) for one in run.plan.new]
+        versions = queries.rows(run.spark, versions, StructType.fromDDL("file string, version string"))
         lines = source.rejected(counts).withColumn("file", file_key(run, F.col("file_path"))).drop("file_path")
         rows = rows.unionByName(lines.join(F.broadcast(versions), "file", "left"))
     return rows.select(*[F.col(name) for name in schema.names if name in rows.columns])

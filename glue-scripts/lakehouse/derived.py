@@ -83,12 +83,12 @@ def changed_values(spark: SparkSession, table: str, column: str, before: str) ->
     Only data files that came or went since are read. What copy-on-write and compaction put from one file into another adds
     up to nothing: each row counts with its hash, once for and once against.
     """
-    now = tables.data_files(spark, table)
-    then = tables.data_files(spark, table, before)
-    if then is None:
+    files = tables.files_since(spark, table, before)
+    if files is None:
         return None
+    came, gone = files
     rows = tables.read(spark, table)
-    signed = [(sorted(now - then), 1), (sorted(then - now), -1)]
+    signed = [(sorted(came), 1), (sorted(gone), -1)]
     parts = [
         spark.read.schema(rows.schema).parquet(*paths).select(column, F.lit(sign).alias("_sign"), _hash(rows).alias("_hash"))
         for paths, sign in signed

@@ -238,9 +238,13 @@ class Run:
         """
         draft, contract = self.draft(table), contracts.load(table)
         if draft.was_empty:
-            return self._wrote(table, publish.fill(draft, accepted, contract, at_most), None)
+            return self._wrote(table, publish.append(draft, accepted, contract, at_most), None)
         current = scope(draft.rows()) if scope else draft.rows()
         return self.change(table, publish.difference(accepted, current, contract), whole=scope is None)
+
+    def add(self, table: str, rows: DataFrame, at_most: int) -> publish.Written:
+        """Writes rows whose keys are not in the table, to a table that is not the job's target; `at_most` as in make_equal."""
+        return self._wrote(table, publish.append(self.draft(table), rows, contracts.load(table), at_most), None)
 
     def change(self, table: str, changes: DataFrame, whole: bool = False) -> publish.Written:
         """Writes changed rows into the draft of a table. `whole`: the checks look at every row of it, not only at these."""

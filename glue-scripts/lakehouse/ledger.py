@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from lakehouse import contracts, publish, tables
+from lakehouse import contracts, publish, queries, tables
 from lakehouse.contracts import Contract
 from lakehouse.errors import DoesNotAddUp, FailedChecks
 from lakehouse.queries import REASON
@@ -76,7 +76,7 @@ def record(spark: SparkSession, ledger: str, entry: Entry) -> None:
     tables.reconcile(spark, ledger, contract)
     now = int(time.time() * 1000)
     rows = [(entry.run_id, entry.job, entry.table, *count, now) for count in entry.counts()]
-    spark.createDataFrame(rows, contract.schema).coalesce(1).writeTo(ledger).append()
+    queries.rows(spark, rows, contract.schema).writeTo(ledger).append()
     publish.compact(spark, ledger, contract, MOST_FILES)
 
 

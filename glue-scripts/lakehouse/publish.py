@@ -15,7 +15,7 @@ from lakehouse.tables import Draft
 
 OP, INSERT, UPDATE, DELETE = "_op", "insert", "update", "delete"
 ROWS_PER_FILE = 1_000_000
-# More data files than this, and the small ones among them are put together.
+# So many data files more than a table of its size needs, and the small ones are put together.
 MOST_FILES = 8
 
 
@@ -47,15 +47,15 @@ def difference(accepted: DataFrame, current: DataFrame, contract: Contract) -> D
     return new.join(old, same_key, "full_outer").select(*columns, op.alias(OP)).where(f"{OP} is not null")
 
 
-def fill(draft: Draft, accepted: DataFrame, contract: Contract, at_most: int | None) -> Written:
-    """Writes the first rows of an empty table, straight from where they are computed; `at_most` as in Run.make_equal."""
+def append(draft: Draft, accepted: DataFrame, contract: Contract, at_most: int | None) -> Written:
+    """Writes rows whose keys are not in the table, straight from where they are computed; `at_most` as in Run.make_equal."""
     observation = Observation()
     rows = accepted.select(*contract.names).observe(observation, *checks.count_columns(contract))
     if at_most is not None:
         rows = rows.coalesce(files_for(accepted.sparkSession, at_most))
     rows.writeTo(draft.name).append()
     checks.require(contract.table, observation.get)
-    return Written(draft.rows_now(), 0, 0)
+    return Written(draft.rows_now() - draft.rows_before, 0, 0)
 
 
 def files_for(spark: SparkSession, rows: int) -> int:
@@ -68,13 +68,15 @@ def change(draft: Draft, changes: DataFrame, contract: Contract) -> tuple[Writte
 
     The checkpoint cuts them off from their plan: they are read several times, and MERGE in Spark 4.1 would compute them anew.
     """
-    changes = changes.localCheckpoint()
-    put = F.col(OP) != DELETE
-    counts = changes.agg(
+    put, observation = F.col(OP) != DELETE, Observation()
+    counted = changes.observe(
+        observation,
         *(F.count_if(F.col(OP) == op).alias(op) for op in (INSERT, UPDATE, DELETE)),
         *(F.count_if(put & failing).alias(name) for name, failing in checks.row_checks(contract).items()),
     )
-    counts = counts.first().asDict()
+    # The rows are counted by the tasks that end the query: Spark takes each of these once, also when it repeats one.
+    changes = counted.localCheckpoint()
+    counts = dict(observation.get)
     written = Written(*(counts.pop(op) for op in (INSERT, UPDATE, DELETE)))
     checks.require(contract.table, counts)
     if written.total == 0:
@@ -98,9 +100,9 @@ def audit(spark: SparkSession, draft: Draft, contract: Contract, changes: DataFr
 
 
 def compact(spark: SparkSession, table: str, contract: Contract, most_files: int = MOST_FILES) -> None:
-    """Puts small data files together once there are more than that many files. The table's rows stay the same."""
+    """Puts small data files together once there are that many more than the rows ask for. The table's rows stay the same."""
     summary = tables.iceberg(spark, table).currentSnapshot().summary()
-    if int(summary["total-data-files"]) <= most_files:
+    if int(summary["total-data-files"]) <= most_files + int(summary["total-records"]) // ROWS_PER_FILE:
         return
     catalog, _, name = table.partition(".")
     sort = f", strategy => 'sort', sort_order => '{', '.join(contract.sort)}'" if contract.sort else ""

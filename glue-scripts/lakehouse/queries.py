@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
 from importlib.resources import files
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StringType, StructType
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, StringType, StructType
 
 from lakehouse.contracts import Contract
 from lakehouse.errors import LakehouseError
@@ -33,6 +36,12 @@ def select(spark: SparkSession, zone: str, name: str, params: dict[str, str] | N
     spark_sql = spark._jvm.org.apache.spark.sql
     plan = spark_sql.catalyst.optimizer.InlineCTE(True, False).apply(rows._jdf.queryExecution().analyzed())
     return DataFrame(spark_sql.classic.Dataset.ofRows(spark._jsparkSession, plan), spark)
+
+
+def rows(spark: SparkSession, values: Iterable[tuple], schema: StructType) -> DataFrame:
+    """Rows that the program itself has. For createDataFrame Spark starts a Python process, which takes a second."""
+    listed = json.dumps([dict(zip(schema.names, row, strict=True)) for row in values])
+    return spark.range(0, 1, 1, 1).select(F.inline(F.from_json(F.lit(listed), ArrayType(schema))))
 
 
 def shared(zone: str, name: str) -> list[str]:

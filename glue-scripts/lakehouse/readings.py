@@ -52,7 +52,6 @@ class Readings:
         rows, again = self._gate(run, new.rows), self._again(run, changed)
         gate = Gate(rows if again is None else rows.unionByName(again))
         passing = run.cache(self._candidates(run, gate.passing, in_table=False))
-        passing.count()
         key = list(run.contract.key)
         table = run.draft(run.job.target).rows()
         present = table.join(passing.select(*key).distinct(), key, "left_semi").localCheckpoint()
@@ -151,7 +150,7 @@ class Readings:
         if run.plan.full:
             run.make_equal(self._index, pairs, new.landing.lines // 100)
         else:
-            run.change(self._index, pairs.withColumn(OP, F.lit(INSERT)))
+            run.add(self._index, pairs, new.landing.lines // 100)
         return new.landing.lines
 
 

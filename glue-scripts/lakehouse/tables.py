@@ -303,11 +303,24 @@ def _definition(column: Column) -> str:
     return f"`{column.name}` {column.type} comment '{comment}'"
 
 
-def data_files(spark: SparkSession, name: str, at: str | None = None) -> set[str] | None:
-    """Paths of the data files of the table's current version, or of another; None when that one has expired."""
-    if at == NEVER_WRITTEN or (at is None and version(spark, name) == NEVER_WRITTEN):
-        return set()
-    if at is not None and iceberg(spark, name).snapshot(_long(spark, at)) is None:
-        return None
-    files = spark.table(f"{name}.data_files") if at is None else spark.read.option("versionAsOf", at).table(f"{name}.data_files")
-    return {row.file_path for row in files.select("file_path").collect()}
+def files_since(spark: SparkSession, name: str, before: str) -> tuple[set[str], set[str]] | None:
+    """Paths of the data files that the table has and had not at a version, and of those that it had and has not any more.
+
+    None when the table does not come from that version, or when a version in between has expired.
+    """
+    table = iceberg(spark, name)
+    snapshot, later = table.currentSnapshot(), []
+    while (NEVER_WRITTEN if snapshot is None else str(snapshot.snapshotId())) != before:
+        if snapshot is None:
+            return None
+        later.append(snapshot)
+        parent = snapshot.parentId()
+        snapshot = None if parent is None else table.snapshot(parent)
+        if snapshot is None and parent is not None:
+            return None
+    came, gone = set(), set()
+    for one in reversed(later):
+        removed = {str(file.location()) for file in one.removedDataFiles(table.io()).iterator()}
+        gone |= removed - came
+        came = came - removed | {str(file.location()) for file in one.addedDataFiles(table.io()).iterator()}
+    return came, gone

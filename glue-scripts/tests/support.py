@@ -116,6 +116,11 @@ def at_once(spark, *works):
     return outcomes
 
 
+def data_files(spark, name):
+    """Paths of the data files of a table's current version."""
+    return {row.file_path for row in spark.table(f"{name}.data_files").select("file_path").collect()}
+
+
 def view(spark, name, rows, contract=None):
     """Rows given as dicts (missing columns are null) as a view with the columns of a contract; of landing, also of the file."""
     contract = contract or contracts.load(name)

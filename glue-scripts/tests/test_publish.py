@@ -7,7 +7,7 @@ from lakehouse import contracts, publish, tables
 from lakehouse.errors import LakehouseError
 from lakehouse.publish import DELETE, INSERT, MOST_FILES, OP, UPDATE, Written
 from pyspark.sql.types import StringType, StructType
-from support import create_table
+from support import create_table, data_files
 
 STEPS = contracts.load("step_trainer_trusted")
 SAMPLES = contracts.load("accelerometer_trusted")
@@ -30,7 +30,7 @@ class Target:
         tables.reconcile(self.spark, NAME, contract)
         with tables.draft(self.spark, NAME) as draft:
             if draft.was_empty:
-                written = publish.fill(draft, accepted, contract, at_most=accepted.count())
+                written = publish.append(draft, accepted, contract, at_most=accepted.count())
             else:
                 written, _ = publish.change(draft, publish.difference(accepted, draft.rows(), contract), contract)
             return self._published(draft, written)
@@ -95,10 +95,10 @@ def test_inserts_updates_and_deletes_are_one_commit(target):
 def test_new_rows_alone_rewrite_no_file(target):
     steps = target(STEPS)
     steps.make_equal((1, "a", 10))
-    before = tables.data_files(steps.spark, NAME)
+    before = data_files(steps.spark, NAME)
     assert steps.make_equal((1, "a", 10), (2, "a", 20)) == Written(1, 0, 0)
     assert steps.operations() == ["append", "append"]
-    assert before < tables.data_files(steps.spark, NAME)
+    assert before < data_files(steps.spark, NAME)
 
 
 def test_deleted_rows_are_in_no_current_file(target):
@@ -202,7 +202,7 @@ def test_small_changes_are_one_file_each(target, spark):
     rows = spark.range(10, 1010, 1, 8).selectExpr("id as sensorreadingtime", "'a' as serialnumber", "1 as distancefromobject")
     accepted = rows.unionByName(spark.createDataFrame([(1, "a", 10)], STEPS.schema))
     assert steps.write(accepted) == Written(1000, 0, 0)
-    assert len(tables.data_files(spark, NAME)) == 2
+    assert len(data_files(spark, NAME)) == 2
 
 
 def test_first_rows_are_as_many_files_as_their_number_asks_for(target, spark):
@@ -210,9 +210,9 @@ def test_first_rows_are_as_many_files_as_their_number_asks_for(target, spark):
     tables.reconcile(spark, NAME, STEPS)
     rows = spark.range(0, 1000, 1, 8).selectExpr("id as sensorreadingtime", "'a' as serialnumber", "1 as distancefromobject")
     with tables.draft(spark, NAME) as draft:
-        assert publish.fill(draft, rows, STEPS, at_most=1000) == Written(1000, 0, 0)
+        assert publish.append(draft, rows, STEPS, at_most=1000) == Written(1000, 0, 0)
         draft.publish()
-    assert len(tables.data_files(spark, NAME)) == 1
+    assert len(data_files(spark, NAME)) == 1
     assert len(steps.rows()) == 1000
 
 
@@ -230,9 +230,9 @@ def test_many_small_additions_do_not_leave_many_files(target, spark, contract):
         wanted.append(row)
         spark.createDataFrame([row], contract.schema).writeTo(NAME).append()
         publish.compact(spark, NAME, contract)
-        most = max(most, len(tables.data_files(spark, NAME)))
+        most = max(most, len(data_files(spark, NAME)))
     assert most == MOST_FILES
-    assert len(tables.data_files(spark, NAME)) < 12
+    assert len(data_files(spark, NAME)) < 12
     assert table.rows() == sorted(wanted)
     assert table.operations().count("replace") == 1
     versions = spark.table(f"{NAME}.snapshots").where("operation = 'replace'").collect()
@@ -247,7 +247,7 @@ def test_compaction_orders_rows_over_all_files_and_changes_none(target, spark):
         spark.createDataFrame(rows, SAMPLES.schema).coalesce(1).writeTo(NAME).append()
     before = table.rows()
     publish.compact(spark, NAME, SAMPLES)
-    assert len(tables.data_files(spark, NAME)) == 1
+    assert len(data_files(spark, NAME)) == 1
     found = [(row.user, row.timestamp) for row in spark.table(NAME).collect()]
     assert found == sorted(found)
     assert table.rows() == before

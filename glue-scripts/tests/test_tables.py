@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from lakehouse import contracts, publish, tables
 from lakehouse.errors import LakehouseError
-from support import at_once, create_table
+from support import at_once, create_table, data_files
 
 STEPS = contracts.load("step_trainer_trusted")
 SAMPLES = contracts.load("accelerometer_trusted")
@@ -350,7 +350,7 @@ def test_a_table_is_read_as_of_a_version(spark, table):
     assert tables.as_of(spark, NAME, tables.NEVER_WRITTEN).columns == STEPS.names
 
 
-@pytest.mark.parametrize("read", [tables.as_of, tables.data_files], ids=["rows", "files"])
+@pytest.mark.parametrize("read", [tables.as_of, tables.files_since], ids=["rows", "files"])
 def test_a_version_that_has_expired_is_none(spark, table, read):
     append(spark, (1, "a", 10))
     first = tables.version(spark, NAME)
@@ -366,14 +366,24 @@ def expire(spark):
     spark.sql(f"call glue_catalog.system.expire_snapshots(table => 'reconcile.t', {oldest})")
 
 
-def test_data_files_are_those_of_a_version(spark, table):
-    assert tables.data_files(spark, NAME) == tables.data_files(spark, NAME, tables.NEVER_WRITTEN) == set()
+def test_files_that_came_and_went_since_a_version(spark, table):
+    assert tables.files_since(spark, NAME, tables.NEVER_WRITTEN) == (set(), set())
     append(spark, (1, "a", 10))
-    first, files = tables.version(spark, NAME), tables.data_files(spark, NAME)
-    assert len(files) == 1
+    first, files = tables.version(spark, NAME), data_files(spark, NAME)
     append(spark, (2, "a", 20))
-    assert len(tables.data_files(spark, NAME)) == 2
-    assert tables.data_files(spark, NAME, first) == files
+    second = data_files(spark, NAME) - files
+    assert tables.files_since(spark, NAME, tables.version(spark, NAME)) == (set(), set())
+    assert tables.files_since(spark, NAME, first) == (second, set())
+    assert tables.files_since(spark, NAME, tables.NEVER_WRITTEN) == (files | second, set())
     spark.sql(f"delete from {NAME}")
-    assert tables.data_files(spark, NAME) == set()
-    assert tables.data_files(spark, NAME, first) == files
+    assert tables.files_since(spark, NAME, first) == (set(), files)
+    assert tables.files_since(spark, NAME, tables.NEVER_WRITTEN) == (set(), set())
+
+
+def test_files_since_a_version_that_was_rolled_back_are_unknown(spark, table):
+    append(spark, (1, "a", 10))
+    first = tables.version(spark, NAME)
+    append(spark, (2, "a", 20))
+    second = tables.version(spark, NAME)
+    spark.sql(f"call glue_catalog.system.rollback_to_snapshot('reconcile.t', {first})")
+    assert tables.files_since(spark, NAME, second) is None
