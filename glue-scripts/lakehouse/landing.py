@@ -16,10 +16,11 @@ from functools import cached_property, reduce
 from typing import Any
 from urllib.parse import unquote
 
-from pyspark.sql import Column, DataFrame, Observation, SparkSession, Window
+from pyspark.sql import Column, DataFrame, Observation, Row, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+from lakehouse import queries
 from lakehouse.contracts import Contract
 from lakehouse.errors import TooManyQuarantined
 
@@ -65,8 +66,9 @@ class Landing:
 
     def __init__(self, spark: SparkSession, contract: Contract, uris: Sequence[str]) -> None:
         """`uris` as Store.uri gives them."""
-        self.contract, self._spark, self._uris = contract, spark, list(uris)
+        self.contract, self._spark = contract, spark
         self._paths = _paths(uris)
+        self._path_by_uri = dict(zip(uris, self._paths, strict=True))
         self._uniform: set[str] = set()
         self.lines = 0
         self._observation = Observation()
@@ -80,24 +82,42 @@ class Landing:
         observed = classified.observe(self._observation, *_count_columns())
         return observed.where(F.col(_REASON).isNull()).select(*self.contract.names, "file_path", "file_modified")
 
-    def survey(self, name: str) -> DataFrame:
-        """Who is in which file: `file_path` and the values of a text column in it. Asked before `rows`; knows `lines` then."""
-        usual = F.regexp_extract("_line", self._usual_shape(name), 1) if self._fixed else F.lit("")
-        lines = self._lines(self._paths).select("_line", "file_path", usual.alias("_usual"))
-        # One column after the other, so that each is computed once.
-        quick = F.when(F.col("_usual") != "", F.col("_usual")).otherwise(self._quick_value(name))
-        lines = lines.select("*", quick.alias("_quick"))
-        value = F.when(F.col("_quick") != "", F.col("_quick")).otherwise(self._careful_value(name))
-        lines = lines.select("file_path", value.alias(name), (~self._uniform_line(F.col("_usual") != "")).alias("_odd"))
-        values = (
-            lines.groupBy("file_path", name).agg(F.count(F.lit(1)).alias("_lines"), F.count_if("_odd").alias("_odd")).persist()
-        )
-        files = values.groupBy("file_path").agg(F.sum("_lines").alias("lines"), F.sum("_odd").alias("odd")).collect()
-        self.lines = sum(file.lines for file in files)
+    def survey(self, name: str, cache: Callable[[DataFrame], DataFrame]) -> DataFrame:
+        """Who is in which file: `file_path` and the values of a text column in it. Asked before `rows`; knows `lines` then.
+
+        Only a file in which some line has not the usual shape is looked at carefully. `cache` keeps rows at hand.
+        """
         if self._fixed:
-            uniform = {unquote(file.file_path) for file in files if not file.odd}
-            self._uniform = {path for path, uri in zip(self._paths, self._uris, strict=True) if uri in uniform}
+            values, files = _by_file(self._usual_values(name), name, cache)
+            even = [file for file in files if not file.odd and self._path(file)]
+            self._uniform = {self._path(file) for file in even}
+            rest = [path for path in self._paths if path not in self._uniform]
+            if rest:
+                odd = [file.file_path for file in files if file not in even]
+                careful, files = _by_file(self._careful_values(rest, name), name, cache)
+                values = values.where(~F.col("file_path").isin(*odd)).unionByName(careful)
+                self._uniform |= {self._path(file) for file in files if not file.odd} - {None}
+                files = even + files
+        else:
+            values, files = _by_file(self._careful_values(self._paths, name), name, cache)
+        self.lines = sum(file.lines for file in files)
         return values
+
+    def _path(self, file: Row) -> str | None:
+        """The path of a file as Spark names it in its rows; None when it is another spelling of it."""
+        return self._path_by_uri.get(unquote(file.file_path))
+
+    def _usual_values(self, name: str) -> DataFrame:
+        """Of every line: `file_path`, the value of the text column, and `_odd`: the line has not the usual shape, or no value."""
+        usual = F.regexp_extract("_line", self._usual_shape(name), 1).alias(name)
+        lines = self._lines(self._paths).select("file_path", usual, _unreadable().alias("_unreadable"))
+        return lines.select("file_path", name, ((F.col(name) == "") | F.col("_unreadable")).alias("_odd"))
+
+    def _careful_values(self, paths: list[str], name: str) -> DataFrame:
+        """The same for lines of any kind; `_odd`: the line does not have the keys of the contract, in any order."""
+        lines = self._lines(paths).select("*", self._quick_value(name).alias("_quick"))
+        value = F.when(F.col("_quick") != "", F.col("_quick")).otherwise(self._careful_value(name))
+        return lines.select("file_path", value.alias(name), (~self._uniform_line()).alias("_odd"))
 
     def _json_key(self, name: str) -> str:
         (key,) = [column.json_key for column in self.contract.columns if column.name == name]
@@ -114,10 +134,9 @@ class Landing:
         key = self._json_key(name)
         return F.from_json(_text(), StructType([StructField(key, StringType())]))[key]
 
-    def _uniform_line(self, usual: Column) -> Column:
-        """`usual`: whether the line has the usual shape, which is asked first."""
-        line, others = F.col("_line"), len(self.contract.columns) - 1
-        return (F.octet_length(line) <= LONGEST_LINE) & (usual | line.rlike(self._shape(entries=f"{{{others}}}")))
+    def _uniform_line(self) -> Column:
+        line = F.col("_line")
+        return ~_unreadable() & (line.rlike(self._usual_shape()) | line.rlike(self._shape()))
 
     def _classified_by_file(self, paths: list[str]) -> DataFrame:
         """Rows of files in which every line is uniform. A bad one gets its exact reason from `rejected`."""
@@ -180,7 +199,7 @@ class Landing:
 
     def _lines(self, paths: list[str], *more: Any, blank_too: bool = False) -> DataFrame:
         if not paths:
-            return self._spark.createDataFrame([], "_line string, file_path string, file_modified bigint")
+            return queries.rows(self._spark, [], StructType.fromDDL("_line string, file_path string, file_modified bigint"))
         lines = self._spark.read.text(paths).select(F.col("value").alias("_line"), *_file_columns(), *more)
         return lines if blank_too else lines.where(~_blank(F.col("_line")))
 
@@ -207,60 +226,50 @@ class Landing:
 
     def _plain(self) -> Column:
         """True for a line that is one object of the contract's keys, each of them once and with a value of its kind."""
+        if not self._fixed:
+            return F.col(_CORRUPT).isNull() & F.col("_line").rlike(self._usual_shape())
         given = _sum([F.col(column.name).isNotNull().cast("int") for column in self.contract.columns])
-        if self._fixed:
-            uniform = self._uniform_line(F.col("_line").rlike(self._usual_shape()))
-            return F.col(_CORRUPT).isNull() & uniform & (given == len(self.contract.columns))
-        texts = [F.col(column.name).isNotNull().cast("int") for column in self.contract.columns if column.type == "string"]
-        quotes = F.size(F.split(F.col("_line"), '"')) - 1
-        # As many quotes as the keys and texts with a value need: no key is there twice.
-        return F.col(_CORRUPT).isNull() & F.col("_line").rlike(self._shape()) & (quotes == (given + _sum(texts)) * 2)
-
-    def _listed(self) -> Column:
-        """The same for a line in which some of the contract's keys are null, by the list of its keys."""
-
-        def judge(keys: Column) -> Column:
-            return F.size(F.array_distinct(keys)) == F.size(keys)
-
-        once = F.coalesce(_let(F.json_object_keys(_text()), judge), F.lit(False))
-        return F.col(_CORRUPT).isNull() & F.col("_line").rlike(self._shape("|null")) & once
+        return F.col(_CORRUPT).isNull() & self._uniform_line() & (given == len(self.contract.columns))
 
     @property
     def _fixed(self) -> bool:
         """Every column is required, so that all plain lines have the same shape."""
         return all(column.required for column in self.contract.columns)
 
-    def _shape(self, or_null: str = "", entries: str = "*") -> str:
-        """Pattern of an object with the contract's keys and values of their kind; texts without escapes, so without surprises."""
+    def _shape(self) -> str:
+        """Pattern of an object with as many of the contract's keys as there are, and values of their kind; texts without
+        escapes, so without surprises."""
         texts = "|".join(re.escape(c.json_key) for c in self.contract.columns if c.type == "string")
         numbers = "|".join(re.escape(c.json_key) for c in self.contract.columns if c.type != "string")
-        entry = (
-            rf'\s*+(?:"(?:{texts})"\s*+:\s*+(?:"[^"\\]*+"{or_null})|"(?:{numbers})"\s*+:\s*+(?:-?[0-9][0-9.eE+-]*+{or_null}))\s*+'
-        )
-        return rf"^\{{{entry}(?:,{entry}){entries}\}}\z"
+        entry = rf'\s*+(?:"(?:{texts})"\s*+:\s*+"[^"\\]*+"|"(?:{numbers})"\s*+:\s*+-?[0-9][0-9.eE+-]*+)\s*+'
+        return rf"^\{{{entry}(?:,{entry}){{{len(self.contract.columns) - 1}}}\}}\z"
 
     def _usual_shape(self, name: str = "") -> str:
-        """Pattern of an object with every key of the contract, in its order; the value of the text column `name` is a group.
+        """Pattern of an object with the keys of the contract in its order; the value of the text column `name` is a group.
 
         A third of the time that the pattern of any order takes. What is no text may be anything without a comma, quote or brace
-        here: the JSON reader says whether it is a number.
+        here: the JSON reader says whether it is a number. Where columns are optional, any key may be missing or null, and it is
+        the JSON reader too that says whether the commas are right.
         """
         entries = []
         for column in self.contract.columns:
             text = r'"([^"\\]*+)"' if column.name == name else r'"[^"\\]*+"'
+            if not self._fixed:
+                text = f"(?:{text}|null)"
             value = text if column.type == "string" else r'[^",{}\[\]\\]++'
             entries.append(f'"{re.escape(column.json_key)}": ?+{value}')
-        return rf"^\{{{', ?+'.join(entries)}\}}\z"
+        if self._fixed:
+            return rf"^\{{{', ?+'.join(entries)}\}}\z"
+        return rf"^\{{{''.join(f'(?:{entry}(?:, ?+)?+)?+' for entry in entries)}\}}\z"
 
     def _unknown(self, keys: Column) -> Column:
         return F.array_except(keys, F.array(*[F.lit(column.json_key) for column in self.contract.columns]))
 
     def _reason(self) -> Column:
         """Why a row is bad; null for a good one."""
-        line, nothing = F.col("_line"), F.lit(None).cast("string")
-        unreadable = (F.octet_length(line) > LONGEST_LINE) | ~F.is_valid_utf8(line)
-        strict = F.when(F.col(_PLAIN), nothing).when(self._listed(), nothing).otherwise(self._strict_reason())
-        return F.coalesce(F.when(unreadable, MALFORMED), strict, self._bad_values())
+        nothing = F.lit(None).cast("string")
+        strict = F.when(F.col(_PLAIN), nothing).otherwise(self._strict_reason())
+        return F.coalesce(F.when(_unreadable(), MALFORMED), strict, self._bad_values())
 
     def _bad_values(self) -> Column:
         columns = self.contract.columns
@@ -292,6 +301,12 @@ class Landing:
         return F.when(F.col(_PLAIN), False).otherwise(F.coalesce(unknown, F.lit(False)))
 
 
+def _by_file(lines: DataFrame, name: str, cache: Callable[[DataFrame], DataFrame]) -> tuple[DataFrame, list[Row]]:
+    """The values of a column in each file, and of each file the number of lines and of odd ones."""
+    values = cache(lines.groupBy("file_path", name).agg(F.count(F.lit(1)).alias("_lines"), F.count_if("_odd").alias("_odd")))
+    return values, values.groupBy("file_path").agg(F.sum("_lines").alias("lines"), F.sum("_odd").alias("odd")).collect()
+
+
 def _let(value: Column, use: Callable[[Column], Column]) -> Column:
     """`use` of a value that is computed once."""
     return F.get(F.transform(F.array(value), use), F.lit(0))
@@ -308,6 +323,10 @@ def _text() -> Column:
     """The line without the byte-order mark that some programs write in front of a file."""
     line, mark = F.col("_line"), F.lit(_BYTE_ORDER_MARK)
     return F.when(F.startswith(line, mark), F.substring(line, 2, LONGEST_LINE)).otherwise(line)
+
+
+def _unreadable() -> Column:
+    return (F.octet_length("_line") > LONGEST_LINE) | ~F.is_valid_utf8("_line")
 
 
 def _blank(line: Column) -> Column:

@@ -140,7 +140,7 @@ class Readings:
         """Adds the new files; gives back how many lines they have."""
         if not run.plan.new:
             return 0
-        found = run.cache(new.landing.survey(self.subject))
+        found = new.landing.survey(self.subject, run.cache)
         named = found.where(F.col(self.subject).isNotNull())
         # Through the gate's SELECT, which says how a subject is written.
         rows = self._gate(run, named.select(*filled(named, run.landing), "file_path"))

@@ -17,6 +17,8 @@ from lakehouse.errors import LakehouseError, condition, java_class
 
 CATALOG = "glue_catalog"
 TARGET_FILE_BYTES = 128 * 1024 * 1024
+# Iceberg makes no smaller parts of a table to read at once.
+SPLIT_BYTES = 16 * 1024 * 1024
 NEVER_WRITTEN = "none"
 MAIN, _DRAFT = "main", "run_"
 _COMMIT_ATTEMPTS = 4
@@ -146,7 +148,8 @@ class Draft:
         return f"{self.table}.branch_{self.branch}"
 
     def rows(self) -> DataFrame:
-        return self._spark.table(self.name)
+        # A task for each file, however small: what a draft holds is read while nothing else is to do.
+        return self._spark.read.option("file-open-cost", SPLIT_BYTES).table(self.name)
 
     def rows_now(self) -> int:
         """Rows of the branch, from its metadata: there are no delete files."""

@@ -122,7 +122,7 @@ def write(spark, contract, *changes):
     spark.createDataFrame([("a",)], "device string").createOrReplaceTempView("known_devices")
     with tables.draft(spark, NAME) as draft:
         if draft.was_empty:
-            publish.fill(draft, rows(spark, *(change[:3] for change in changes)), contract, at_most=len(changes))
+            publish.append(draft, rows(spark, *(change[:3] for change in changes)), contract, at_most=len(changes))
             written = None
         else:
             marked = spark.createDataFrame(changes, StructType([*STEPS.schema.fields]).add(publish.OP, StringType()))

@@ -14,6 +14,7 @@ import pytest
 from lakehouse import contracts, intake
 from lakehouse.landing import LONGEST_LINE, Landing, unreadable
 from lakehouse.storage import FolderStore
+from pyspark.sql import DataFrame
 from support import Lake
 
 MODIFIED = 1_700_000_000  # s; when the files here were delivered
@@ -197,7 +198,7 @@ CASES = [(source, name) for source, lines in LINES.items() for name in lines]
 
 def landing(lake, source, *names):
     """The landing files of a source, or some of them."""
-    uris = [f"file://{file}" for file in sorted((lake.folder / source / "landing").rglob("*")) if file.is_file()]
+    uris = [f"file:{file}" for file in sorted((lake.folder / source / "landing").rglob("*")) if file.is_file()]
     wanted = [uri for uri in uris if not names or uri.endswith(names)]
     return Landing(lake.spark, contracts.load(f"{source}_landing"), wanted)
 
@@ -326,7 +327,7 @@ def apart(spark, tmp_path_factory):
 def test_a_line_is_judged_alike_whatever_else_is_in_its_file(apart):
     expected = oracle.read_source(apart.folder, "step_trainer", oracle.SOURCES["step_trainer"])
     read = landing(apart, "step_trainer")
-    read.survey("serialnumber").count()
+    read.survey("serialnumber", DataFrame.persist).count()
     found = Counter(row.file_path.rsplit("/", 1)[1] for row in read.rows.collect())
     wanted = Counter(path.rsplit("/", 1)[1] for _, _, path in expected.rows)
     files = [name for name in wanted | found if wanted[name] != found[name]]
@@ -515,7 +516,7 @@ def test_no_more_than_the_most_frequent_unknown_keys_are_told(lake):
 
 
 def survey(lake, source, name):
-    rows = landing(lake, source).survey(name).collect()
+    rows = landing(lake, source).survey(name, DataFrame.persist).collect()
     return sorted((row.file_path.rsplit("/", 1)[1], row[name]) for row in rows if row[name] is not None)
 
 
@@ -541,19 +542,20 @@ def test_a_survey_misses_nobody_whose_row_is_good(lines_lake, apart):
 
 
 def test_a_survey_of_no_files_is_empty(lake):
-    assert Landing(lake.spark, contracts.load("step_trainer_landing"), []).survey("serialnumber").collect() == []
+    nothing = Landing(lake.spark, contracts.load("step_trainer_landing"), [])
+    assert nothing.survey("serialnumber", DataFrame.persist).collect() == []
 
 
 def test_files_are_read_alike_after_a_survey(files_lake, lake):
     surveyed = landing(files_lake, "step_trainer")
-    surveyed.survey("serialnumber").count()
+    surveyed.survey("serialnumber", DataFrame.persist).count()
     assert good_steps(surveyed.rows) == good_steps(landing(files_lake, "step_trainer").rows)
     # Zeros, whole numbers and escapes too.
     zeros, escaped = {**SAMPLE, "x": 1, "y": -0.0, "z": 0}, {**SAMPLE, "user": 'a"\u00e9', "x": 1e-7}
     for number, row in enumerate([zeros, escaped, {**SAMPLE, "timestamp": LATEST + 1}]):
         lake.deliver("accelerometer", row, name=f"[{number}] +%.json", modified=MODIFIED)
     surveyed, other = landing(lake, "accelerometer"), landing(lake, "accelerometer")
-    surveyed.survey("user").count()
+    surveyed.survey("user", DataFrame.persist).count()
     assert sorted(map(repr, surveyed.rows.collect())) == sorted(map(repr, other.rows.collect()))
     assert surveyed.counts() == other.counts()
 
