@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse import queries, tables
@@ -31,19 +31,25 @@ class Derived:
             for name, column, identity in _identities(self.by_person):
                 theirs = people.select(F.col(identity).alias(column)).distinct()
                 inputs[name] = inputs[name].join(theirs, column, "left_semi")
-        if people is not None and self.rows_of in inputs:
-            run.cache(inputs[self.rows_of])  # counted, and used
+        counted = Observation() if people is not None and self.rows_of in inputs else None
+        if counted:
+            # Kept at hand, so that they are counted once, however often the SELECT asks for them.
+            inputs[self.rows_of] = run.cache(inputs[self.rows_of].observe(counted, F.count(F.lit(1)).alias("rows")))
         for name, rows in inputs.items():
             run.view(rows, name)
         for name in queries.shared(run.contract.zone, run.contract.table):
             if name not in inputs:
                 run.view(run.cache(queries.select(run.spark, run.contract.zone, name)), name)
-        # Of a whole table the catalog knows how many rows it has.
-        whole = people is None and self.rows_of in inputs
-        read = tables.rows(run.spark, run.name(self.rows_of)) if whole else run.spark.table(self.rows_of).count()
         gated = run.gate(run.contract)
-        scope = None if people is None else _of_them(people.select("subject_id").distinct())
-        return Result((gated,), run.make_equal(run.job.target, gated.accepted, read, scope), read)
+        if people is not None:
+            scope = _of_them(people.select("subject_id").distinct())
+            written = run.make_equal(run.job.target, gated.accepted, scope=scope)
+            read = counted.get["rows"] if counted else run.spark.table(self.rows_of).count()
+            return Result((gated,), written, read)
+        # Of a whole table the catalog knows how many rows it has.
+        known = self.rows_of in inputs
+        read = tables.rows(run.spark, run.name(self.rows_of)) if known else run.spark.table(self.rows_of).count()
+        return Result((gated,), run.make_equal(run.job.target, gated.accepted, read), read)
 
 
 def _identities(by_person: dict[str, dict[str, str]]) -> list[tuple[str, str, str]]:
@@ -56,7 +62,7 @@ def _of_them(pseudonyms: DataFrame) -> Scope:
 
 def _subjects(run: Run, customers: DataFrame) -> DataFrame:
     run.view(customers, "customer_curated")
-    return run.cache(queries.select(run.spark, "curated", SUBJECTS))
+    return queries.select(run.spark, "curated", SUBJECTS)
 
 
 def _changed_people(run: Run, by_person: dict[str, dict[str, str]]) -> DataFrame | None:
@@ -68,15 +74,16 @@ def _changed_people(run: Run, by_person: dict[str, dict[str, str]]) -> DataFrame
     if curated is None:
         return None
     before, now = _subjects(run, curated), _subjects(run, run.table("customer_curated"))
-    everybody = run.cache(before.unionByName(now).distinct())
-    emails = before.exceptAll(now).unionByName(now.exceptAll(before)).select("email")
+    signed = before.withColumn("_sign", F.lit(-1)).unionByName(now.withColumn("_sign", F.lit(1)))
+    everybody = run.cache(signed.groupBy(*now.columns).agg(F.sum("_sign").alias("_rows")))
+    emails = everybody.where("_rows <> 0").select("email")
     for name, column, identity in _identities(by_person):
         values = changed_values(run.spark, run.name(name), column, run.plan.before[name])
         if values is None:
             return None
         touched = values.withColumnRenamed(column, identity)
         emails = emails.unionByName(everybody.join(touched, identity, "left_semi").select("email"))
-    return everybody.join(emails.distinct(), "email", "left_semi").localCheckpoint()
+    return everybody.join(emails.distinct(), "email", "left_semi").drop("_rows").localCheckpoint()
 
 
 def changed_values(spark: SparkSession, table: str, column: str, before: str) -> DataFrame | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from lakehouse import delivery, publish, queries
@@ -100,8 +100,10 @@ class Readings:
             (passed & ~(passes & F.col("old.passes_from").eqNullSafe(F.col("new.passes_from")))).alias("had"),
             (passes & (~passed | earlier)).alias("may_gain"),
         )
-        changed = changed.where("had or may_gain").localCheckpoint()
-        return _Changed(changed, *changed.agg(F.count_if("had"), F.count_if("may_gain")).first())
+        numbers = Observation()
+        counts = [F.count_if(name).alias(name) for name in ("had", "may_gain")]
+        changed = changed.where("had or may_gain").observe(numbers, *counts).localCheckpoint()
+        return _Changed(changed, **numbers.get)
 
     def _again(self, run: Run, changed: _Changed) -> DataFrame | None:
         """Readings in earlier files of subjects who may now have more rows than before; all others were decided on then."""

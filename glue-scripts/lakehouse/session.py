@@ -10,7 +10,9 @@ BROADCAST_BYTES = 64 * 1024 * 1024
 
 
 def start(name: str) -> SparkSession:
-    spark = SparkSession.builder.appName(name).getOrCreate()
+    # Else half of what Python says to Java is where in the program it says it, for messages that are shown to nobody.
+    quiet = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
+    spark = SparkSession.builder.appName(name).config(map=quiet).getOrCreate()
     # Below this level Spark logs plans and filters, and with them values of rows.
     spark.sparkContext.setLogLevel("ERROR")
     tasks = spark.sparkContext.defaultParallelism * TASKS_PER_CORE
