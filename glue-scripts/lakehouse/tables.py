@@ -306,8 +306,8 @@ def _definition(column: Column) -> str:
     return f"`{column.name}` {column.type} comment '{comment}'"
 
 
-def files_since(spark: SparkSession, name: str, before: str) -> tuple[set[str], set[str]] | None:
-    """Paths of the data files that the table has and had not at a version, and of those that it had and has not any more.
+def files_since(spark: SparkSession, name: str, before: str) -> tuple[dict[str, int], dict[str, int]] | None:
+    """Data files that the table has and had not at a version, and those that it had and has not any more: rows by path.
 
     None when the table does not come from that version, or when a version in between has expired.
     """
@@ -321,9 +321,12 @@ def files_since(spark: SparkSession, name: str, before: str) -> tuple[set[str], 
         snapshot = None if parent is None else table.snapshot(parent)
         if snapshot is None and parent is not None:
             return None
-    came, gone = set(), set()
+    came: dict[str, int] = {}
+    gone: dict[str, int] = {}
     for one in reversed(later):
-        removed = {str(file.location()) for file in one.removedDataFiles(table.io()).iterator()}
-        gone |= removed - came
-        came = came - removed | {str(file.location()) for file in one.addedDataFiles(table.io()).iterator()}
+        for file in one.removedDataFiles(table.io()).iterator():
+            path = str(file.location())
+            if came.pop(path, None) is None:
+                gone[path] = file.recordCount()
+        came |= {str(file.location()): file.recordCount() for file in one.addedDataFiles(table.io()).iterator()}
     return came, gone

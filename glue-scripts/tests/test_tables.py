@@ -367,17 +367,17 @@ def expire(spark):
 
 
 def test_files_that_came_and_went_since_a_version(spark, table):
-    assert tables.files_since(spark, NAME, tables.NEVER_WRITTEN) == (set(), set())
+    assert tables.files_since(spark, NAME, tables.NEVER_WRITTEN) == ({}, {})
     append(spark, (1, "a", 10))
-    first, files = tables.version(spark, NAME), data_files(spark, NAME)
-    append(spark, (2, "a", 20))
-    second = data_files(spark, NAME) - files
-    assert tables.files_since(spark, NAME, tables.version(spark, NAME)) == (set(), set())
-    assert tables.files_since(spark, NAME, first) == (second, set())
-    assert tables.files_since(spark, NAME, tables.NEVER_WRITTEN) == (files | second, set())
+    first, (file,) = tables.version(spark, NAME), data_files(spark, NAME)
+    append(spark, (2, "a", 20), (3, "a", 30))
+    (second,) = data_files(spark, NAME) - {file}
+    assert tables.files_since(spark, NAME, tables.version(spark, NAME)) == ({}, {})
+    assert tables.files_since(spark, NAME, first) == ({second: 2}, {})
+    assert tables.files_since(spark, NAME, tables.NEVER_WRITTEN) == ({file: 1, second: 2}, {})
     spark.sql(f"delete from {NAME}")
-    assert tables.files_since(spark, NAME, first) == (set(), files)
-    assert tables.files_since(spark, NAME, tables.NEVER_WRITTEN) == (set(), set())
+    assert tables.files_since(spark, NAME, first) == ({}, {file: 1})
+    assert tables.files_since(spark, NAME, tables.NEVER_WRITTEN) == ({}, {})
 
 
 def test_files_since_a_version_that_was_rolled_back_are_unknown(spark, table):
