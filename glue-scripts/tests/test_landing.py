@@ -275,11 +275,10 @@ def test_bad_rows_come_as_they_were_delivered(lines_lake, source):
         assert encoding == ("utf-8" if valid else "base64"), position
 
 
-def damaged_lines(number):
+def damaged_lines(number, rows):
     """Good lines with a few characters of JSON added, removed or exchanged: the same ones every time."""
     dice = random.Random(4)
     pieces = [*'"{}[],:\\-1 .', "null", "e5", "true", '"a"', '"a": 1, ', '{"a": 1}', "{}", "\ufeff"]
-    rows = [STEP, step(firmware=1), step(serialNumber=5, firmware=1), step(serialNumber=None), step(serialNumber={"a": 1})]
     for _ in range(number):
         text = json.dumps(dice.choice(rows))
         for _ in range(dice.choice((1, 1, 2, 3))):
@@ -294,7 +293,8 @@ def good_steps(rows):
 
 def test_damaged_lines_are_judged_as_the_oracle_judges_them(lake):
     """Two programs that share nothing."""
-    texts = list(damaged_lines(4000))
+    rows = [STEP, step(firmware=1), step(serialNumber=5, firmware=1), step(serialNumber=None), step(serialNumber={"a": 1})]
+    texts = list(damaged_lines(4000, rows))
     lake.deliver("step_trainer", *texts, name="a.json", modified=MODIFIED)
     expected = oracle.read_source(lake.folder, "step_trainer", oracle.SOURCES["step_trainer"])
     read = landing(lake, "step_trainer")
@@ -312,6 +312,18 @@ def test_damaged_lines_are_judged_as_the_oracle_judges_them(lake):
     drift = read.drift()
     assert len(drift) == 20  # no more are told
     assert drift.items() <= {**names, "(other)": other}.items()
+
+
+def test_damaged_lines_with_optional_keys_are_judged_as_the_oracle_judges_them(lake):
+    nulls = {**CUSTOMER, "phone": None, "registrationDate": None, "shareWithResearchAsOfDate": None}
+    texts = list(damaged_lines(2000, [CUSTOMER, nulls, {"email": "ann@example.com", "lastUpdateDate": 1000}]))
+    lake.deliver("customer", *texts, name="a.json", modified=MODIFIED)
+    expected = oracle.read_source(lake.folder, "customer", oracle.SOURCES["customer"])
+    found = {position: reason for _, position, reason, _, _ in rejected(landing(lake, "customer"))}
+    wanted = {position: reason for _, position, reason in expected.quarantine}
+    differing = [n for n in range(1, len(texts) + 1) if found.get(n) != wanted.get(n)]
+    assert not differing, [(texts[n - 1], found.get(n), wanted.get(n)) for n in differing[:5]]
+    assert len(found) > 500
 
 
 @pytest.fixture(scope="module")
