@@ -275,7 +275,10 @@ def test_bad_rows_come_as_they_were_delivered(lines_lake, source):
         assert encoding == ("utf-8" if valid else "base64"), position
 
 
-def damaged_lines(number, rows):
+DAMAGED_STEPS = [STEP, step(firmware=1), step(serialNumber=5, firmware=1), step(serialNumber=None), step(serialNumber={"a": 1})]
+
+
+def damaged_lines(number, rows=DAMAGED_STEPS):
     """Good lines with a few characters of JSON added, removed or exchanged: the same ones every time."""
     dice = random.Random(4)
     pieces = [*'"{}[],:\\-1 .', "null", "e5", "true", '"a"', '"a": 1, ', '{"a": 1}', "{}", "\ufeff"]
@@ -293,8 +296,7 @@ def good_steps(rows):
 
 def test_damaged_lines_are_judged_as_the_oracle_judges_them(lake):
     """Two programs that share nothing."""
-    rows = [STEP, step(firmware=1), step(serialNumber=5, firmware=1), step(serialNumber=None), step(serialNumber={"a": 1})]
-    texts = list(damaged_lines(4000, rows))
+    texts = list(damaged_lines(4000))
     lake.deliver("step_trainer", *texts, name="a.json", modified=MODIFIED)
     expected = oracle.read_source(lake.folder, "step_trainer", oracle.SOURCES["step_trainer"])
     read = landing(lake, "step_trainer")
