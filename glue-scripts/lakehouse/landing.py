@@ -93,7 +93,7 @@ class Landing:
             self._uniform = {self._path(file) for file in even}
             rest = [path for path in self._paths if path not in self._uniform]
             if rest:
-                odd = [file.file_path for file in files if file not in even]
+                odd = [file.file_path for file in files if file.odd or not self._path(file)]
                 careful, files = _by_file(self._careful_values(rest, name), name, cache)
                 values = values.where(~F.col("file_path").isin(*odd)).unionByName(careful)
                 self._uniform |= {self._path(file) for file in files if not file.odd} - {None}

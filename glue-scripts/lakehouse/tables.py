@@ -78,7 +78,10 @@ def _table_exists(name: str) -> Iterator[None]:
 
 def version(spark: SparkSession, name: str) -> str:
     """Id of the table's current snapshot, `none` for a table that was never written."""
-    snapshot = iceberg(spark, name).currentSnapshot()
+    return _id(iceberg(spark, name).currentSnapshot())
+
+
+def _id(snapshot: Any) -> str:
     return NEVER_WRITTEN if snapshot is None else str(snapshot.snapshotId())
 
 
@@ -100,7 +103,7 @@ def holds(spark: SparkSession, name: str, wanted: str) -> bool:
     while snapshot is not None and str(snapshot.snapshotId()) != wanted and snapshot.operation() == "replace":
         parent = snapshot.parentId()
         snapshot = None if parent is None else table.snapshot(parent)
-    return wanted == (NEVER_WRITTEN if snapshot is None else str(snapshot.snapshotId()))
+    return wanted == _id(snapshot)
 
 
 def as_of(spark: SparkSession, name: str, wanted: str) -> DataFrame | None:
@@ -129,7 +132,7 @@ class Draft:
         self.branch = f"{_DRAFT}{uuid.uuid4().hex}"
         loaded = iceberg(spark, table)
         current = loaded.currentSnapshot()
-        self.version = NEVER_WRITTEN if current is None else str(current.snapshotId())
+        self.version = _id(current)
         self.was_empty = current is None or current.summary().get("total-records") == "0"
         self.rows_before = 0 if self.was_empty else int(current.summary()["total-records"])
         change = loaded.manageSnapshots()
@@ -164,7 +167,7 @@ class Draft:
             loaded = iceberg(self._spark, self.table)
             head, current = loaded.snapshot(self.branch), loaded.currentSnapshot()
             # Fast-forwarding alone would not do: a write to a branch that another run has removed makes it anew, from `main`.
-            if head is None or (NEVER_WRITTEN if current is None else str(current.snapshotId())) != self.version:
+            if head is None or _id(current) != self.version:
                 raise _conflict(self.table)
             change = loaded.manageSnapshots().fastForwardBranch(MAIN, self.branch)
             for name in [str(ref) for ref in loaded.refs().keySet()]:
@@ -313,7 +316,7 @@ def files_since(spark: SparkSession, name: str, before: str) -> tuple[dict[str, 
     """
     table = iceberg(spark, name)
     snapshot, later = table.currentSnapshot(), []
-    while (NEVER_WRITTEN if snapshot is None else str(snapshot.snapshotId())) != before:
+    while _id(snapshot) != before:
         if snapshot is None:
             return None
         later.append(snapshot)
