@@ -49,7 +49,8 @@ setup: .stedi/python.done .stedi/checks.done .stedi/node.done .stedi/jars.done #
 DATA ?= data/sample
 GATE ?=
 KEEP ?=
-STAGE ?= local
+# No default here: each target has its own.
+STAGE ?=
 FORMAT ?= table
 # Through the environment and never expanded, so that quotes and dollars inside it reach Athena as they are.
 override SQL := $(value SQL)
@@ -66,11 +67,11 @@ stop: ## destroy the stacks of a demo that was kept, and stop its embedded AWS
 
 .PHONY: query
 query: setup ## ask the tables through Athena (SQL='select ...' STAGE=local|dev|... FORMAT=table|csv|json)
-	@go run ./tools/query -stage "$(STAGE)" -format "$(FORMAT)" "$$SQL"
+	@go run ./tools/query -stage "$(or $(STAGE),local)" -format "$(FORMAT)" "$$SQL"
 
 .PHONY: report
 report: setup ## write the page about the last run (STAGE=local|dev|...), and print where it is
-	@go run ./tools/report -stage "$(STAGE)"
+	@go run ./tools/report -stage "$(or $(STAGE),local)"
 
 .PHONY: clean
 clean: ## stop what a demo left running and remove what it wrote
@@ -93,13 +94,12 @@ checks: setup ## let the security tools judge the templates of dev and prod with
 mutations: setup ## remove one control after another from the code and see that a test fails (10-20 minutes)
 	@go run ./tools/mutations
 
-STAGE   ?= dev
 CONTEXT ?=
 
 .PHONY: destroy-plan
 destroy-plan: setup ## list what a destroy would delete, keep or be blocked by (STAGE=dev|prod CONTEXT="-c key=value")
-	@cdk synth --quiet -c stage=$(STAGE) $(CONTEXT) -o .stedi/synth/$(STAGE) > /dev/null
-	@go run ./tools/destroyplan .stedi/synth/$(STAGE)
+	@cdk synth --quiet -c stage=$(or $(STAGE),dev) $(CONTEXT) -o .stedi/synth/$(or $(STAGE),dev) > /dev/null
+	@go run ./tools/destroyplan .stedi/synth/$(or $(STAGE),dev)
 
 .PHONY: bench
 bench: setup ## measure the pipeline and write docs/performance.md (about an hour; wants an idle machine)
@@ -120,7 +120,6 @@ synth: setup ## synthesize the templates of every stage into .stedi/synth, witho
 	@for stage in $(STAGES); do cdk synth --quiet -c stage=$$stage -o .stedi/synth/$$stage; done
 
 BASE     ?= origin/main
-STAGE    ?=
 DEPLOYED ?=
 
 .PHONY: diff

@@ -61,6 +61,30 @@ func TestExit(t *testing.T) {
 	}
 }
 
+// TestMake asks what make would run: a default stage of another target once made `make diff` review that stage only.
+func TestMake(t *testing.T) {
+	for call, wanted := range map[string]string{
+		"diff":                        `-base "origin/main"`,
+		"diff STAGE=prod":             `-base "origin/main" -stage "prod"`,
+		"diff DEPLOYED=1 STAGE=dev":   `-deployed -stage "dev"`,
+		"destroy-plan":                "-c stage=dev ",
+		"destroy-plan STAGE=prod":     "-c stage=prod ",
+		"report":                      `-stage "local"`,
+		"query STAGE=dev SQL=select1": `-stage "dev"`,
+	} {
+		dry := exec.Command("make", append([]string{"--dry-run"}, strings.Fields(call)...)...)
+		dry.Dir, dry.Env = cdktest.Root(), []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+		out, err := dry.Output()
+		if err != nil {
+			t.Fatalf("make %s: %v", call, err)
+		}
+		said := strings.Join(strings.Fields(string(out)), " ") + " "
+		if !strings.Contains(said, wanted) || strings.Contains(said, "-stage") != strings.Contains(wanted, "-stage") {
+			t.Errorf("make %s runs\n%s\nwant %s and no other stage", call, out, wanted)
+		}
+	}
+}
+
 // TestContracts reads the tables that every source has as well, and those of a version in which each had a file of its own.
 func TestContracts(t *testing.T) {
 	set, err := readContracts(data.Contracts)
