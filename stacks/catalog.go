@@ -16,6 +16,7 @@ import (
 	"stedi-lakehouse/constructs/lakebucket"
 	"stedi-lakehouse/constructs/lakekey"
 	"stedi-lakehouse/constructs/reader"
+	"stedi-lakehouse/constructs/removal"
 	"stedi-lakehouse/constructs/statement"
 	"stedi-lakehouse/constructs/workgroup"
 	"stedi-lakehouse/internal/config"
@@ -55,7 +56,7 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 			Description: jsii.Sprintf("Lakehouse %s", stage.LakeName),
 		},
 	})
-	database.ApplyRemovalPolicy(removal(stage), nil)
+	database.ApplyRemovalPolicy(removal.Policy(deleted(stage)), nil)
 	if stage.CatalogEncryption {
 		database.AddResourceDependency(encryptCatalog(stack, catalog.Key), nil)
 	}
@@ -182,13 +183,6 @@ func encryptCatalog(stack awscdk.Stack, key awskms.Key) awsglue.CfnDataCatalogEn
 // deleted tells whether what holds data goes with its stack.
 func deleted(stage config.Stage) bool {
 	return stage.DataRemoval != config.Retain
-}
-
-func removal(stage config.Stage) awscdk.RemovalPolicy {
-	if deleted(stage) {
-		return awscdk.RemovalPolicy_DESTROY
-	}
-	return awscdk.RemovalPolicy_RETAIN
 }
 
 func output(stack awscdk.Stack, id string, value *string) {

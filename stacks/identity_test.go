@@ -69,15 +69,22 @@ func TestIdentityOfData(t *testing.T) {
 
 // Prod keeps what holds data when a stack is destroyed or a resource replaced; the other stages leave nothing.
 func TestRemovalOfData(t *testing.T) {
-	for stage, policy := range map[string]string{"prod": "Retain", "dev": "Delete", "local": "Delete"} {
+	for stage, kept := range map[string]bool{"prod": true, "dev": false, "local": false} {
 		for _, part := range dataParts {
 			for id, resource := range ofStage(t, stage).template(t, part).Resources {
 				if _, holdsData := fixedProperties[resource.Type]; !holdsData {
 					continue
 				}
-				if resource.DeletionPolicy != policy || resource.UpdateReplacePolicy != policy {
-					t.Errorf("stage %s: %s has deletion policy %q and replacement policy %q, want %s", stage, id,
-						resource.DeletionPolicy, resource.UpdateReplacePolicy, policy)
+				deletion, replacement := "Delete", "Delete"
+				if kept {
+					deletion, replacement = "RetainExceptOnCreate", "Retain"
+				}
+				if kept && (resource.Type == "AWS::S3::Bucket" || resource.Type == "AWS::KMS::Key") {
+					deletion = "Retain"
+				}
+				if resource.DeletionPolicy != deletion || resource.UpdateReplacePolicy != replacement {
+					t.Errorf("stage %s: %s has deletion policy %q and replacement policy %q, want %s and %s", stage, id,
+						resource.DeletionPolicy, resource.UpdateReplacePolicy, deletion, replacement)
 				}
 			}
 		}

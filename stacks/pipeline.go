@@ -98,7 +98,7 @@ func commonProps(stack awscdk.Stack, props PipelineProps) gluejob.Props {
 		Connections: newConnections(stack, props),
 		Security:    props.Catalog.JobSecurity,
 		Logs: gluejob.Logs{
-			Prefix: jobLogs + stage.LakeName, RetentionDays: stage.RetentionDays.Logs, DeleteWithStack: stage.DataRemoval != config.Retain,
+			Prefix: jobLogs + stage.LakeName, RetentionDays: stage.RetentionDays.Logs, DeleteWithStack: deleted(stage),
 		},
 		TrustThisAccountOnly: stage.Jobs.TrustThisAccountOnly,
 	}
@@ -181,6 +181,6 @@ func newLogGroup(stack awscdk.Stack, id, name string, props PipelineProps) awslo
 		Name:            name,
 		RetentionDays:   props.Stage.RetentionDays.Logs,
 		KeyARN:          *props.Catalog.Key.KeyArn(),
-		DeleteWithStack: props.Stage.DataRemoval != config.Retain,
+		DeleteWithStack: deleted(props.Stage),
 	})
 }

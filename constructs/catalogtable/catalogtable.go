@@ -12,6 +12,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"stedi-lakehouse/constructs/removal"
 	"stedi-lakehouse/internal/contract"
 )
 
@@ -47,7 +48,7 @@ func New(scope constructs.Construct, id string, props Props) awsglue.CfnTable {
 			id, props.Contract.Table, props.Contract.Format, contract.JSON, contract.Iceberg))
 	}
 	resource := awsglue.NewCfnTable(scope, jsii.String(id), table)
-	resource.ApplyRemovalPolicy(removal(props.DeleteWithTheLake), nil)
+	resource.ApplyRemovalPolicy(removal.Policy(props.DeleteWithTheLake), nil)
 	return resource
 }
 
@@ -146,11 +147,4 @@ func frozen(table contract.Contract, location string) *awsglue.CfnTable_TableInp
 			Columns:  columns,
 		},
 	}
-}
-
-func removal(deleteWithTheLake bool) awscdk.RemovalPolicy {
-	if deleteWithTheLake {
-		return awscdk.RemovalPolicy_DESTROY
-	}
-	return awscdk.RemovalPolicy_RETAIN
 }

@@ -63,7 +63,7 @@ func TestLandingTable(t *testing.T) {
 			},
 		},
 	})
-	template.HasResource("AWS::Glue::Table", map[string]any{"DeletionPolicy": "Retain"})
+	template.HasResource("AWS::Glue::Table", map[string]any{"DeletionPolicy": "RetainExceptOnCreate"})
 }
 
 func TestCreateStatement(t *testing.T) {

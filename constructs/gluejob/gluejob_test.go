@@ -310,7 +310,7 @@ func TestLogGroups(t *testing.T) {
 			"KmsKeyId":        "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 		})
 	}
-	template.HasResource("AWS::Logs::LogGroup", map[string]any{"DeletionPolicy": "Retain"})
+	template.HasResource("AWS::Logs::LogGroup", map[string]any{"DeletionPolicy": "RetainExceptOnCreate"})
 }
 
 func TestJobWithoutIntakeOrSources(t *testing.T) {

@@ -25,7 +25,7 @@ type Props struct {
 // New makes the key, which AWS rotates every year. It panics without a name.
 //
 // The key's policy lets the account's own IAM policies give rights on it, as the jobs' and readers' roles do: without that they would
-// have to be named here, and the stack of the data would depend on those that use it. Beside them it serves four AWS services, each
+// have to be named here, and the stack of the data would depend on those that use it. Beside them it serves three AWS services, each
 // for the lakehouse's own resources only, or the account's budgets. They are given by name pattern, because they are made in stacks that refer to this key.
 // The actions are those that the services' documentation asks for.
 func New(scope constructs.Construct, id string, props Props) awskms.Key {
@@ -63,12 +63,6 @@ func New(scope constructs.Construct, id string, props Props) awskms.Key {
 			"StringEquals": map[string]any{"aws:SourceAccount": *stack.Account()},
 			"ArnLike":      map[string]any{"aws:SourceArn": fmt.Sprintf("arn:%s:budgets::%s:*", *stack.Partition(), *stack.Account())},
 		},
-		"kms:Decrypt", "kms:GenerateDataKey*")
-	// A key policy with aws:SourceAccount or aws:SourceArn stops EventBridge from reaching an encrypted topic, says SNS
-	// (docs.aws.amazon.com/sns/latest/dg/sns-key-management.html). SNS names the topic in the encryption context; the conditions on
-	// the rule belong into the topic's own policy.
-	serve(key, "NotifyFromEvents", "events.amazonaws.com",
-		map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:sns:topicArn": arn("sns", props.Name+"-*")}},
 		"kms:Decrypt", "kms:GenerateDataKey*")
 	return key
 }

@@ -47,9 +47,6 @@ func TestPolicy(t *testing.T) {
 		"NotifyFromBudgets": {`{"Service":"budgets.amazonaws.com"}`,
 			`{"ArnLike":{"aws:SourceArn":"arn::budgets:::*"},"StringEquals":{"aws:SourceAccount":""}}`,
 			`["kms:Decrypt","kms:GenerateDataKey*"]`},
-		"NotifyFromEvents": {`{"Service":"events.amazonaws.com"}`,
-			`{"ArnLike":{"kms:EncryptionContext:aws:sns:topicArn":"arn::sns:::shop-*"}}`,
-			`["kms:Decrypt","kms:GenerateDataKey*"]`},
 	}
 	for _, key := range synthesize(t, lakekey.Props{Name: "shop"}).Resources("AWS::KMS::Key") {
 		statements := key["KeyPolicy"].(map[string]any)["Statement"].([]any)
@@ -67,7 +64,7 @@ func TestPolicy(t *testing.T) {
 			}
 		}
 		if len(statements) != len(want) {
-			t.Errorf("%d statements, want the account and four services", len(statements))
+			t.Errorf("%d statements, want the account and three services", len(statements))
 		}
 	}
 }

@@ -4,10 +4,11 @@ package loggroup
 import (
 	"fmt"
 
-	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"stedi-lakehouse/constructs/removal"
 )
 
 // Props of a log group.
@@ -36,10 +37,6 @@ func New(scope constructs.Construct, id string, props Props) awslogs.CfnLogGroup
 		RetentionInDays: jsii.Number(props.RetentionDays),
 		KmsKeyId:        key,
 	})
-	removal := awscdk.RemovalPolicy_RETAIN
-	if props.DeleteWithStack {
-		removal = awscdk.RemovalPolicy_DESTROY
-	}
-	group.ApplyRemovalPolicy(removal, nil)
+	group.ApplyRemovalPolicy(removal.Policy(props.DeleteWithStack), nil)
 	return group
 }

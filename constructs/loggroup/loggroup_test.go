@@ -19,7 +19,7 @@ func TestLogGroup(t *testing.T) {
 	template := cdktest.Synthesize(t, stack)
 	template.HasResource("AWS::Logs::LogGroup", map[string]any{
 		"Properties":     map[string]any{"RetentionInDays": 7, "LogGroupName": assertions.Match_Absent()},
-		"DeletionPolicy": "Retain",
+		"DeletionPolicy": "RetainExceptOnCreate",
 	})
 	template.HasResource("AWS::Logs::LogGroup", map[string]any{
 		"Properties":     map[string]any{"RetentionInDays": 30, "LogGroupName": "/shop/log"},

@@ -45,7 +45,7 @@ func synthesize(t *testing.T, change func(*reader.Props)) cdktest.Template {
 
 func TestWorkgroupOfItsOwn(t *testing.T) {
 	template := synthesize(t, func(*reader.Props) {})
-	template.HasResource("AWS::Athena::WorkGroup", map[string]any{"DeletionPolicy": "Retain", "Properties": map[string]any{
+	template.HasResource("AWS::Athena::WorkGroup", map[string]any{"DeletionPolicy": "RetainExceptOnCreate", "Properties": map[string]any{
 		"Name": "shop-research",
 		"WorkGroupConfiguration": map[string]any{
 			"EnforceWorkGroupConfiguration": true,
@@ -80,6 +80,7 @@ func TestRights(t *testing.T) {
 		athena:ListWorkGroups|* athena:ListDataCatalogs|*
 		athena:GetDataCatalog|datacatalog/AwsDataCatalog athena:GetDatabase|datacatalog/AwsDataCatalog
 		athena:GetTableMetadata|datacatalog/AwsDataCatalog
+		glue:GetDatabase|database/default
 		glue:GetDatabase|catalog glue:GetDatabase|database/shop glue:GetDatabase|table/shop/shoe_curated
 		glue:GetTable|catalog glue:GetTable|database/shop glue:GetTable|table/shop/shoe_curated
 		s3:GetBucketLocation|lake s3:ListBucket|lake|"StringLike":{"s3:prefix":["shoe/curated/*"]} s3:GetObject|lake/shoe/curated/*

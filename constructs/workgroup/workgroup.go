@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"stedi-lakehouse/constructs/removal"
 )
 
 // Props of the workgroup.
@@ -71,11 +73,7 @@ func New(scope constructs.Construct, id string, props Props) awsathena.CfnWorkGr
 			},
 		},
 	})
-	removal := awscdk.RemovalPolicy_RETAIN
-	if props.DeleteWithStack {
-		removal = awscdk.RemovalPolicy_DESTROY
-	}
-	group.ApplyRemovalPolicy(removal, nil)
+	group.ApplyRemovalPolicy(removal.Policy(props.DeleteWithStack), nil)
 	for _, query := range props.Queries {
 		awsathena.NewCfnNamedQuery(scope, jsii.String(query.ID), &awsathena.CfnNamedQueryProps{
 			WorkGroup:   group.Ref(),

@@ -48,7 +48,7 @@ func TestDefaults(t *testing.T) {
 			},
 		},
 	})
-	template.HasResource("AWS::Athena::WorkGroup", map[string]any{"DeletionPolicy": "Retain"})
+	template.HasResource("AWS::Athena::WorkGroup", map[string]any{"DeletionPolicy": "RetainExceptOnCreate"})
 }
 
 func TestDeleteWithStack(t *testing.T) {

@@ -50,10 +50,10 @@ var controls = []mutation{
 	{"readers: read only", reader, `statement.Allow("ReadTables", read, "s3:GetObject"),`, `statement.Allow("ReadTables", read, "s3:GetObject", "s3:DeleteObject"),`},
 	{"readers: their own results only", reader, `bucket, prefix := *props.Results.BucketArn(), workgroup.ResultPrefix(props.Name)`, `bucket, prefix := *props.Results.BucketArn(), workgroup.ResultPrefix(props.Name)[:0]`},
 	{"workgroup: scan limit", workgroup, `BytesScannedCutoffPerQuery:      jsii.Number(props.ScanLimitGB << 30),`, ``},
-	{"database: kept with the data", catalog, `database.ApplyRemovalPolicy(removal(stage), nil)`, `database.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil)`},
+	{"database: kept with the data", catalog, `database.ApplyRemovalPolicy(removal.Policy(deleted(stage)), nil)`, `database.ApplyRemovalPolicy(removal.Policy(true), nil)`},
 	{
 		"tables: kept with the data", table,
-		`resource.ApplyRemovalPolicy(removal(props.DeleteWithTheLake), nil)`, `resource.ApplyRemovalPolicy(removal(true), nil)`,
+		`resource.ApplyRemovalPolicy(removal.Policy(props.DeleteWithTheLake), nil)`, `resource.ApplyRemovalPolicy(removal.Policy(true), nil)`,
 	},
 	{"workgroup: settings enforced", workgroup, `EnforceWorkGroupConfiguration:   jsii.Bool(true)`, `EnforceWorkGroupConfiguration: jsii.Bool(false)`},
 	{"workgroup: results under our key", workgroup, `"SSE_KMS"`, `"SSE_S3"`},
