@@ -47,6 +47,13 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	jobs, err := contracts.JobsInOrder()
+	if err != nil {
+		return err
+	}
+	if err := stage.CheckRoom(len(jobs) + 1); err != nil { // and the maintenance
+		return err
+	}
 	if err := lineage.Check(python, contracts, os.DirFS(filepath.Join(scripts, "sql"))); err != nil {
 		return err
 	}

@@ -14,6 +14,11 @@ import (
 // synth runs the app as the CDK CLI does, with the given changes laid over its source; what it writes comes back.
 func synth(t *testing.T, changes map[string]string) (string, error) {
 	t.Helper()
+	return synthWith(t, changes, cdktest.Context(t))
+}
+
+func synthWith(t *testing.T, changes map[string]string, settings map[string]any) (string, error) {
+	t.Helper()
 	overlay, err := json.Marshal(map[string]any{"Replace": changes})
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +27,7 @@ func synth(t *testing.T, changes map[string]string) (string, error) {
 	if err := os.WriteFile(path, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	context, err := json.Marshal(cdktest.Context(t))
+	context, err := json.Marshal(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,5 +61,16 @@ func TestSynthesisFailsOnAWidenedPolicy(t *testing.T) {
 	out, err := synth(t, map[string]string{original: widened})
 	if want := "job customer_trusted_to_curated may read customer_landing and must not: statement ReadSources"; err == nil || !strings.Contains(out, want) {
 		t.Errorf("the synthesis ends with %v, want an error with %q; it wrote\n%s", err, want, out)
+	}
+}
+
+func TestSynthesisFailsWithoutRoomForTheJobs(t *testing.T) {
+	settings := cdktest.Context(t)
+	stages, _ := settings["stages"].(map[string]any)
+	dev, _ := stages["dev"].(map[string]any)
+	jobs, _ := dev["jobs"].(map[string]any)
+	jobs["workers"] = 299
+	if out, err := synthWith(t, nil, settings); err == nil || !strings.Contains(out, "jobs.workers is 299, allowed: at most 84 in subnets of /23") {
+		t.Errorf("error %v, output\n%s\nwant jobs.workers", err, out)
 	}
 }

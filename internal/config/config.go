@@ -41,8 +41,8 @@ type Stage struct {
 	Readers       Readers       `json:"readers,omitzero"`
 	RetentionDays RetentionDays `json:"retentionDays"`
 	// ErasureDays is the promise: what a job or a person deletes is physically gone after so many days at most. Snapshot expiry,
-	// noncurrent objects and query results are held to it.
-	ErasureDays int `json:"erasureDays"`
+	// noncurrent objects, query results and the schedule are held to it. 0: nothing is promised.
+	ErasureDays int `json:"erasureDays,omitempty"`
 	// CatalogEncryption encrypts the Glue Data Catalog with the lake's key: all of it, for the whole account and Region, other
 	// databases included.
 	CatalogEncryption bool `json:"catalogEncryption,omitempty"`

@@ -83,7 +83,8 @@ func TestLoadAccepts(t *testing.T) {
 		"existing network":       {newVPC, existingVPC},
 		"existing, own S3 route": {newVPC, strings.Replace(existingVPC, `"rtb-0a1b2c3d"`, ``, 1)},
 		"no Flex":                {`, "flex": true`, ``},
-		"nothing that starts it": {`"start": {"cron": "0 4 * * ? *", "timeZone": "Europe/Berlin", "landingMinutes": 30},`, ``},
+		"nothing that starts it": {`"start": {"cron": "0 4 * * ? *", "timeZone": "Europe/Berlin", "landingMinutes": 30},`, ``, `, "erasureDays": 16`, ``},
+		"every hour":             {`0 4 * * ? *`, `0 * ? * * *`},
 		"nobody to tell":         {`"emails": ["oncall@example.com"], `, ``},
 		"no budget":              {`"monthlyBudgetUSD": 50,`, ``},
 		"trust with conditions":  {`"flex": true`, `"flex": true, "trustThisAccountOnly": true`},
@@ -95,7 +96,6 @@ func TestLoadAccepts(t *testing.T) {
 		"no network":             {newVPC, `{"mode": "none"}`},
 		"private endpoints":      {`"zones": 2`, `"zones": 2, "privateEndpoints": true`},
 		"private, existing":      {newVPC, strings.Replace(existingVPC, `"vpcId"`, `"privateEndpoints": true, "vpcId"`, 1)},
-		"as many workers as fit": {`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 9`},
 		"readers":                {`"queries"`, `"readers": {"research": ["arn:aws:iam::111122223333:role/team/analyst"], "customers": ["arn:aws:iam::111122223333:root"]}, "queries"`},
 		"catalog encryption":     {`"delete"`, `"retain"`, `"queries"`, `"catalogEncryption": true, "queries"`},
 		"no functions":           {`"zones": 2`, `"zones": 2, "keepDefaultSecurityGroup": true`},
@@ -128,7 +128,7 @@ func TestVariants(t *testing.T) {
 	text := strings.Replace(valid, `"stages": {`, `"stages": {"prod": {
 	  "lakeName": "shop", "consentGate": "as-of", "dataRemoval": "retain", "network": `+newVPC+`,
 	  "jobs": {"workerType": "G.1X", "workers": 2, "timeoutMinutes": 30},
-	  "alerts": {"runMinutes": 60, "quarantinedRows": 10}, "queries": {"scanLimitGB": 10}, "erasureDays": 16,
+	  "alerts": {"runMinutes": 60, "quarantinedRows": 10}, "queries": {"scanLimitGB": 10},
 	  "retentionDays": {"snapshots": 3, "quarantine": 30, "noncurrentObjects": 7, "queryResults": 7, "accessLogs": 30, "logs": 30}
 	},`, 1)
 	if err := json.Unmarshal([]byte(text), &context); err != nil {
@@ -207,8 +207,6 @@ func TestLoadRefuses(t *testing.T) {
 		"CIDR without network":     {[]string{newVPC, `{"mode": "none", "cidr": "10.0.0.0/16"}`}, `network.cidr is "10.0.0.0/16", allowed: nothing with network.mode "none"`},
 		"id without network":       {[]string{newVPC, `{"mode": "none", "vpcId": "vpc-0a1b2c3d"}`}, `network.vpcId is "vpc-0a1b2c3d"`},
 		"endpoints of nothing":     {[]string{newVPC, `{"mode": "none", "privateEndpoints": true}`}, "network.privateEndpoints"},
-		"more workers than fit":    {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 10`}, "jobs.workers is 10, allowed: at most 9 in subnets of /26, which have 59 addresses for the 6 runs"},
-		"no room for endpoints":    {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 1, "privateEndpoints": true`, `"workers": 2`, `"workers": 42`}, "at most 41 in subnets of /24, which have 249 addresses"},
 		"scan limit":               {[]string{`"scanLimitGB": 10`, `"scanLimitGB": 0`}, "queries.scanLimitGB is 0, allowed: 1 or more"},
 		"everybody reads":          {[]string{`"queries"`, `"readers": {"research": ["*"]}, "queries"`}, `readers.research[0] is "*", allowed: the ARN of a role, user or account`},
 		"every role reads":         {[]string{`"queries"`, `"readers": {"customers": ["arn:aws:iam::111122223333:role/*"]}, "queries"`}, `readers.customers[0]`},
@@ -216,6 +214,9 @@ func TestLoadRefuses(t *testing.T) {
 		"old versions too long":    {[]string{`"snapshots": 3`, `"snapshots": 8`}, "erasureDays is 16, allowed: 17 or more: the greater of retentionDays.snapshots (8)"},
 		"old files too long":       {[]string{`"noncurrentObjects": 7`, `"noncurrentObjects": 8`}, "erasureDays is 16, allowed: 17 or more"},
 		"results too long":         {[]string{`"queryResults": 7`, `"queryResults": 8`}, "erasureDays is 16, allowed: 17 or more"},
+		"erasure on workdays":      {[]string{`0 4 * * ? *`, `0 4 ? * MON-FRI *`}, `start.cron is "0 4 ? * MON-FRI *", allowed: with erasureDays (16) every day`},
+		"erasure once a month":     {[]string{`0 4 * * ? *`, `0 4 1 * ? *`}, `start.cron is "0 4 1 * ? *", allowed: with erasureDays`},
+		"erasure when files land":  {[]string{`"cron": "0 4 * * ? *", "timeZone": "Europe/Berlin", `, ``}, `start.cron is "", allowed: with erasureDays`},
 		"snapshots":                {[]string{`"snapshots": 3`, `"snapshots": 0`}, "retentionDays.snapshots is 0"},
 		"quarantine":               {[]string{`"quarantine": 30`, `"quarantine": 0`}, "retentionDays.quarantine is 0"},
 		"noncurrent":               {[]string{`"noncurrentObjects": 7`, `"noncurrentObjects": 0`}, "retentionDays.noncurrentObjects is 0"},
@@ -234,6 +235,30 @@ func TestLoadRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, test.replacements...)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error = %v\nwant it to contain %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestCheckRoom(t *testing.T) {
+	for name, test := range map[string]struct {
+		replacements []string
+		jobs         int
+		want         string
+	}{
+		"as many workers as fit": {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 9`}, 6, ""},
+		"one worker more":        {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 10`}, 6, "jobs.workers is 10, allowed: at most 9 in subnets of /26, which have 59 addresses for the 6 jobs"},
+		"two jobs more":          {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 9`}, 8, "at most 7 in subnets of /26, which have 59 addresses for the 8 jobs"},
+		"no room for endpoints":  {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 1, "privateEndpoints": true`, `"workers": 2`, `"workers": 42`}, 6, "at most 41 in subnets of /24, which have 249 addresses"},
+		"a network of others":    {[]string{newVPC, existingVPC, `"workers": 2`, `"workers": 299`}, 6, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stage, err := load(t, test.replacements...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := stage.CheckRoom(test.jobs); test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("error = %v\nwant it to contain %q", err, test.want)
 			}
 		})
@@ -267,6 +292,9 @@ func TestProjectStages(t *testing.T) {
 		if name == "local" && (stage.Account != "000000000000" || stage.Region != "us-east-1" || !stage.Network.KeepDefaultSecurityGroup ||
 			stage.DataRemoval != config.DeleteIfEmpty) {
 			t.Errorf("stage local is %+v, want what the embedded AWS can run: its account and Region, no functions", stage)
+		}
+		if name == config.Production && stage.ErasureDays == 0 {
+			t.Error("prod does not promise when deleted rows are gone")
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"net/mail"
@@ -40,12 +41,8 @@ const (
 	maxZones      = 3
 )
 
-// A run takes an address a worker, and its interfaces may linger an hour after it. In that hour the jobs of the pipeline follow one
-// another, and then the maintenance: with the five jobs that is six, which a subnet holds. AWS keeps five addresses of every subnet
-// for itself; an interface endpoint takes one. A /26 (64 addresses) has room for 59 / 6 = 9 workers, or 57 / 6 = 9 beside two
-// endpoints; a /24 for 251 / 6 = 41.
+// AWS keeps five addresses of every subnet for itself; an interface endpoint takes one.
 const (
-	runsAnHour        = 6
 	reservedAddresses = 5
 	endpoints         = 2
 )
@@ -74,7 +71,6 @@ func (s Stage) mistakes() []error {
 		fmt.Sprintf("false unless dataRemoval is %q: the key of the account's whole catalog must outlive the stack", Retain))
 	s.Network.check(found)
 	s.Jobs.check(found)
-	s.checkAddresses(found)
 	s.Start.check(found)
 	s.Alerts.check(found)
 	found.unless(s.Queries.ScanLimitGB >= 1, "queries.scanLimitGB", s.Queries.ScanLimitGB, "1 or more")
@@ -86,8 +82,15 @@ func (s Stage) mistakes() []error {
 }
 
 // checkErasure holds what is left of a deleted row to the promise: the table's old versions and then their files, and the copies in
-// query results. An object that expires becomes noncurrent first.
+// query results. An object that expires becomes noncurrent first. The maintenance is part of a run, so one has to start every day.
 func (s Stage) checkErasure(found *findings) {
+	if s.ErasureDays == 0 {
+		return
+	}
+	fields := strings.Fields(s.Start.Cron)
+	daily := len(fields) == cronFields && !slices.ContainsFunc(fields[2:], func(field string) bool { return field != "*" && field != "?" })
+	found.unless(daily, "start.cron", s.Start.Cron, fmt.Sprintf(
+		"with erasureDays (%d) every day, such as 0 4 * * ? *: the maintenance at the end of a run is what makes deleted rows go", s.ErasureDays))
 	days := s.RetentionDays
 	slowest := max(days.Snapshots, days.QueryResults) + days.NoncurrentObjects + slackDays
 	found.unless(s.ErasureDays >= slowest, "erasureDays", s.ErasureDays, fmt.Sprintf(
@@ -95,20 +98,27 @@ func (s Stage) checkErasure(found *findings) {
 		slowest, days.Snapshots, days.QueryResults, days.NoncurrentObjects, slackDays))
 }
 
-// checkAddresses wants subnets of a new VPC to have room for the jobs.
-func (s Stage) checkAddresses(found *findings) {
+// CheckRoom wants the subnets of a new VPC to have room for one run of the pipeline: so many Glue jobs, the maintenance among them. A
+// job takes an address a worker, and its interfaces may linger an hour after it; in that hour all jobs may follow one another, in one
+// subnet. With six jobs a /26 (64 addresses) has room for 59 / 6 = 9 workers, or 57 / 6 = 9 beside two endpoints; a /24 for 251 / 6 = 41.
+func (s Stage) CheckRoom(jobs int) error {
+	if s.Network.Mode != NewNetwork {
+		return nil
+	}
 	block, err := netip.ParsePrefix(s.Network.CIDR)
-	if err != nil || s.Network.Mode != NewNetwork || s.Network.Zones < 1 || s.Network.Zones > maxZones || block.Bits() > maxPrefixBits {
-		return // reported already
+	if err != nil {
+		return fmt.Errorf("stage %q: network.cidr: %w", s.Name, err)
 	}
 	prefix := block.Bits() + bits.Len(uint(s.Network.Zones-1)) //nolint:gosec // 1 to 3
 	free := 1<<(32-prefix) - reservedAddresses
 	if s.Network.PrivateEndpoints {
 		free -= endpoints
 	}
-	found.unless(s.Jobs.Workers*runsAnHour <= free, "jobs.workers", s.Jobs.Workers, fmt.Sprintf(
-		"at most %d in subnets of /%d, which have %d addresses for the %d runs that may hold some at a time; or a larger network.cidr",
-		free/runsAnHour, prefix, free, runsAnHour))
+	found := &findings{stage: s.Name}
+	found.unless(s.Jobs.Workers*jobs <= free, "jobs.workers", s.Jobs.Workers, fmt.Sprintf(
+		"at most %d in subnets of /%d, which have %d addresses for the %d jobs that may hold some at a time; or a larger network.cidr",
+		free/jobs, prefix, free, jobs))
+	return errors.Join(found.errors...)
 }
 
 func (r Readers) check(found *findings) {
