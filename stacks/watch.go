@@ -15,15 +15,8 @@ import (
 	"stedi-lakehouse/constructs/starter"
 	"stedi-lakehouse/internal/config"
 	"stedi-lakehouse/internal/contract"
+	"stedi-lakehouse/internal/dpu"
 )
-
-// dollarsADPUHour is the list price of Glue 6.0 in us-east-1; see docs/cost.md. Flex costs less.
-const dollarsADPUHour = 0.308
-
-// dpus of a worker.
-var dpus = map[string]float64{
-	"G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8, "G.12X": 12, "G.16X": 16, "R.1X": 1, "R.2X": 2, "R.4X": 4, "R.8X": 8,
-}
 
 // budgetServices are the services that the lakehouse pays for, by the names that bills use.
 var budgetServices = []string{
@@ -138,7 +131,8 @@ func shownZones(contracts contract.Set) []dashboard.Zone {
 
 // dollarsAnHour is what an hour of a run costs while all workers are at work.
 func dollarsAnHour(jobs config.Jobs) float64 {
-	return dollarsADPUHour * dpus[jobs.WorkerType] * float64(jobs.Workers)
+	dpus, _ := dpu.OfWorker(jobs.WorkerType)
+	return dpu.Dollars * dpus * float64(jobs.Workers)
 }
 
 // newBudget tells the topic when the month's costs of the lakehouse's services pass the budget, or are on the way to. One account

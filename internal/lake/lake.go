@@ -189,10 +189,8 @@ func deployedNames(ctx context.Context, settings aws.Config, lakeName string) (N
 type states struct {
 	StartAt string
 	States  map[string]struct {
-		Next       string
-		Parameters struct{ JobName any } // JSONPath
-		Arguments  struct{ JobName any } // JSONata
-		Branches   []states
+		Next      string
+		Arguments struct{ JobName string }
 	}
 }
 
@@ -202,14 +200,8 @@ func (s states) jobs() []string {
 	seen := map[string]bool{}
 	for name := s.StartAt; name != "" && !seen[name]; name = s.States[name].Next {
 		seen[name] = true
-		state := s.States[name]
-		for _, job := range []any{state.Parameters.JobName, state.Arguments.JobName} {
-			if text, given := job.(string); given {
-				found = append(found, text)
-			}
-		}
-		for _, branch := range state.Branches {
-			found = append(found, branch.jobs()...)
+		if job := s.States[name].Arguments.JobName; job != "" {
+			found = append(found, job)
 		}
 	}
 	return found

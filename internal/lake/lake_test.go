@@ -16,20 +16,13 @@ func TestJobsOfADefinition(t *testing.T) {
 	}{
 		"one after the other, whatever else there is": {
 			`{"StartAt": "A", "States": {
-				"B": {"Type": "Task", "Parameters": {"JobName": "second"}, "End": true},
-				"A": {"Type": "Task", "Parameters": {"JobName": "first"}, "Next": "Pause", "Catch": [{"Next": "Tell"}]},
-				"Tell": {"Type": "Task", "Parameters": {"TopicArn": "t"}, "Next": "End"}, "End": {"Type": "Fail"},
+				"B": {"Type": "Task", "Arguments": {"JobName": "second"}, "End": true},
+				"A": {"Type": "Task", "Arguments": {"JobName": "first"}, "Next": "Pause", "Catch": [{"Next": "Tell"}]},
+				"Tell": {"Type": "Task", "Arguments": {"TopicArn": "t"}, "Next": "End"}, "End": {"Type": "Fail"},
 				"Pause": {"Type": "Wait", "Next": "B"}}}`,
 			[]string{"first", "second"},
 		},
-		"branches and JSONata": {
-			`{"StartAt": "P", "States": {"P": {"Type": "Parallel", "Next": "Z", "Branches": [
-				{"StartAt": "A", "States": {"A": {"Arguments": {"JobName": "left"}}}},
-				{"StartAt": "A", "States": {"A": {"Arguments": {"JobName": "right"}}}}]},
-				"Z": {"Arguments": {"JobName": "last"}}}}`,
-			[]string{"left", "right", "last"},
-		},
-		"a circle ends": {`{"StartAt": "A", "States": {"A": {"Parameters": {"JobName": "a"}, "Next": "A"}}}`, []string{"a"}},
+		"a circle ends": {`{"StartAt": "A", "States": {"A": {"Arguments": {"JobName": "a"}, "Next": "A"}}}`, []string{"a"}},
 	} {
 		var machine states
 		if err := json.Unmarshal([]byte(test.definition), &machine); err != nil {

@@ -19,6 +19,7 @@ import (
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"stedi-lakehouse/internal/contract"
+	"stedi-lakehouse/internal/dpu"
 	"stedi-lakehouse/internal/lake"
 )
 
@@ -154,7 +155,7 @@ func (c *collector) jobs(ctx context.Context) error {
 		c.report.Jobs = append(c.report.Jobs, job)
 		c.report.Cost.USD += job.USD
 	}
-	c.report.Cost.PerDPUHour = perDPUHour
+	c.report.Cost.PerDPUHour = dpu.Dollars
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"stedi-lakehouse/data"
 	"stedi-lakehouse/internal/contract"
+	"stedi-lakehouse/internal/dpu"
 	"stedi-lakehouse/internal/lake"
 )
 
@@ -100,9 +101,9 @@ func TestCost(t *testing.T) {
 		seconds float64
 		want    float64
 	}{
-		"an hour":            {gluetypes.JobRun{WorkerType: "G.1X", NumberOfWorkers: aws.Int32(5)}, 3600, 5 * perDPUHour},
-		"a minute or more":   {gluetypes.JobRun{WorkerType: "G.2X", NumberOfWorkers: aws.Int32(2)}, 4, 4 * perDPUHour / 60},
-		"counted by Glue":    {gluetypes.JobRun{WorkerType: "G.1X", NumberOfWorkers: aws.Int32(5), DPUSeconds: aws.Float64(1800)}, 3600, perDPUHour / 2},
+		"an hour":            {gluetypes.JobRun{WorkerType: "G.1X", NumberOfWorkers: aws.Int32(5)}, 3600, 5 * dpu.Dollars},
+		"a minute or more":   {gluetypes.JobRun{WorkerType: "G.2X", NumberOfWorkers: aws.Int32(2)}, 4, 4 * dpu.Dollars / 60},
+		"counted by Glue":    {gluetypes.JobRun{WorkerType: "G.1X", NumberOfWorkers: aws.Int32(5), DPUSeconds: aws.Float64(1800)}, 3600, dpu.Dollars / 2},
 		"of unknown workers": {gluetypes.JobRun{}, 3600, 0},
 	} {
 		if got := usd(test.run, test.seconds); math.Abs(got-test.want) > 1e-9 {

@@ -79,9 +79,6 @@ func undeclared(tables []table, contracts contract.Set) []string {
 	return mistakes
 }
 
-// Managed policies that give no right on a table.
-var harmless = []string{"arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"}
-
 // unseen finds what gives rights that this package cannot compute.
 func unseen(app cloud.Assembly) []string {
 	var mistakes []string
@@ -95,7 +92,7 @@ func unseen(app cloud.Assembly) []string {
 				continue
 			}
 			for _, arn := range app.Texts(stack, resource.Properties["ManagedPolicyArns"]) {
-				if !slices.Contains(harmless, arn) && !strings.HasPrefix(arn, "${"+stack.Name+".") {
+				if !strings.HasPrefix(arn, "${"+stack.Name+".") {
 					mistakes = append(mistakes, fmt.Sprintf("role %s of stack %s has the managed policy %s, whose rights are not computed", id, stack.Name, arn))
 				}
 			}

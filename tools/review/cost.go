@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+
+	"stedi-lakehouse/internal/dpu"
 )
 
 //go:embed prices.json
@@ -12,12 +14,11 @@ var pricesFile []byte
 
 // prices are AWS's list prices in US dollars.
 type prices struct {
-	Date       string             `json:"date"`
-	Region     string             `json:"region"`
-	Source     string             `json:"source"`
-	DPUHour    map[string]float64 `json:"dpu_hour"`    // "standard", "flex", or a version of Glue with a price of its own
-	WorkerDPUs map[string]float64 `json:"worker_dpus"` // by worker type
-	Month      map[string]float64 `json:"month"`       // of a resource that only exists, by type
+	Date    string             `json:"date"`
+	Region  string             `json:"region"`
+	Source  string             `json:"source"`
+	DPUHour map[string]float64 `json:"dpu_hour"` // "standard" and "flex", for versions of Glue before 6.0
+	Month   map[string]float64 `json:"month"`    // of a resource that only exists, by type
 }
 
 func readPrices() (prices, error) {
@@ -68,7 +69,7 @@ func (m *money) add(stack template, table prices) []string {
 			}
 		case "AWS::Glue::Job":
 			worker, _ := resource.get("WorkerType").(string)
-			dpus, known := table.WorkerDPUs[worker]
+			dpus, known := dpu.OfWorker(worker)
 			if !known {
 				unknown = append(unknown, worker)
 				continue
@@ -87,9 +88,8 @@ func (m *money) add(stack template, table prices) []string {
 // dpuPrice is the price of a DPU-hour. Flex is never dearer than its price for older versions, the only one that is published.
 func dpuPrice(job resource, table prices) float64 {
 	price := table.DPUHour["standard"]
-	version, _ := job.get("GlueVersion").(string)
-	if own, ok := table.DPUHour[version]; ok {
-		price = own
+	if job.get("GlueVersion") == "6.0" {
+		price = dpu.Dollars
 	}
 	if job.get("ExecutionClass") == "FLEX" {
 		price = min(price, table.DPUHour["flex"])
