@@ -10,6 +10,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lakehouse import tables
 from lakehouse.contracts import Check, Contract
 from lakehouse.errors import FailedChecks
 
@@ -50,7 +51,7 @@ def _doubles(rows: DataFrame, contract: Contract, touched: DataFrame | None) -> 
     """How many keys there are twice. `touched`: the only rows whose key may be."""
     keys = rows.select(*contract.key)
     if touched is not None:
-        keys = keys.join(touched.select(*contract.key), list(contract.key), "left_semi")
+        keys = tables.near(keys, touched, contract).join(touched.select(*contract.key), list(contract.key), "left_semi")
     # Counting hashes is much cheaper than grouping by the key; two keys with one hash only lead to the exact look.
     total, different = keys.agg(F.count(F.lit(1)), F.count_distinct(F.xxhash64(*contract.key))).first()
     return 0 if total == different else keys.groupBy(*contract.key).count().where("count > 1").count()

@@ -51,6 +51,11 @@ class Column:
     def spark_type(self) -> DataType:
         return SPARK_TYPES[self.type]()
 
+    @property
+    def is_time(self) -> bool:
+        """A time (ms since epoch) or another whole number, whose bounds data files may tell."""
+        return self.type == "bigint" and not self.personal
+
 
 @dataclass(frozen=True)
 class Limits:

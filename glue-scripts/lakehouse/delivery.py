@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
 
 from lakehouse import contracts, landing, queries
 from lakehouse.contracts import Contract
@@ -27,14 +26,12 @@ class Delivery:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        whole = [one for one in run.plan.new if one.size == 0]
-        files = [one for one in run.plan.new if one.size]
+        # To Spark an empty folder in a name is none: it would read another object, or find nothing.
+        faulty = {one for one in run.plan.new if one.size == 0 or "//" in one.key}
         # A gzip that does not end well is not used at all: seen before anything of it is.
-        unreadable = set(landing.unreadable(run.spark, [run.store.uri(one.key) for one in files]))
-        self._faulty = whole + [one for one in files if run.store.uri(one.key) in unreadable]
-        self.landing = Landing(
-            run.spark, run.landing, [run.store.uri(one.key) for one in files if run.store.uri(one.key) not in unreadable]
-        )
+        faulty |= _damaged(run, [one for one in run.plan.new if one not in faulty])
+        self._faulty = [one for one in run.plan.new if one in faulty]
+        self.landing = Landing(run.spark, run.landing, [run.store.uri(one.key) for one in run.plan.new if one not in faulty])
 
     @property
     def rows(self) -> DataFrame:
@@ -60,6 +57,20 @@ class Delivery:
         return found
 
 
+def _damaged(run: Run, files: list[Object]) -> set[Object]:
+    """Those of the files that are no good gzip. Fails when something else keeps a file from being read: it may be read later."""
+    compressed = [one for one in files if one.key.endswith(".gz")]
+    if not compressed or landing.readable(run.spark, [run.store.uri(one.key) for one in compressed]):
+        return set()
+    found = {one for one in compressed if landing.damaged(run.store.open(one.key))}
+    if not found:
+        raise LakehouseError(
+            f"{run.landing.table}: Spark cannot read a .json.gz file, and all of them are good ones. Nothing was written; "
+            "see that the job may read and decrypt what is delivered, and run it again"
+        )
+    return found
+
+
 @dataclass(frozen=True)
 class Found:
     """What a run met in its landing files.
@@ -83,10 +94,10 @@ def _rejected(run: Run, source: Landing, counts: landing.Counts, faulty: list[Ob
     schema = contracts.load(f"{run.landing.source}_quarantine").schema
     whole = [(one.key, one.version, 0, landing.MALFORMED, None, None) for one in faulty]
     columns = "file string, version string, position bigint, reason string, line string, encoding string"
-    rows = queries.rows(run.spark, whole, StructType.fromDDL(columns))
+    rows = queries.rows(run.spark, whole, columns)
     if counts.bad:
         versions = [(one.key, one.version) for one in run.plan.new]
-        versions = queries.rows(run.spark, versions, StructType.fromDDL("file string, version string"))
+        versions = queries.rows(run.spark, versions, "file string, version string")
         lines = source.rejected(counts).withColumn("file", file_key(run, F.col("file_path"))).drop("file_path")
         rows = rows.unionByName(lines.join(F.broadcast(versions), "file", "left"))
     return rows.select(*[F.col(name) for name in schema.names if name in rows.columns])

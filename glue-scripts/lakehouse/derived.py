@@ -41,15 +41,19 @@ class Derived:
             if name not in inputs:
                 run.view(run.cache(queries.select(run.spark, run.contract.zone, name)), name)
         gated = run.gate(run.contract)
-        if people is not None:
-            scope = _of_them(people.select("subject_id").distinct())
-            written = run.make_equal(run.job.target, gated.accepted, scope=scope)
-            read = counted.get["rows"] if counted else run.spark.table(self.rows_of).count()
-            return Result((gated,), written, read)
-        # Of a whole table the catalog knows how many rows it has.
-        known = self.rows_of in inputs
-        read = tables.rows(run.spark, run.name(self.rows_of)) if known else run.spark.table(self.rows_of).count()
-        return Result((gated,), run.make_equal(run.job.target, gated.accepted, read), read)
+        if people is None:
+            read = self._read(run, None)
+            return Result((gated,), run.make_equal(run.job.target, gated.accepted, read), read)
+        written = run.make_equal(run.job.target, gated.accepted, scope=_of_them(people.select("subject_id").distinct()))
+        return Result((gated,), written, self._read(run, counted))
+
+    def _read(self, run: Run, counted: Observation | None) -> int:
+        """How many rows the SELECT had to give once: counted on the way, or those of a whole table, which the catalog knows."""
+        if counted:
+            return counted.get["rows"]
+        if self.rows_of in run.job.tables:
+            return tables.rows(run.spark, run.name(self.rows_of))
+        return run.spark.table(self.rows_of).count()
 
 
 def _identities(by_person: dict[str, dict[str, str]]) -> list[tuple[str, str, str]]:
@@ -70,13 +74,14 @@ def _changed_people(run: Run, by_person: dict[str, dict[str, str]]) -> DataFrame
 
     None when a version that the last run had read has expired.
     """
-    curated = run.table_before("customer_curated")
-    if curated is None:
+    then, today = run.table_before("customer_curated"), run.table("customer_curated")
+    if then is None:
         return None
-    before, now = _subjects(run, curated), _subjects(run, run.table("customer_curated"))
+    before, now = _subjects(run, then), _subjects(run, today)
     signed = before.withColumn("_sign", F.lit(-1)).unionByName(now.withColumn("_sign", F.lit(1)))
     everybody = run.cache(signed.groupBy(*now.columns).agg(F.sum("_sign").alias("_rows")))
-    emails = everybody.where("_rows <> 0").select("email")
+    # A pseudonym, and who has one, follow from the whole table; the SELECT may ask for any column of it.
+    emails = everybody.where("_rows <> 0").select("email").unionByName(_differing(then, today).select("email"))
     for name, column, identity in _identities(by_person):
         values = changed_values(run.spark, run.name(name), column, run.plan.before[name])
         if values is None:
@@ -84,6 +89,12 @@ def _changed_people(run: Run, by_person: dict[str, dict[str, str]]) -> DataFrame
         touched = values.withColumnRenamed(column, identity)
         emails = emails.unionByName(everybody.join(touched, identity, "left_semi").select("email"))
     return everybody.join(emails.distinct(), "email", "left_semi").drop("_rows").localCheckpoint()
+
+
+def _differing(old: DataFrame, new: DataFrame) -> DataFrame:
+    """Rows that are in one of the two only."""
+    signed = old.withColumn("_sign", F.lit(-1)).unionByName(new.withColumn("_sign", F.lit(1)))
+    return signed.groupBy(*new.columns).agg(F.sum("_sign").alias("_rows")).where("_rows <> 0")
 
 
 def changed_values(spark: SparkSession, table: str, column: str, before: str) -> DataFrame | None:

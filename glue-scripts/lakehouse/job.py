@@ -258,6 +258,12 @@ class Run:
             publish.audit(self.spark, self.draft(table), contracts.load(table), changes)
         return written
 
+    def require_same_inputs(self) -> None:
+        """Fails when a table that was read has changed since: its version at the start would stand for rows of another one."""
+        for name in self.job.tables:
+            if not tables.holds(self.spark, self.name(name), self.inputs[name]):
+                raise tables.conflict(self.name(name))
+
     def publish(self) -> None:
         """The target last: with it the run's work is visible."""
         for table in (*self.job.keeps, self.job.target):
@@ -279,11 +285,13 @@ def run(spark: SparkSession, job: Job, options: Options) -> Entry:
             return Entry(job.name, this.id, job.target, mode="unchanged")
         result = job.compute(this)
         found = result.delivery.settle() if result.delivery else None
+        this.require_same_inputs()
         tally = _tally(result, found)
         tally.check(job.target)
+        this.publish()
+        # After the tables: a run that dies in between is known by their versions, and the next one, over all files, mends it.
         if found:
             quarantine.publish(this, found)
-        this.publish()
         entry = Entry(
             job=job.name,
             run_id=this.id,

@@ -9,11 +9,14 @@ such lines from others, and Spark's JSON reader, which takes half the time but o
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from pyspark.sql import Column, DataFrame, Observation, Row, SparkSession, Window
@@ -44,6 +47,7 @@ _JSON = {
 }
 _BYTE_ORDER_MARK, _SPACE = "\ufeff", " \t\r\n"
 _GZIP = "1F8B"
+_PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -126,9 +130,10 @@ class Landing:
     def _quick_value(self, name: str) -> Column:
         """Value of a text column by the line's text, empty where that might mislead.
 
-        No brace before the key: it is one of the outermost object. No backslash in the value: it stands for itself.
+        No brace before the key: it is one of the outermost object. No backslash, before it or in the value: quotes are what they
+        seem, and the value stands for itself.
         """
-        return F.regexp_extract("_line", r'^\{[^{}]*?"' + self._json_key(name) + r'"\s*:\s*"([^"\\]*)"', 1)
+        return F.regexp_extract("_line", r'^\{[^{}\\]*?"' + self._json_key(name) + r'"\s*:\s*"([^"\\]*)"', 1)
 
     def _careful_value(self, name: str) -> Column:
         key = self._json_key(name)
@@ -171,8 +176,8 @@ class Landing:
         numbered = numbered.where(~_blank(F.col("_line")))
         bad = self._classified(numbered, "position", "_line").where(F.col(_REASON).isNotNull())
         head = F.substring(F.col("_line").cast("binary"), 1, 2)
-        gzip = F.max((F.col("position") == 1) & (head == F.unhex(F.lit(_GZIP)))).over(Window.partitionBy("file_path"))
-        bad = bad.withColumn("_gzip", gzip & F.col("file_path").endswith(".json"))
+        packed = F.max((F.col("position") == 1) & (head == F.unhex(F.lit(_GZIP)))).over(Window.partitionBy("file_path"))
+        bad = bad.withColumn("_gzip", packed & F.col("file_path").endswith(".json"))
         text = F.is_valid_utf8("_line")
         line = F.when(text, F.col("_line")).otherwise(F.base64(F.col("_line").cast("binary")))
         each = bad.where("not _gzip").select(
@@ -199,7 +204,7 @@ class Landing:
 
     def _lines(self, paths: list[str], *more: Any, blank_too: bool = False) -> DataFrame:
         if not paths:
-            return queries.rows(self._spark, [], StructType.fromDDL("_line string, file_path string, file_modified bigint"))
+            return queries.rows(self._spark, [], "_line string, file_path string, file_modified bigint")
         lines = self._spark.read.text(paths).select(F.col("value").alias("_line"), *_file_columns(), *more)
         return lines if blank_too else lines.where(~_blank(F.col("_line")))
 
@@ -372,15 +377,8 @@ def _to_counts(metrics: dict[str, Any]) -> Counts:
     return Counts(metrics["read"], metrics["bad"], metrics["drifting"], tuple(sorted(metrics["files"])))
 
 
-def unreadable(spark: SparkSession, uris: Sequence[str]) -> list[str]:
-    """Those of these files that cannot be read to their end: a gzip that is truncated, damaged, or none at all."""
-    compressed = [uri for uri in uris if uri.endswith(".gz")]
-    if not compressed or _readable(spark, compressed):
-        return []
-    return [uri for uri in compressed if not _readable(spark, [uri])]
-
-
-def _readable(spark: SparkSession, uris: Sequence[str]) -> bool:
+def readable(spark: SparkSession, uris: Sequence[str]) -> bool:
+    """False when Spark cannot read one of these files to its end, for whatever reason."""
     try:
         spark.read.text(_paths(uris)).count()
     except Exception as error:
@@ -389,6 +387,17 @@ def _readable(spark: SparkSession, uris: Sequence[str]) -> bool:
             return False
         raise
     return True
+
+
+def damaged(file: BinaryIO) -> bool:
+    """Whether what should be a gzip is none, or does not end well. What keeps its bytes from being read is raised."""
+    try:
+        with closing(file), gzip.GzipFile(fileobj=file) as content:
+            while content.read(_PIECE):
+                pass
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return True
+    return False
 
 
 def _paths(uris: Sequence[str]) -> list[str]:

@@ -38,8 +38,9 @@ def select(spark: SparkSession, zone: str, name: str, params: dict[str, str] | N
     return DataFrame(spark_sql.classic.Dataset.ofRows(spark._jsparkSession, plan), spark)
 
 
-def rows(spark: SparkSession, values: Iterable[tuple], schema: StructType) -> DataFrame:
-    """Rows that the program itself has. For createDataFrame Spark starts a Python process, which takes a second."""
+def rows(spark: SparkSession, values: Iterable[tuple], columns: StructType | str) -> DataFrame:
+    """Rows that the program itself has; `columns` may be in DDL. For createDataFrame Spark starts a Python process: a second."""
+    schema = StructType.fromDDL(columns) if isinstance(columns, str) else columns
     listed = json.dumps([dict(zip(schema.names, row, strict=True)) for row in values])
     return spark.range(0, 1, 1, 1).select(F.inline(F.from_json(F.lit(listed), ArrayType(schema))))
 

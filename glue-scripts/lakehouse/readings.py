@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
-from lakehouse import delivery, publish, queries
+from lakehouse import delivery, publish, queries, tables
 from lakehouse.delivery import Delivery
 from lakehouse.job import Result, Run
 from lakehouse.ledger import Gate, filled
@@ -54,7 +54,8 @@ class Readings:
         passing = run.cache(self._candidates(run, gate.passing, in_table=False))
         key = list(run.contract.key)
         table = run.draft(run.job.target).rows()
-        present = table.join(passing.select(*key).distinct(), key, "left_semi").localCheckpoint()
+        near = tables.near(table, passing, run.contract)
+        present = near.join(passing.select(*key).distinct(), key, "left_semi").localCheckpoint()
         gated = self._each_once(run, passing.unionByName(self._candidates(run, present, in_table=True)))
         there = present.select(*key).withColumn("_there", F.lit(True))
         put = gated.accepted.join(there, key, "left")

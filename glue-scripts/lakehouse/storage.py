@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 from lakehouse.errors import LakehouseError
@@ -30,6 +30,9 @@ class Store(Protocol):
 
     def read(self, key: str) -> bytes | None:
         """The content of an object; None when there is none."""
+
+    def open(self, key: str) -> BinaryIO:
+        """An object's content to be read piece by piece."""
 
     def write(self, key: str, content: bytes) -> None:
         """Puts an object in one step: a reader sees the old content or the new."""
@@ -69,6 +72,9 @@ class S3Store:
         except self._s3.exceptions.NoSuchKey:
             return None
 
+    def open(self, key: str) -> BinaryIO:
+        return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
+
     def write(self, key: str, content: bytes) -> None:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=content)
 
@@ -94,6 +100,9 @@ class FolderStore:
     def read(self, key: str) -> bytes | None:
         path = self._folder / key
         return path.read_bytes() if path.is_file() else None
+
+    def open(self, key: str) -> BinaryIO:
+        return (self._folder / key).open("rb")
 
     def write(self, key: str, content: bytes) -> None:
         path = self._folder / key

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pyspark.errors import AnalysisException, IllegalArgumentException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakehouse.contracts import Column, Contract
@@ -86,9 +88,20 @@ def _id(snapshot: Any) -> str:
 
 
 def rows(spark: SparkSession, name: str) -> int:
-    """Rows of the table, from its metadata: there are no delete files."""
-    snapshot = iceberg(spark, name).currentSnapshot()
-    return 0 if snapshot is None else int(snapshot.summary()["total-records"])
+    """Rows of the table."""
+    return _count(iceberg(spark, name).currentSnapshot(), lambda: read(spark, name))
+
+
+def _count(snapshot: Any, rows: Callable[[], DataFrame]) -> int:
+    """Rows of a snapshot, as it says itself. With delete files, which only others write, it says too many: they are counted."""
+    if snapshot is None:
+        return 0
+    said = snapshot.summary().get("total-records")
+    return rows().count() if said is None or _has_delete_files(snapshot) else int(said)
+
+
+def _has_delete_files(snapshot: Any) -> bool:
+    return snapshot.summary().get("total-delete-files") not in (None, "0")
 
 
 def oldest(spark: SparkSession, name: str) -> int | None:
@@ -107,12 +120,15 @@ def holds(spark: SparkSession, name: str, wanted: str) -> bool:
 
 
 def as_of(spark: SparkSession, name: str, wanted: str) -> DataFrame | None:
-    """The table as it was at a version; None when that version has expired."""
+    """The table as it was at a version, with the columns that it has now; None when that version has expired."""
+    present = read(spark, name)
     if wanted == NEVER_WRITTEN:
-        return read(spark, name).limit(0)
+        return present.limit(0)
     if iceberg(spark, name).snapshot(_long(spark, wanted)) is None:
         return None
-    return spark.read.option("versionAsOf", wanted).table(name)
+    then = spark.read.option("versionAsOf", wanted).table(name)
+    missing = {field.name: F.lit(None).cast(field.dataType) for field in present.schema if field.name not in then.columns}
+    return then.withColumns(missing).select(*present.columns)
 
 
 def _long(spark: SparkSession, number: str) -> Any:
@@ -133,8 +149,8 @@ class Draft:
         loaded = iceberg(spark, table)
         current = loaded.currentSnapshot()
         self.version = _id(current)
-        self.was_empty = current is None or current.summary().get("total-records") == "0"
-        self.rows_before = 0 if self.was_empty else int(current.summary()["total-records"])
+        self.rows_before = _count(current, lambda: read(spark, table))
+        self.was_empty = self.rows_before == 0
         change = loaded.manageSnapshots()
         if current is None:
             change.createBranch(self.branch)
@@ -143,7 +159,9 @@ class Draft:
         try:
             change.commit()
         except Exception as error:
-            raise _conflict(table) from error
+            if is_conflict(error):
+                raise conflict(table) from error
+            raise
 
     @property
     def name(self) -> str:
@@ -155,11 +173,11 @@ class Draft:
         return self._spark.read.option("file-open-cost", SPLIT_BYTES).table(self.name)
 
     def rows_now(self) -> int:
-        """Rows of the branch, from its metadata: there are no delete files."""
+        """Rows of the branch."""
         head = iceberg(self._spark, self.table).snapshot(self.branch)
         if head is None:
-            raise _conflict(self.table)
-        return int(head.summary()["total-records"])
+            raise conflict(self.table)
+        return _count(head, self.rows)
 
     def publish(self) -> None:
         """Makes the draft the table's current version, and removes the drafts that runs before left behind."""
@@ -168,7 +186,7 @@ class Draft:
             head, current = loaded.snapshot(self.branch), loaded.currentSnapshot()
             # Fast-forwarding alone would not do: a write to a branch that another run has removed makes it anew, from `main`.
             if head is None or _id(current) != self.version:
-                raise _conflict(self.table)
+                raise conflict(self.table)
             change = loaded.manageSnapshots().fastForwardBranch(MAIN, self.branch)
             for name in [str(ref) for ref in loaded.refs().keySet()]:
                 if name.startswith(_DRAFT):
@@ -203,11 +221,13 @@ def drop_drafts(spark: SparkSession, table: str, before: int) -> int:
     A draft that equals `main` stays: it may belong to a run that has just begun.
     """
     loaded = iceberg(spark, table)
+    # None where nothing was ever published: a draft of an empty table has a version of its own.
     current = loaded.currentSnapshot()
+    published = None if current is None else current.snapshotId()
     change, dropped = loaded.manageSnapshots(), 0
     for name, ref in dict(loaded.refs()).items():
         head = loaded.snapshot(ref.snapshotId())
-        if str(name).startswith(_DRAFT) and head.timestampMillis() < before and head.snapshotId() != current.snapshotId():
+        if str(name).startswith(_DRAFT) and head.timestampMillis() < before and head.snapshotId() != published:
             change, dropped = change.removeBranch(name), dropped + 1
     if dropped:
         change.commit()
@@ -223,7 +243,7 @@ def draft(spark: SparkSession, table: str) -> Iterator[Draft]:
     except Exception as error:
         # Whatever went wrong: when another run was ahead, that is why.
         if is_conflict(error) or made.outdated():
-            raise _conflict(table) from error
+            raise conflict(table) from error
         raise
     finally:
         # An error of the work itself matters more; the next publication removes what is left.
@@ -235,11 +255,12 @@ def is_conflict(error: BaseException) -> bool:
     """True for Iceberg's errors about a commit that another one was ahead of."""
     kind = java_class(error)
     if isinstance(error, IllegalArgumentException):
-        return "fast-forward" in str(error) or "does not exist" in str(error)
+        return bool(re.search("fast-forward|(branch|ref) does not exist", str(error), re.IGNORECASE))
     return kind.endswith(("CommitFailedException", "ValidationException", "AlreadyExistsException"))
 
 
-def _conflict(table: str) -> LakehouseError:
+def conflict(table: str) -> LakehouseError:
+    """Two runs at once, or somebody who writes by hand."""
     return LakehouseError(
         f"table {table}: another run has written to it meanwhile, so this one published nothing; "
         "run the job again when no other is running"
@@ -309,21 +330,39 @@ def _definition(column: Column) -> str:
     return f"`{column.name}` {column.type} comment '{comment}'"
 
 
+def near(rows: DataFrame, others: DataFrame, contract: Contract) -> DataFrame:
+    """Those rows of a table that may have the key of one of the others, by the times in it.
+
+    Iceberg reads no data file whose bounds lie outside, so that to look for what has just arrived costs the same however much
+    there is from before. The others are asked for their times in a query of its own: keep them at hand.
+    """
+    times = [column.name for column in contract.columns if column.name in contract.key and column.is_time]
+    if not times:
+        return rows
+    bounds = others.agg(*(bound(name).alias(f"{bound.__name__}_{name}") for name in times for bound in (F.min, F.max))).first()
+    for name in times:
+        rows = rows.where(F.col(name).between(bounds[f"min_{name}"], bounds[f"max_{name}"]))
+    return rows
+
+
 def files_since(spark: SparkSession, name: str, before: str) -> tuple[dict[str, int], dict[str, int]] | None:
     """Data files that the table has and had not at a version, and those that it had and has not any more: rows by path.
 
-    None when the table does not come from that version, or when a version in between has expired.
+    None when the table does not come from that version, when a version in between has expired, or when somebody has deleted rows
+    without taking them out of their files.
     """
     table = iceberg(spark, name)
     snapshot, later = table.currentSnapshot(), []
     while _id(snapshot) != before:
-        if snapshot is None:
+        if snapshot is None or _has_delete_files(snapshot):
             return None
         later.append(snapshot)
         parent = snapshot.parentId()
         snapshot = None if parent is None else table.snapshot(parent)
         if snapshot is None and parent is not None:
             return None
+    if snapshot is not None and _has_delete_files(snapshot):
+        return None
     came: dict[str, int] = {}
     gone: dict[str, int] = {}
     for one in reversed(later):

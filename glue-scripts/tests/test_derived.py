@@ -62,3 +62,16 @@ def test_a_change_and_back_is_none(spark, before):
 def test_more_to_read_than_the_table_has_is_not_read(spark, before):
     spark.sql(f"update {NAME} set distancefromobject = 2 where sensorreadingtime = 1")
     assert changed(spark, before) is None
+
+
+def test_a_person_is_looked_at_again_whatever_has_changed_in_customer_curated(lake):
+    """Not only what names them: a SELECT may use any column."""
+    person = {"email": "ann@example.com", "serialNumber": "a", "lastUpdateDate": 1, "shareWithResearchAsOfDate": 1}
+    lake.deliver("customer", person, {**person, "email": "ben@example.com", "serialNumber": "b"})
+    for user, device in (("ann@example.com", "a"), ("ben@example.com", "b")):
+        lake.deliver("accelerometer", {"user": user, "timestamp": 1000, "x": 1, "y": 2, "z": 3})
+        lake.deliver("step_trainer", {"sensorReadingTime": 1000, "serialNumber": device, "distanceFromObject": 1})
+    assert lake.run()["machine_learning_curated"].inserted == 2
+    lake.deliver("customer", {**person, "lastUpdateDate": 2, "phone": "5550100"})
+    entry = lake.run()["machine_learning_curated"]
+    assert (entry.mode, entry.read, entry.accepted, entry.updated) == ("incremental", 1, 1, 0)

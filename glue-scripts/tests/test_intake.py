@@ -1,5 +1,6 @@
 """What a run has to read, by what the last finished one had read; and the places where landing files and this record are."""
 
+import gzip
 import io
 import json
 import os
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import IncompleteReadError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
-from lakehouse import intake, storage
+from lakehouse import intake, landing, storage
 from lakehouse.errors import LakehouseError
 from lakehouse.storage import FolderStore, Object, S3Store
 
@@ -273,6 +275,17 @@ def test_bucket_without_the_object_reads_none_and_other_errors_are_not_hidden(s3
     # An object that may not be read is no object that is not there: all would be read anew, run after run.
     with pytest.raises(Exception, match="AccessDenied"):
         store.read("a.json")
+
+
+def test_an_object_whose_transfer_breaks_off_is_not_taken_for_a_damaged_one(s3):
+    whole = gzip.compress(b'{"email": "planted"}' * 100)
+    for content, length in ((whole, len(whole)), (whole[:-9], len(whole) - 9), (whole[:-9], len(whole))):
+        body = StreamingBody(io.BytesIO(content), length)
+        s3.add_response("get_object", {"Body": body}, {"Bucket": "lake", "Key": "a.json.gz"})
+    store = S3Store("lake")
+    assert [landing.damaged(store.open("a.json.gz")) for _ in range(2)] == [False, True]
+    with pytest.raises(IncompleteReadError):
+        landing.damaged(store.open("a.json.gz"))
 
 
 def test_bucket_names_objects_as_spark_does(s3):

@@ -434,9 +434,10 @@ def kill(monkeypatch, owner, name, at=1):
 
 
 MOMENTS = {
-    "before anything is published": (quarantine, "publish", 1),
-    # After the quarantine's and the index's.
-    "before the target is published": (tables.Draft, "publish", 3),
+    "before anything is published": (tables.Draft, "publish", 1),
+    # After the index's.
+    "before the target is published": (tables.Draft, "publish", 2),
+    "before the quarantine is published": (quarantine, "publish", 1),
     "before the ledger is written": (ledger, "record", 1),
     "before what was read is recorded": (intake, "save", 1),
 }
@@ -469,7 +470,47 @@ def test_a_run_stopped_at_any_moment_is_completed_by_the_next(lake, monkeypatch)
         assert sorted(row[0] for row in lake.rows("accelerometer_index")) == sorted(files * 2), moment
 
 
+def test_a_bad_row_whose_file_is_corrected_after_a_run_that_died_is_not_in_quarantine(lake, monkeypatch):
+    lake.deliver("customer", customer(ANN, 1, research=1000))
+    lake.deliver("accelerometer", sample(ANN, 1500))
+    lake.run(CUSTOMERS, READINGS)
+    lake.deliver("accelerometer", sample(ANN, 1600), "{", name="late.json")
+    for moment in ((quarantine, "publish"), (intake, "save")):
+        with monkeypatch.context() as killing, pytest.raises(Killed):
+            kill(killing, *moment)
+            lake.run(READINGS, quarantined_share=1.0)
+    lake.deliver("accelerometer", sample(ANN, 1600), name="late.json")
+    lake.run(READINGS)
+    assert_right(lake)
+    assert lake.rows("accelerometer_quarantine") == []
+
+
 # --- runs at once ---
+
+
+def test_a_table_that_is_replaced_while_it_is_read_makes_the_run_fail(old, monkeypatch):
+    """Else the version that it saw first would be recorded for rows of another one, and a withdrawal in between be overlooked."""
+    old.deliver("customer", customer("dan@example.com", 1))
+    old.run(CUSTOMERS)
+    old.deliver("accelerometer", sample("dan@example.com", 3000))
+    before = old.rows("accelerometer_trusted")
+    look = job.Run._look
+
+    def look_and_wait(self):
+        found = look(self)
+        if self.job.name == READINGS:
+            old.deliver("customer", customer("dan@example.com", 2, research=1000))
+            old.run(CUSTOMERS)
+        return found
+
+    with monkeypatch.context() as meanwhile, pytest.raises(LakehouseError) as caught:
+        meanwhile.setattr(job.Run, "_look", look_and_wait)
+        old.run(READINGS)
+    assert str(caught.value).startswith(f"table {old.name('customer_consent')}: another run has written to it meanwhile")
+    assert old.rows("accelerometer_trusted") == before
+    old.deliver("customer", customer("dan@example.com", 3))
+    old.run(CUSTOMERS, READINGS)
+    assert_right(old)
 
 
 def test_of_four_runs_at_once_none_doubles_a_row_and_losers_know_why(lake):

@@ -7,10 +7,11 @@ import time
 from dataclasses import dataclass, replace
 
 import pytest
-from lakehouse import contracts, tables
+from lakehouse import contracts, intake, landing, tables
 from lakehouse.contracts import Limits
 from lakehouse.errors import LakehouseError
 from lakehouse.ledger import Entry
+from lakehouse.storage import Object
 from support import KEEPS, TARGETS, Lake
 
 JOB, TABLE = "customer_landing_to_trusted", "customer_trusted"
@@ -134,6 +135,28 @@ def test_a_bad_row_names_its_object_so_that_the_raw_file_can_be_found(story):
     for state in story[0]:
         assert state.places <= state.objects
     assert {key for key, _ in story[0][0].places} == {key for key, _ in story[0][0].objects}
+
+
+def test_a_file_that_cannot_be_read_now_is_not_put_aside(lake, monkeypatch):
+    """It is no damaged one: the run fails, and the next takes it in."""
+    lake.deliver("customer", CONSENTING, name="good.json.gz")
+    with monkeypatch.context() as now, pytest.raises(LakehouseError) as caught:
+        now.setattr(landing, "readable", lambda spark, uris: False)
+        lake.run(JOB, quarantined_share=1.0)
+    assert str(caught.value).startswith("customer_landing: Spark cannot read a .json.gz file, and all of them are good ones")
+    assert run(lake).accepted == 1
+
+
+def test_a_file_whose_name_spark_would_misread_is_put_aside_whole(lake, monkeypatch):
+    """With an empty folder in it, as only S3 knows it, it is another file to Spark."""
+    lake.deliver("customer", CONSENTING, name="a.json")
+    odd = Object("customer/landing//a.json", "1", 10)
+    delivered = intake.delivered
+    monkeypatch.setattr(intake, "delivered", lambda store, prefix: [*delivered(store, prefix), odd])
+    entry = run(lake)
+    assert (entry.accepted, entry.quarantined) == (1, {"malformed": 1})
+    (row,) = lake.spark.table(lake.name("customer_quarantine")).collect()
+    assert (row.file, row.position, row.line) == (odd.key, 0, None)
 
 
 def test_rows_of_files_that_are_replaced_or_removed_leave_and_new_ones_come(story):

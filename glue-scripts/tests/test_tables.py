@@ -4,6 +4,8 @@ import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from lakehouse import contracts, publish, tables
@@ -248,6 +250,21 @@ def test_what_is_no_conflict_is_not_called_one(spark, table):
     assert not isinstance(caught.value, LakehouseError)
 
 
+def test_a_draft_that_may_not_be_made_says_so_itself(spark, table, monkeypatch):
+    change = SimpleNamespace(createBranch=lambda *_: None, commit=lambda: int("denied"))
+    loaded = SimpleNamespace(currentSnapshot=lambda: None, manageSnapshots=lambda: change)
+    monkeypatch.setattr(tables, "iceberg", lambda *_: loaded)
+    with pytest.raises(ValueError, match="denied"):
+        tables.Draft(spark, NAME)
+
+
+def test_drafts_of_dead_runs_of_a_table_that_was_never_written_go_too(spark, table):
+    dead = tables.Draft(spark, NAME)
+    assert tables.drop_drafts(spark, NAME, 0) == 0
+    assert tables.drop_drafts(spark, NAME, 4_000_000_000_000) == 1
+    assert dead.branch not in branches(spark)
+
+
 def test_drafts_of_runs_that_died_go_with_the_next_publication(spark, table):
     append(spark, (1, "a", 10))
     for _ in range(2):
@@ -387,3 +404,83 @@ def test_files_since_a_version_that_was_rolled_back_are_unknown(spark, table):
     second = tables.version(spark, NAME)
     spark.sql(f"call glue_catalog.system.rollback_to_snapshot('reconcile.t', {first})")
     assert tables.files_since(spark, NAME, second) is None
+
+
+def test_an_older_version_has_the_columns_of_today(spark, table):
+    append(spark, (1, "a", 10))
+    first = tables.version(spark, NAME)
+    tables.reconcile(spark, NAME, with_column(STEPS, name="firmware", type="string"))
+    spark.sql(f"insert into {NAME} values (2, 'a', 20, 'new')")
+    assert [row.asDict() for row in tables.as_of(spark, NAME, first).collect()] == [
+        {"sensorreadingtime": 1, "serialnumber": "a", "distancefromobject": 10, "firmware": None}
+    ]
+
+
+# --- what others write by hand ---
+
+
+@pytest.fixture
+def deleted_by_hand(spark, table):
+    """Two of three rows deleted as Athena does it: noted in a delete file, not taken out of their data file."""
+    append(spark, (1, "a", 10), (2, "a", 20), (3, "a", 30))
+    version = tables.version(spark, NAME)
+    spark.sql(f"alter table {NAME} set tblproperties ('write.delete.mode' = 'merge-on-read')")
+    spark.sql(f"delete from {NAME} where sensorreadingtime < 3")
+    summary = tables.iceberg(spark, NAME).currentSnapshot().summary()
+    assert (summary["total-records"], summary["total-delete-files"]) == ("3", "1")
+    return version
+
+
+def test_rows_in_delete_files_do_not_count(spark, deleted_by_hand):
+    assert tables.rows(spark, NAME) == 1
+    with tables.draft(spark, NAME) as draft:
+        assert (draft.rows_before, draft.rows_now()) == (1, 1)
+        changes = publish.difference(spark.createDataFrame([(2, "a", 21), (3, "a", 31)], STEPS.schema), draft.rows(), STEPS)
+        assert publish.change(draft, changes, STEPS)[0] == publish.Written(1, 1, 0)
+        draft.publish()
+    assert rows(spark) == [(2, "a", 21), (3, "a", 31)]
+    assert tables.rows(spark, NAME) == 2
+
+
+def test_a_table_with_nothing_but_deleted_rows_is_empty(spark, deleted_by_hand):
+    spark.sql(f"delete from {NAME}")
+    assert tables.rows(spark, NAME) == 0
+    with tables.draft(spark, NAME) as draft:
+        assert draft.was_empty
+
+
+def test_files_since_a_version_do_not_tell_of_rows_in_delete_files(spark, deleted_by_hand):
+    assert tables.files_since(spark, NAME, deleted_by_hand) is None
+    append(spark, (4, "a", 40))
+    assert tables.files_since(spark, NAME, deleted_by_hand) is None
+    assert tables.files_since(spark, NAME, tables.version(spark, NAME)) is None
+
+
+# --- rows that may have a key ---
+
+
+def test_rows_near_others_are_those_in_the_span_of_their_times(spark, table):
+    append(spark, (1, "a", 10), (2, "b", 20), (3, "c", 30), (4, "d", 40))
+    others = spark.createDataFrame([(3, "x", 1), (2, "y", 1)], STEPS.schema)
+    found = tables.near(spark.table(NAME), others, STEPS)
+    assert sorted(map(tuple, found.collect())) == [(2, "b", 20), (3, "c", 30)]
+    assert tables.near(spark.table(NAME), others.limit(0), STEPS).count() == 0
+
+
+def test_without_a_time_in_the_key_all_rows_are_near(spark, table):
+    append(spark, (1, "a", 10), (2, "b", 20))
+    keyed = replace(STEPS, key=("serialnumber", "distancefromobject"))
+    assert tables.near(spark.table(NAME), spark.table(NAME).limit(0), keyed).count() == 2
+    personal = replace(STEPS, columns=tuple(replace(column, personal=True) for column in STEPS.columns))
+    assert tables.near(spark.table(NAME), spark.table(NAME).limit(0), personal).count() == 2
+
+
+def test_files_whose_times_are_not_near_are_not_read(spark, table):
+    append(spark, (1, "a", 10), (2, "a", 10))
+    (early,) = data_files(spark, NAME)
+    append(spark, (5, "a", 10), (9, "a", 10))
+    Path(early.removeprefix("file:")).unlink()
+    others = spark.createDataFrame([(5, "a", 1), (7, "a", 1)], STEPS.schema)
+    assert [tuple(row) for row in tables.near(spark.table(NAME), others, STEPS).collect()] == [(5, "a", 10)]
+    with pytest.raises(Exception, match=r"FAILED_READ_FILE|FileNotFound|NotFoundException"):
+        spark.table(NAME).collect()

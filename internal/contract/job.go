@@ -157,6 +157,11 @@ func (c Contract) checkDerived(found *findings) {
 	_, declared := c.column("subject_id")
 	found.when(!declared, "job.by_person: the table has no column subject_id")
 	found.when(!slices.Contains(job.Reads, "customer_curated"), "job.by_person: the job does not read customer_curated")
+	for _, table := range job.Reads {
+		_, named := job.ByPerson[table]
+		found.when(!named && table != "customer_curated",
+			"job.by_person: it does not say whose rows those of %q are; a change there would be overlooked", table)
+	}
 	for _, table := range slices.Sorted(maps.Keys(job.ByPerson)) {
 		columns := job.ByPerson[table]
 		found.when(!slices.Contains(job.Reads, table), "job.by_person: table %q is not in job.reads", table)

@@ -107,8 +107,8 @@ func TestMistakes(t *testing.T) {
 			"sql/consent/customer_consent.sql: column lastupdatedate carries personal data (customer_consent.serialnumber, customer_landing.serialnumber), but customer_consent.json does not mark it personal",
 		},
 		"a table that is not declared": {
-			mlTable, `"reads": ["accelerometer_trusted", "customer_curated", "step_trainer_trusted"]`, `"reads": ["accelerometer_trusted", "customer_curated", "customer_trusted", "step_trainer_trusted"]`,
-			"machine_learning_curated.json: job.reads: none of its SELECTs reads customer_trusted",
+			"contracts/step_trainer_trusted.json", `"reads": ["customer_consent", "customer_curated"]`, `"reads": ["customer_consent", "customer_curated", "customer_trusted"]`,
+			"step_trainer_trusted.json: job.reads: none of its SELECTs reads customer_trusted",
 		},
 		"a table without a contract": {
 			learning, "from accelerometer_trusted\n)", "from shoe_trusted\n)",
