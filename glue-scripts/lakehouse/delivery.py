@@ -62,13 +62,23 @@ def _damaged(run: Run, files: list[Object]) -> set[Object]:
     compressed = [one for one in files if one.key.endswith(".gz")]
     if not compressed or landing.readable(run.spark, [run.store.uri(one.key) for one in compressed]):
         return set()
-    found = {one for one in compressed if landing.damaged(run.store.open(one.key))}
+    found = set()
+    for one in compressed:
+        try:
+            if landing.damaged(run.store.open(one.key)):
+                found.add(one)
+        except Exception as error:
+            raise _unreadable(run, one.key, type(error).__name__) from error
     if not found:
-        raise LakehouseError(
-            f"{run.landing.table}: Spark cannot read a .json.gz file, and all of them are good ones. Nothing was written; "
-            "see that the job may read and decrypt what is delivered, and run it again"
-        )
+        raise _unreadable(run, "a .json.gz file", "by Spark, and each of them is a good one")
     return found
+
+
+def _unreadable(run: Run, what: str, why: str) -> LakehouseError:
+    return LakehouseError(
+        f"{run.landing.table}: {what} cannot be read now ({why}), so nothing was written; "
+        "see that the job may read and decrypt what is delivered, and run it again"
+    )
 
 
 @dataclass(frozen=True)

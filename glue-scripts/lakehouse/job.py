@@ -254,7 +254,7 @@ class Run:
     def _wrote(self, table: str, written: publish.Written, changes: DataFrame | None) -> publish.Written:
         if written.total:
             self.changed.add(table)
-        if written.total and table == self.job.target:
+        if written.total and table not in self.job.keeps:
             publish.audit(self.spark, self.draft(table), contracts.load(table), changes)
         return written
 
@@ -265,8 +265,11 @@ class Run:
                 raise tables.conflict(self.name(name))
 
     def publish(self) -> None:
-        """The target last: with it the run's work is visible."""
-        for table in (*self.job.keeps, self.job.target):
+        """The target after what is kept beside it: with it the run's work is visible. Then the quarantine: a run that dies in
+        between is known by the other tables' versions, and the next one, over all files, mends it.
+        """
+        own = (*self.job.keeps, self.job.target)
+        for table in (*own, *(other for other in self._drafts if other not in own)):
             if table in self.changed:
                 self.draft(table).publish()
                 publish.compact(self.spark, self.name(table), contracts.load(table))
@@ -285,13 +288,12 @@ def run(spark: SparkSession, job: Job, options: Options) -> Entry:
             return Entry(job.name, this.id, job.target, mode="unchanged")
         result = job.compute(this)
         found = result.delivery.settle() if result.delivery else None
-        this.require_same_inputs()
         tally = _tally(result, found)
         tally.check(job.target)
-        this.publish()
-        # After the tables: a run that dies in between is known by their versions, and the next one, over all files, mends it.
         if found:
-            quarantine.publish(this, found)
+            quarantine.write(this, found)
+        this.require_same_inputs()
+        this.publish()
         entry = Entry(
             job=job.name,
             run_id=this.id,

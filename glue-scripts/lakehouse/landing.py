@@ -9,7 +9,6 @@ such lines from others, and Spark's JSON reader, which takes half the time but o
 
 from __future__ import annotations
 
-import gzip
 import re
 import zlib
 from collections.abc import Callable, Sequence
@@ -47,6 +46,8 @@ _JSON = {
 }
 _BYTE_ORDER_MARK, _SPACE = "\ufeff", " \t\r\n"
 _GZIP = "1F8B"
+# For zlib: with the header and checksum of a gzip.
+_AS_GZIP = 16 + zlib.MAX_WBITS
 _PIECE = 1024 * 1024
 
 
@@ -390,14 +391,22 @@ def readable(spark: SparkSession, uris: Sequence[str]) -> bool:
 
 
 def damaged(file: BinaryIO) -> bool:
-    """Whether what should be a gzip is none, or does not end well. What keeps its bytes from being read is raised."""
-    try:
-        with closing(file), gzip.GzipFile(fileobj=file) as content:
-            while content.read(_PIECE):
-                pass
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        return True
-    return False
+    """Whether what should be a gzip is none, or does not end well. What keeps its bytes from being read is raised.
+
+    As strict as Spark: behind one gzip there may be another, and nothing else.
+    """
+    member = zlib.decompressobj(_AS_GZIP)
+    with closing(file):
+        while piece := file.read(_PIECE):
+            while piece:
+                if member.eof:
+                    member = zlib.decompressobj(_AS_GZIP)
+                try:
+                    member.decompress(piece, _PIECE)
+                except zlib.error:
+                    return True
+                piece = member.unconsumed_tail or member.unused_data
+    return not member.eof
 
 
 def _paths(uris: Sequence[str]) -> list[str]:

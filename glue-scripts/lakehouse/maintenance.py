@@ -76,6 +76,7 @@ def maintain(spark: SparkSession, database: str, snapshots_before: int, quaranti
 def _maintain(spark: SparkSession, database: str, contract: Contract, snapshots_before: int, quarantined_before: int) -> Removed:
     name = tables.full_name(database, contract.table)
     rows = _forget(spark, name, quarantined_before) if contract.zone == "quarantine" else 0
+    _take_out_deleted_rows(spark, name)
     oldest = tables.oldest(spark, name)
     if oldest is None or oldest >= snapshots_before:
         # Nothing of the table is old enough. Asking Iceberg takes seconds, also for that answer.
@@ -104,10 +105,22 @@ def _forget(spark: SparkSession, name: str, quarantined_before: int) -> int:
     old = f"quarantined_at < {quarantined_before}"
     rows = tables.read(spark, name).where(old).count()
     if rows:
-        try:
-            spark.sql(f"delete from {name} where {old}")
-        except Exception as error:
-            if tables.is_conflict(error):
-                raise LakehouseError(f"table {name}: a run writes to it; run {NAME} again when no other job runs") from error
-            raise
+        _write(spark, name, f"delete from {name} where {old}")
     return rows
+
+
+def _take_out_deleted_rows(spark: SparkSession, name: str) -> None:
+    """Athena deletes a row by noting that it is gone: it is still in its data file, of the current version too."""
+    if tables.has_delete_files(tables.iceberg(spark, name).currentSnapshot()):
+        catalog, _, table = name.partition(".")
+        options = "options => map('delete-file-threshold', '1', 'remove-dangling-deletes', 'true')"
+        _write(spark, name, f"call {catalog}.system.rewrite_data_files(table => '{table}', {options})")
+
+
+def _write(spark: SparkSession, name: str, statement: str) -> None:
+    try:
+        spark.sql(statement).collect()
+    except Exception as error:
+        if tables.is_conflict(error):
+            raise LakehouseError(f"table {name}: a run writes to it; run {NAME} again when no other job runs") from error
+        raise

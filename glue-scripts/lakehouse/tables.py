@@ -97,11 +97,12 @@ def _count(snapshot: Any, rows: Callable[[], DataFrame]) -> int:
     if snapshot is None:
         return 0
     said = snapshot.summary().get("total-records")
-    return rows().count() if said is None or _has_delete_files(snapshot) else int(said)
+    return rows().count() if said is None or has_delete_files(snapshot) else int(said)
 
 
-def _has_delete_files(snapshot: Any) -> bool:
-    return snapshot.summary().get("total-delete-files") not in (None, "0")
+def has_delete_files(snapshot: Any) -> bool:
+    """Whether rows of a version are gone though they are in its data files."""
+    return snapshot is not None and snapshot.summary().get("total-delete-files") not in (None, "0")
 
 
 def oldest(spark: SparkSession, name: str) -> int | None:
@@ -354,14 +355,14 @@ def files_since(spark: SparkSession, name: str, before: str) -> tuple[dict[str, 
     table = iceberg(spark, name)
     snapshot, later = table.currentSnapshot(), []
     while _id(snapshot) != before:
-        if snapshot is None or _has_delete_files(snapshot):
+        if snapshot is None or has_delete_files(snapshot):
             return None
         later.append(snapshot)
         parent = snapshot.parentId()
         snapshot = None if parent is None else table.snapshot(parent)
         if snapshot is None and parent is not None:
             return None
-    if snapshot is not None and _has_delete_files(snapshot):
+    if has_delete_files(snapshot):
         return None
     came: dict[str, int] = {}
     gone: dict[str, int] = {}

@@ -6,18 +6,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
 import oracle
 import pytest
-from lakehouse import contracts, delivery, intake, job, jobs, ledger, quarantine, session, tables
+from lakehouse import contracts, delivery, intake, job, jobs, ledger, session, tables
 from lakehouse.errors import DoesNotAddUp, FailedChecks, LakehouseError, TooManyQuarantined, describe
 from lakehouse.job import Options, Result, parse
 from lakehouse.ledger import EXCLUSIONS, Entry, Tally
 from lakehouse.publish import Written
 from lakehouse.storage import FolderStore
-from support import JOBS, KEEPS, LANDING, SCRIPTS, TARGETS, Lake, at_once
+from support import JOBS, KEEPS, LANDING, SCRIPTS, TARGETS, Lake, at_once, data_files
 
 ARGUMENTS = ["--lake_uri", "s3://lake", "--database", "stedi_lake"]
 CUSTOMERS, READINGS = JOBS[:2]
@@ -320,6 +321,18 @@ def test_only_what_is_new_is_read(old):
     assert {(row.outcome, row.reason, row.rows) for row in rows} == set(entry.counts())
 
 
+def test_what_is_late_is_looked_for_in_files_of_its_time_only(lake, monkeypatch):
+    """And so a run costs the same however much is in the table."""
+    lake.deliver("customer", customer(ANN, 1, research=1000))
+    lake.deliver("accelerometer", *(sample(ANN, 1500 + n) for n in range(3)))
+    lake.run(CUSTOMERS, READINGS)
+    (early,) = data_files(lake.spark, lake.name("accelerometer_trusted"))
+    lake.deliver("accelerometer", sample(ANN, 2000), sample(ANN, 2001), sample(ANN, 2001))
+    Path(early.removeprefix("file:")).unlink()
+    (entry,) = lake.run(READINGS).values()
+    assert (entry.mode, entry.accepted, entry.excluded, entry.total) == ("incremental", 2, {"duplicate": 1}, 5)
+
+
 @pytest.mark.parametrize("table", ["customer_trusted", "customer_consent"])
 def test_a_table_that_somebody_has_emptied_is_filled_again(old, table):
     rows = old.rows(table)
@@ -437,7 +450,7 @@ MOMENTS = {
     "before anything is published": (tables.Draft, "publish", 1),
     # After the index's.
     "before the target is published": (tables.Draft, "publish", 2),
-    "before the quarantine is published": (quarantine, "publish", 1),
+    "before the quarantine is published": (tables.Draft, "publish", 3),
     "before the ledger is written": (ledger, "record", 1),
     "before what was read is recorded": (intake, "save", 1),
 }
@@ -470,12 +483,15 @@ def test_a_run_stopped_at_any_moment_is_completed_by_the_next(lake, monkeypatch)
         assert sorted(row[0] for row in lake.rows("accelerometer_index")) == sorted(files * 2), moment
 
 
-def test_a_bad_row_whose_file_is_corrected_after_a_run_that_died_is_not_in_quarantine(lake, monkeypatch):
+@pytest.mark.parametrize("first", [(sample(ANN, 1600), "{"), ("{",)], ids=["with good rows", "with nothing for the tables"])
+def test_a_bad_row_whose_file_is_corrected_after_a_run_that_died_is_not_in_quarantine(lake, monkeypatch, first):
     lake.deliver("customer", customer(ANN, 1, research=1000))
     lake.deliver("accelerometer", sample(ANN, 1500))
     lake.run(CUSTOMERS, READINGS)
-    lake.deliver("accelerometer", sample(ANN, 1600), "{", name="late.json")
-    for moment in ((quarantine, "publish"), (intake, "save")):
+    lake.deliver("accelerometer", *first, name="late.json")
+    # Where there are good rows: before the index, then the target, then, the index being there already, the quarantine.
+    publications = (1,) if first == ("{",) else (1, 2, 2)
+    for moment in (*((tables.Draft, "publish", at) for at in publications), (intake, "save")):
         with monkeypatch.context() as killing, pytest.raises(Killed):
             kill(killing, *moment)
             lake.run(READINGS, quarantined_share=1.0)

@@ -596,6 +596,9 @@ DAMAGED = {
     "a byte changed": packed(STEP)[:30] + bytes([packed(STEP)[30] ^ 0xFF]) + packed(STEP)[31:],
     "plain text": lines(STEP, STEP),
     "one letter": b"{",
+    "zeros behind it": packed(STEP) + bytes(512),
+    "text behind it": packed(STEP) + b"x",
+    "a flag that there is not": packed(STEP)[:3] + b"\x20" + packed(STEP)[4:],
     "a second member truncated": packed(STEP) + packed(STEP)[:-4],
 }
 
@@ -608,6 +611,7 @@ def test_good_files_are_readable(lake):
     ]
     good += [write(lake, "two members.json.gz", packed(STEP) * 2), write(lake, "of nothing.json.gz", packed())]
     assert readable(lake.spark, [f"file://{file}" for file in good])
+    good.append(write(lake, "large.json.gz", gzip.compress(b"\n" * 50_000_000)))
     assert not any(damaged(file.open("rb")) for file in good if file.suffix == ".gz")
 
 

@@ -147,6 +147,21 @@ def test_a_draft_of_a_dead_run_goes_and_one_that_has_just_begun_stays(lake):
     assert sorted(left) == sorted(["main", begun.branch])
 
 
+def test_what_was_deleted_by_hand_is_in_no_file_either(lake):
+    """As Athena deletes: the row is noted as gone, and its data file stays, also in the newest version."""
+    deliver_two_people(lake)
+    lake.run()
+    name = lake.name("customer_curated")
+    lake.spark.sql(f"alter table {name} set tblproperties ('write.delete.mode' = 'merge-on-read')")
+    lake.spark.sql(f"delete from {name} where email = '{WITHDRAWN}'")
+    assert any(place.startswith("customer_curated") for place in files_that_hold(lake, WITHDRAWN))
+    maintain(lake.spark, lake.database, later(), 0)
+    left = files_that_hold(lake, WITHDRAWN)
+    assert [place for place in left if place.startswith("customer_curated")] == []
+    assert [row[1] for row in lake.rows("customer_curated")] == [OTHER]
+    assert tables.rows(lake.spark, name) == 1
+
+
 def test_rows_in_quarantine_go_after_their_time(lake):
     deliver_two_people(lake)
     lake.deliver("customer", "no json", '{"email": "planted')

@@ -11,7 +11,7 @@ from lakehouse import contracts, intake, landing, tables
 from lakehouse.contracts import Limits
 from lakehouse.errors import LakehouseError
 from lakehouse.ledger import Entry
-from lakehouse.storage import Object
+from lakehouse.storage import FolderStore, Object
 from support import KEEPS, TARGETS, Lake
 
 JOB, TABLE = "customer_landing_to_trusted", "customer_trusted"
@@ -143,8 +143,25 @@ def test_a_file_that_cannot_be_read_now_is_not_put_aside(lake, monkeypatch):
     with monkeypatch.context() as now, pytest.raises(LakehouseError) as caught:
         now.setattr(landing, "readable", lambda spark, uris: False)
         lake.run(JOB, quarantined_share=1.0)
-    assert str(caught.value).startswith("customer_landing: Spark cannot read a .json.gz file, and all of them are good ones")
+    assert str(caught.value).startswith(
+        "customer_landing: a .json.gz file cannot be read now (by Spark, and each of them is a good one)"
+    )
     assert run(lake).accepted == 1
+
+
+def test_a_file_that_may_not_be_read_is_named(lake, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("planted@example.com")
+
+    lake.deliver("customer", CONSENTING, name="good.json.gz").write_bytes(b"not to be looked at")
+    monkeypatch.setattr(FolderStore, "open", refuse)
+    with pytest.raises(LakehouseError) as caught:
+        lake.run(JOB, quarantined_share=1.0)
+    wanted = (
+        "customer_landing: customer/landing/good.json.gz cannot be read now (PermissionError), so nothing was written; see that"
+    )
+    assert str(caught.value).startswith(wanted)
+    assert "planted" not in str(caught.value)
 
 
 def test_a_file_whose_name_spark_would_misread_is_put_aside_whole(lake, monkeypatch):

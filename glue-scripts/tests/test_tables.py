@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from lakehouse import contracts, publish, tables
 from lakehouse.errors import LakehouseError
+from pyspark.errors import IllegalArgumentException
 from support import at_once, create_table, data_files
 
 STEPS = contracts.load("step_trainer_trusted")
@@ -248,6 +249,11 @@ def test_what_is_no_conflict_is_not_called_one(spark, table):
     with pytest.raises(Exception) as caught, tables.draft(spark, NAME) as draft:
         spark.sql(f"select raise_error('planted') from {draft.name} right join range(1)").collect()
     assert not isinstance(caught.value, LakehouseError)
+
+
+def test_what_else_there_is_not_is_no_conflict():
+    assert tables.is_conflict(IllegalArgumentException("Branch does not exist: run_1"))
+    assert not tables.is_conflict(IllegalArgumentException("Bucket does not exist: lake"))
 
 
 def test_a_draft_that_may_not_be_made_says_so_itself(spark, table, monkeypatch):

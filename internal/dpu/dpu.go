@@ -6,12 +6,15 @@ const Dollars = 0.308
 
 var ofWorker = map[string]float64{
 	"G.025X": 0.25, "Standard": 1, "G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8, "G.12X": 12, "G.16X": 16,
-	// Memory-optimized workers count DPUs with more memory, which cost more: at this price they are too cheap.
-	"R.1X": 1, "R.2X": 2, "R.4X": 4, "R.8X": 8,
 }
 
-// OfWorker is how many DPUs a worker of the type is, as Glue bills it; false for a type that is not known.
-func OfWorker(workerType string) (float64, bool) {
-	dpus, known := ofWorker[workerType]
-	return dpus, known
+// withMoreMemory are the workers whose DPUs have more memory and cost more.
+var withMoreMemory = map[string]float64{"R.1X": 1, "R.2X": 2, "R.4X": 4, "R.8X": 8}
+
+// OfWorker is how many DPUs a worker of the type is, as Glue bills it, and whether Dollars is what one of them costs.
+func OfWorker(workerType string) (dpus float64, priced bool) {
+	if dpus, priced = ofWorker[workerType]; priced {
+		return dpus, true
+	}
+	return withMoreMemory[workerType], false
 }

@@ -81,7 +81,7 @@ var Suppressions = []Suppression{
 	},
 	{
 		Parliament, `(UNKNOWN_PRINCIPAL|MISMATCHED_TYPE)`, `pipeline/(AlertsTopicPolicy|Starter(DeadLetters|Landed)Policy).*`,
-		"CloudWatch and AWS Budgets, each limited to our own alarms or budgets; parliament does not know these services, nor an ARN that is put together",
+		"CloudWatch, AWS Budgets and EventBridge, each limited to our own alarms, budgets or rule; parliament does not know these services, nor an ARN that is put together",
 	},
 	{
 		Parliament, `RESOURCE_MISMATCH\[states:ListExecutions\]`, `pipeline/StarterStateMachineRoleDefaultPolicy.*`,
