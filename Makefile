@@ -39,10 +39,14 @@ setup: .stedi/python.done .stedi/checks.done .stedi/node.done .stedi/jars.done #
 .stedi/node.done: package-lock.json
 	@mkdir -p .stedi
 	@echo "installing the CDK CLI, Node.js and security checks into node_modules"
-	@npm ci --omit=peer --silent --no-audit --no-fund
+	@npm ci --omit=peer --loglevel=error --no-audit --no-fund
 	@touch $@
 
+JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/)java
+
 .stedi/jars.done: local/setup/jars.lock.json .stedi/python.done
+	@"$(JAVA)" -version 2>&1 | grep -Eq 'version "(17|18|19|20|21)\b' || \
+	  { echo "Java 17 (or up to 21) is needed, and $(JAVA) is none: install it, or set JAVA_HOME" >&2; exit 1; }
 	@$(VENV)/bin/python local/setup/fetch_jars.py .stedi/jars
 	@touch $@
 
@@ -67,7 +71,7 @@ stop: ## destroy the stacks of a demo that was kept, and stop its embedded AWS
 
 .PHONY: query
 query: setup ## ask the tables through Athena (SQL='select ...' STAGE=local|dev|... FORMAT=table|csv|json)
-	@go run ./tools/query -stage "$(or $(STAGE),local)" -format "$(FORMAT)" "$$SQL"
+	@go run ./tools/query -stage "$(or $(STAGE),local)" -format "$(FORMAT)" -- "$$SQL"
 
 .PHONY: report
 report: setup ## write the page about the last run (STAGE=local|dev|...), and print where it is
@@ -117,7 +121,7 @@ lint: setup synth ## run every linter, and cfn-lint on the templates of every st
 
 .PHONY: synth
 synth: setup ## synthesize the templates of every stage into .stedi/synth, without credentials
-	@for stage in $(STAGES); do cdk synth --quiet -c stage=$$stage -o .stedi/synth/$$stage; done
+	@for stage in $(STAGES); do cdk synth --quiet -c stage=$$stage -o .stedi/synth/$$stage || exit 1; done
 
 BASE     ?= origin/main
 DEPLOYED ?=

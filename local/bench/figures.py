@@ -74,7 +74,7 @@ class Figures:
 
 
 def _session(m: Measurement, sessions: Sessions) -> Cost:
-    """What of the step was the start of its session: only the lakehouse starts one for every step."""
+    """What of the step was the start of its session, as far as it is measured: the lakehouse starts one for every step."""
     return sessions.get((m.scale, m.repetition), NO_SESSION) if m.contestant == LAKEHOUSE else NO_SESSION
 
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,19 +25,33 @@ const (
 	outputsFile = "outputs.json" // file of the workspace: what deploy gave out
 )
 
+// surroundings are the shell's variables without those that would lead an AWS client, or the emulator itself, elsewhere.
+func surroundings() []string {
+	return slices.DeleteFunc(os.Environ(), func(setting string) bool {
+		name, _, _ := strings.Cut(setting, "=")
+		return strings.HasPrefix(name, "AWS_") || slices.Contains([]string{"SERVICES", "USE_SSL", "PERSIST_STATE", "NO_PROXY", "no_proxy"}, name)
+	})
+}
+
+// noProxy keeps a proxy of the shell's out of what stays on this machine.
+func noProxy() []string {
+	hosts := strings.TrimSuffix("127.0.0.1,localhost,"+cmp.Or(os.Getenv("NO_PROXY"), os.Getenv("no_proxy")), ",")
+	return []string{"NO_PROXY=" + hosts, "no_proxy=" + hosts}
+}
+
 // awsEnvironment is what points an AWS client, the CDK CLI included, to the embedded AWS and to nothing else.
 func awsEnvironment(endpoint string) []string {
 	// The CLI takes virtual-host addresses for S3 unless its endpoint is an IP address.
-	return []string{
-		"AWS_ENDPOINT_URL=" + strings.Replace(endpoint, "127.0.0.1", "localhost", 1),
-		"AWS_ENDPOINT_URL_S3=" + endpoint,
+	return append(noProxy(),
+		"AWS_ENDPOINT_URL="+strings.Replace(endpoint, "127.0.0.1", "localhost", 1),
+		"AWS_ENDPOINT_URL_S3="+endpoint,
 		"AWS_ACCESS_KEY_ID=test",
 		"AWS_SECRET_ACCESS_KEY=test",
-		"AWS_REGION=" + region,
-		"AWS_DEFAULT_REGION=" + region,
+		"AWS_REGION="+region,
+		"AWS_DEFAULT_REGION="+region,
 		"AWS_EC2_METADATA_DISABLED=true",
 		"CDK_DISABLE_CLI_TELEMETRY=true",
-	}
+	)
 }
 
 // cdkCLI runs the CDK CLI against the embedded AWS.
@@ -87,7 +103,7 @@ func (c cdkCLI) runIn(ctx context.Context, folder string, args ...string) error 
 	}
 	cmd := exec.CommandContext(ctx, cli, append(args, "--no-notices", "--no-color")...)
 	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), awsEnvironment(c.endpoint)...)
+	cmd.Env = append(surroundings(), awsEnvironment(c.endpoint)...)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Run(); err != nil {

@@ -19,7 +19,7 @@ import (
 
 // Files of a workspace.
 const (
-	stateFile   = "emulator.json" // where a kept embedded AWS is
+	stateFile   = "emulator.json" // where a running embedded AWS is
 	envFile     = "emulator.env"  // to source in a shell that talks to it
 	emulatorLog = "emulator.log"
 	runLogs     = "runs/<run id>/{stdout,stderr}.log"
@@ -57,7 +57,7 @@ func startEmulator(ctx context.Context, work workspace) (*emulator, error) {
 	}
 	defer log.Close()
 	cmd := exec.Command(".venv/bin/python", "-m", "embedded_aws", "--port", strconv.Itoa(port), "--work", string(work), "--jars", ".stedi/jars")
-	cmd.Env = append(os.Environ(), "PYTHONPATH=local")
+	cmd.Env = append(append(surroundings(), noProxy()...), "PYTHONPATH=local")
 	cmd.Stdout, cmd.Stderr = log, log
 	// A group of its own: Ctrl-C in the terminal must not stop it before the demo has cleaned up.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -67,6 +67,10 @@ func startEmulator(ctx context.Context, work workspace) (*emulator, error) {
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
 	e := &emulator{PID: cmd.Process.Pid, Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port), exited: exited}
+	// From the start, so that it can be found however the demo ends.
+	if err := e.write(work); err != nil {
+		return nil, errors.Join(err, e.stop())
+	}
 	if err := e.waitReady(ctx, work.file(emulatorLog)); err != nil {
 		return nil, errors.Join(err, e.stop())
 	}
@@ -84,6 +88,9 @@ func (e *emulator) waitReady(ctx context.Context, log string) error {
 		case err := <-e.exited:
 			return fmt.Errorf("the embedded AWS ended while starting (%w), see %s", err, log)
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return errors.New("interrupted")
+			}
 			return fmt.Errorf("the embedded AWS did not answer on %s within %s, see %s", e.Endpoint, startLimit, log)
 		case <-time.After(100 * time.Millisecond):
 		}
@@ -100,13 +107,18 @@ func (e *emulator) healthy() bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// keep writes down where the embedded AWS is and tells how to use it.
-func (e *emulator) keep(work workspace) error {
+// write writes down where the embedded AWS is.
+func (e *emulator) write(work workspace) error {
 	state, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(work.file(stateFile), append(state, '\n'), 0o644); err != nil {
+	return os.WriteFile(work.file(stateFile), append(state, '\n'), 0o644)
+}
+
+// keep tells how to use the embedded AWS, and writes down what was there before the deployment.
+func (e *emulator) keep(work workspace) error {
+	if err := e.write(work); err != nil {
 		return err
 	}
 	var env strings.Builder

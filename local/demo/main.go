@@ -24,7 +24,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	err := run(ctx, os.Args[1:])
 	stop()
 	if err == nil {
@@ -87,7 +87,7 @@ func up(ctx context.Context, work workspace, data, gate string, keep bool) (err 
 	}
 	defer func() {
 		if err != nil || !keep {
-			err = errors.Join(err, aws.stop())
+			err = errors.Join(err, aws.stop(), forget(work))
 		}
 	}()
 	step("embedded AWS on %s", aws.Endpoint)
@@ -137,6 +137,9 @@ func down(ctx context.Context, work workspace) error {
 	aws, err := kept(work)
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(work.file(envFile)); err != nil {
+		return errors.New("the demo is still at work, or was broken off: end it with `make clean`")
 	}
 	clients := newClients(aws.Endpoint)
 	err = destroy(ctx, clients, cdkCLI{endpoint: aws.Endpoint, work: work}, aws.Before)

@@ -132,6 +132,9 @@ func compare(folder, gate string, counts map[string]int64) error {
 	if gate == "" {
 		gate = "as-of"
 	}
+	if len(expected[gate]) == 0 {
+		return fmt.Errorf("%s/expected.json: no counts for gate %s", folder, gate)
+	}
 	var wrong []error
 	for table, want := range expected[gate] {
 		if got := counts[table]; got != want {

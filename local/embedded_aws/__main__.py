@@ -20,13 +20,16 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     work = args.work.resolve()
-    work.mkdir(parents=True, exist_ok=True)
+    # The emulator's temporary files are copies of what is queried.
+    temporary = work / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
     # The emulator reads its settings from the environment when it is imported.
     os.environ |= {
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(args.port),
         "S3_DATA_DIR": str(work / "s3"),
+        "TMPDIR": str(temporary),
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         # boto3 calls of the adapter itself go to the emulator and nowhere else.
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{args.port}",

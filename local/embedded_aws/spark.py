@@ -96,16 +96,19 @@ class LocalSpark:
 
     def _archive(self) -> Path:
         """The class archive for this Java, this Spark and these jars; Java uses it only with the jars in the same place."""
-        java = subprocess.run([_java(), "-version"], capture_output=True, text=True, check=True).stderr
+        version = subprocess.run([java(), "-version"], capture_output=True, text=True, check=True).stderr
         jars = sorted((jar.name, jar.stat().st_mtime_ns) for jar in self.jars.glob("*.jar"))
-        return self.archives / f"{hashlib.sha256(f'{java}{_spark_home()}{self.jars}{jars}'.encode()).hexdigest()[:16]}.jsa"
+        return self.archives / f"{hashlib.sha256(f'{version}{_spark_home()}{self.jars}{jars}'.encode()).hexdigest()[:16]}.jsa"
 
     def _class_archive_option(self, folder: Path) -> str:
-        """Start from the archive of loaded classes that an earlier run left, or leave one: it halves the start of a driver."""
+        """Start from the archive of loaded classes that an earlier run left, or leave one: it halves the start of a driver.
+
+        In quotes: Spark parts the options at blanks, and the project's folder may have some.
+        """
         archive = self._archive()
         if archive.exists():
-            return f"-XX:SharedArchiveFile={archive} -Xshare:auto -Xlog:cds=off -Xlog:cds+dynamic=off"
-        return f"-XX:ArchiveClassesAtExit={folder / 'classes.jsa'} -Xlog:cds=off -Xlog:cds+dynamic=off"
+            return f'"-XX:SharedArchiveFile={archive}" -Xshare:auto -Xlog:cds=off -Xlog:cds+dynamic=off'
+        return f'"-XX:ArchiveClassesAtExit={folder / "classes.jsa"}" -Xlog:cds=off -Xlog:cds+dynamic=off'
 
     def _fetch(self, location: str, folder: Path) -> Path:
         url = urlparse(location.strip())
@@ -168,6 +171,7 @@ def _spark_home() -> Path:
     return Path(pyspark.__file__).parent
 
 
-def _java() -> str:
+def java() -> str:
+    """The Java that Spark takes."""
     home = os.environ.get("JAVA_HOME")
     return f"{home}/bin/java" if home else "java"

@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import boto3
+import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,6 +20,12 @@ def connect(endpoint: str, service: str):
     """A client for an embedded AWS."""
     credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
     return boto3.client(service, endpoint_url=endpoint, **credentials)
+
+
+def listens_on(pid: int, port: int) -> list[str]:
+    """The addresses on which a process listens at a port."""
+    found = psutil.Process(pid).net_connections("tcp")
+    return [one.laddr.ip for one in found if one.status == psutil.CONN_LISTEN and one.laddr.port == port]
 
 
 Answer = tuple[list[str], list[str], list[list[str | None]]]

@@ -4,6 +4,7 @@ import gzip
 import itertools
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -279,6 +280,19 @@ def test_the_package_holds_contracts_and_sql(tmp_path):
     assert "lakehouse/job.py" in names
     assert "lakehouse/sql/curated/machine_learning_curated.sql" in names
     assert not [name for name in names if not name.startswith("lakehouse/") or "__pycache__" in name]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["made", "used"])
+def test_folders_may_have_blanks(tmp_path, there):
+    spark = FolderSpark("", ROOT / ".stedi" / "jars", tmp_path / "my runs", tmp_path / "my classes", "3g")
+    if there:
+        spark._archive().parent.mkdir()
+        spark._archive().touch()
+    command = spark.command("run", "/jobs/a.py", {})
+    (options,) = [value for value in command if value.startswith("spark.driver.extraJavaOptions=")]
+    (option,) = [part for part in shlex.split(options.partition("=")[2]) if "classes" in part]
+    file = spark._archive() if there else tmp_path / "my runs" / "run" / "classes.jsa"
+    assert option == f"-XX:{'SharedArchiveFile' if there else 'ArchiveClassesAtExit'}={file}"
 
 
 def test_a_job_is_submitted_with_files_in_place_of_s3(tmp_path):

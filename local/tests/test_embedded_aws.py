@@ -3,11 +3,11 @@
 import json
 import os
 import signal
-import subprocess
 import time
 
+import psutil
 import pytest
-from embedded import EmbeddedAWS, driver, machine_of
+from embedded import EmbeddedAWS, driver, listens_on, machine_of
 
 BUCKET = "scripts"
 ROLE = "arn:aws:iam::000000000000:role/job"
@@ -56,8 +56,7 @@ def run(aws: EmbeddedAWS, name: str, **start) -> dict:
 
 
 def test_listens_on_loopback_only(aws: EmbeddedAWS) -> None:
-    listening = subprocess.run(["ss", "-Hltn", f"sport = :{aws.port}"], capture_output=True, text=True, check=True).stdout.split()
-    assert listening[3] == f"127.0.0.1:{aws.port}"
+    assert listens_on(aws.process.pid, aws.port) == ["127.0.0.1"]
 
 
 def test_a_job_runs_with_its_arguments(aws: EmbeddedAWS, job) -> None:
@@ -114,7 +113,7 @@ def test_a_stopped_execution_stops_the_run_that_it_waits_for(aws: EmbeddedAWS, j
     pid = driver(runs[0]["Id"])
     states.stop_execution(executionArn=execution)
     assert aws.wait_run(name, runs[0]["Id"])["JobRunState"] == "STOPPED"
-    assert not os.path.exists(f"/proc/{pid}")
+    assert not psutil.pid_exists(pid)
     time.sleep(1)
     assert states.describe_execution(executionArn=execution)["status"] == "ABORTED"
 
@@ -230,9 +229,9 @@ def test_stopping_the_emulator_ends_running_jobs(tmp_path) -> None:
     finally:
         aws.stop()
     deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and os.path.exists(f"/proc/{pid}"):
+    while time.monotonic() < deadline and psutil.pid_exists(pid):
         time.sleep(0.1)
-    assert not os.path.exists(f"/proc/{pid}")
+    assert not psutil.pid_exists(pid)
 
 
 def test_the_timeout_is_kept(aws: EmbeddedAWS, slow_run: tuple[str, str]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import browser
 import oracle
 import pytest
-from embedded import ROOT, ask, connect, copy_app, driver
+from embedded import ROOT, ask, connect, copy_app, driver, listens_on
 from pyiceberg.table import StaticTable
 
 DATABASE = "stedi_local"
@@ -162,9 +162,8 @@ def test_the_demo_shows_every_tables_rows(lakehouse: Lakehouse) -> None:
 
 
 def test_only_loopback_is_listened_on(lakehouse: Lakehouse) -> None:
-    port = lakehouse.endpoint.rsplit(":", 1)[1]
-    listening = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
-    assert [line.split()[3] for line in listening.splitlines()] == [f"127.0.0.1:{port}"]
+    state = json.loads((lakehouse.work / "emulator.json").read_text())
+    assert listens_on(state["pid"], int(lakehouse.endpoint.rsplit(":", 1)[1])) == ["127.0.0.1"]
 
 
 def test_every_row_is_what_the_rules_say(lakehouse: Lakehouse) -> None:
