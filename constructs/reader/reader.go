@@ -82,7 +82,8 @@ func query(scope constructs.Construct, props Props) []awsiam.PolicyStatement {
 }
 
 func readLake(scope constructs.Construct, props Props) []awsiam.PolicyStatement {
-	described := []string{statement.ARN(scope, "glue", "catalog", ""), statement.ARN(scope, "glue", "database", props.Database)}
+	catalog := statement.ARN(scope, "glue", "catalog", "")
+	described := []string{catalog, statement.ARN(scope, "glue", "database", props.Database)}
 	var listed, read []string
 	for _, table := range props.Tables {
 		described = append(described, statement.ARN(scope, "glue", "table", props.Database+"/"+table.Table))
@@ -93,7 +94,7 @@ func readLake(scope constructs.Construct, props Props) []awsiam.PolicyStatement 
 		statement.Allow("FindTables", described, "glue:GetDatabase", "glue:GetTable"),
 		// Athena asks for this database whatever a query reads, says its guide (fine-grained access to databases and tables). Ours has no
 		// such database, and no right to make one: where there is none, somebody else has to make it.
-		statement.Allow("FindDefault", []string{statement.ARN(scope, "glue", "database", "default")}, "glue:GetDatabase"),
+		statement.Allow("FindDefault", []string{catalog, statement.ARN(scope, "glue", "database", "default")}, "glue:GetDatabase"),
 		statement.Allow("LocateLake", []string{*props.Lake.BucketArn()}, "s3:GetBucketLocation"),
 		statement.AllowIf("ListTables", []string{*props.Lake.BucketArn()},
 			map[string]any{"StringLike": map[string]any{"s3:prefix": listed}}, "s3:ListBucket"),
