@@ -17,6 +17,7 @@ from lakehouse.maintenance import Removed, maintain, parse
 from support import SCRIPTS, TARGETS
 
 DAY = maintenance.DAY_MS
+CUSTOMERS = "customer_landing_to_trusted"
 WITHDRAWN, OTHER = "withdrawn@example.com", "other@example.com"
 
 
@@ -110,9 +111,9 @@ def test_a_version_whose_files_were_put_together_is_known_again(lake, monkeypatc
 
 def test_versions_that_are_young_enough_stay(lake):
     deliver_two_people(lake)
-    lake.run()
+    lake.run(CUSTOMERS)
     lake.deliver("customer", customer(WITHDRAWN, "serial-w", 3_000, consent=None))
-    lake.run()
+    lake.run(CUSTOMERS)
     versions = {table: lake.snapshots(table) for table in TARGETS}
     removed = maintain(lake.spark, lake.database, later(days=-1), 0)
     assert {table: lake.snapshots(table) for table in TARGETS} == versions
@@ -121,7 +122,7 @@ def test_versions_that_are_young_enough_stay(lake):
 
 def test_a_file_that_no_version_knows_goes_once_it_is_old(lake, monkeypatch):
     deliver_two_people(lake)
-    lake.run()
+    lake.run(CUSTOMERS)
     (known, *_) = [path for path in files_of(lake, "customer_trusted") if path.suffix == ".parquet"]
     forgotten, fresh = known.with_name("forgotten.parquet"), known.with_name("fresh.parquet")
     for path in (forgotten, fresh):
@@ -137,7 +138,7 @@ def test_a_file_that_no_version_knows_goes_once_it_is_old(lake, monkeypatch):
 
 def test_a_draft_of_a_dead_run_goes_and_one_that_has_just_begun_stays(lake):
     deliver_two_people(lake)
-    lake.run()
+    lake.run(CUSTOMERS)
     name = lake.name("customer_trusted")
     dead = tables.Draft(lake.spark, name)
     lake.spark.sql(f"delete from {dead.name} where email = '{OTHER}'")
@@ -150,22 +151,22 @@ def test_a_draft_of_a_dead_run_goes_and_one_that_has_just_begun_stays(lake):
 def test_what_was_deleted_by_hand_is_in_no_file_either(lake):
     """As Athena deletes: the row is noted as gone, and its data file stays, also in the newest version."""
     deliver_two_people(lake)
-    lake.run()
-    name = lake.name("customer_curated")
+    lake.run(CUSTOMERS)
+    name = lake.name("customer_trusted")
     lake.spark.sql(f"alter table {name} set tblproperties ('write.delete.mode' = 'merge-on-read')")
     lake.spark.sql(f"delete from {name} where email = '{WITHDRAWN}'")
-    assert any(place.startswith("customer_curated") for place in files_that_hold(lake, WITHDRAWN))
+    assert any(place.startswith("customer_trusted") for place in files_that_hold(lake, WITHDRAWN))
     maintain(lake.spark, lake.database, later(), 0)
     left = files_that_hold(lake, WITHDRAWN)
-    assert [place for place in left if place.startswith("customer_curated")] == []
-    assert [row[1] for row in lake.rows("customer_curated")] == [OTHER]
+    assert [place for place in left if place.startswith("customer_trusted")] == []
+    assert [row[1] for row in lake.rows("customer_trusted")] == [OTHER]
     assert tables.rows(lake.spark, name) == 1
 
 
 def test_rows_in_quarantine_go_after_their_time(lake):
     deliver_two_people(lake)
     lake.deliver("customer", "no json", '{"email": "planted')
-    lake.run(quarantined_share=1.0)
+    lake.run(CUSTOMERS, quarantined_share=1.0)
     assert len(lake.rows("customer_quarantine")) == 2
     assert maintain(lake.spark, lake.database, 0, later(days=-1))["customer_quarantine"].rows == 0
     assert len(lake.rows("customer_quarantine")) == 2
