@@ -78,10 +78,10 @@ def _changed_people(run: Run, by_person: dict[str, dict[str, str]]) -> DataFrame
     if then is None:
         return None
     before, now = _subjects(run, then), _subjects(run, today)
-    signed = before.withColumn("_sign", F.lit(-1)).unionByName(now.withColumn("_sign", F.lit(1)))
-    everybody = run.cache(signed.groupBy(*now.columns).agg(F.sum("_sign").alias("_rows")))
+    everybody = run.cache(_compared(before, now))
     # A pseudonym, and who has one, follow from the whole table; the SELECT may ask for any column of it.
-    emails = everybody.where("_rows <> 0").select("email").unionByName(_differing(then, today).select("email"))
+    changed = [rows.where("_rows <> 0").select("email") for rows in (everybody, _compared(then, today))]
+    emails = changed[0].unionByName(changed[1])
     for name, column, identity in _identities(by_person):
         values = changed_values(run.spark, run.name(name), column, run.plan.before[name])
         if values is None:
@@ -91,10 +91,10 @@ def _changed_people(run: Run, by_person: dict[str, dict[str, str]]) -> DataFrame
     return everybody.join(emails.distinct(), "email", "left_semi").drop("_rows").localCheckpoint()
 
 
-def _differing(old: DataFrame, new: DataFrame) -> DataFrame:
-    """Rows that are in one of the two only."""
+def _compared(old: DataFrame, new: DataFrame) -> DataFrame:
+    """Each row of the two once, and how often more the new ones have it (`_rows`)."""
     signed = old.withColumn("_sign", F.lit(-1)).unionByName(new.withColumn("_sign", F.lit(1)))
-    return signed.groupBy(*new.columns).agg(F.sum("_sign").alias("_rows")).where("_rows <> 0")
+    return signed.groupBy(*new.columns).agg(F.sum("_sign").alias("_rows"))
 
 
 def changed_values(spark: SparkSession, table: str, column: str, before: str) -> DataFrame | None:

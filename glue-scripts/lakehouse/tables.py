@@ -334,8 +334,8 @@ def _definition(column: Column) -> str:
 def near(rows: DataFrame, others: DataFrame, contract: Contract) -> DataFrame:
     """Those rows of a table that may have the key of one of the others, by the times in it.
 
-    Iceberg reads no data file whose bounds lie outside, so that to look for what has just arrived costs the same however much
-    there is from before. The others are asked for their times in a query of its own: keep them at hand.
+    Iceberg reads no data file whose bounds lie outside: to look for what has just arrived, nothing older is read. The others are
+    asked for their times in a query of its own: keep them at hand.
     """
     times = [column.name for column in contract.columns if column.name in contract.key and column.is_time]
     if not times:

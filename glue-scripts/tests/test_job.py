@@ -321,8 +321,8 @@ def test_only_what_is_new_is_read(old):
     assert {(row.outcome, row.reason, row.rows) for row in rows} == set(entry.counts())
 
 
-def test_what_is_late_is_looked_for_in_files_of_its_time_only(lake, monkeypatch):
-    """And so a run costs the same however much is in the table."""
+def test_what_is_late_is_looked_for_in_files_of_its_time_only(lake):
+    """An older file need not even be there."""
     lake.deliver("customer", customer(ANN, 1, research=1000))
     lake.deliver("accelerometer", *(sample(ANN, 1500 + n) for n in range(3)))
     lake.run(CUSTOMERS, READINGS)

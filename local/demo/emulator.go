@@ -145,7 +145,7 @@ func (e *emulator) stop() error {
 	return syscall.Kill(e.PID, syscall.SIGKILL)
 }
 
-// kept returns the embedded AWS that an earlier `demo up -keep` left running.
+// kept returns the embedded AWS that an earlier demo left running, on purpose or because it was broken off.
 func kept(work workspace) (*emulator, error) {
 	content, err := os.ReadFile(work.file(stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
