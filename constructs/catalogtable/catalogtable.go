@@ -130,7 +130,7 @@ func jsonFiles(table contract.Contract, location string) *awsglue.CfnTable_Table
 // frozen describes an Iceberg table by what never changes: name, location and the columns of contract version 1. Any update of
 // this resource makes CloudFormation write over what Iceberg keeps in the catalog entry, and the table can no longer be read
 // (aws-cloudformation/cloudformation-coverage-roadmap#1919). So no descriptions, no properties, no later columns here: the jobs
-// see to those.
+// see to those (tables.reconcile).
 func frozen(table contract.Contract, location string) *awsglue.CfnTable_TableInputProperty {
 	var columns []*awsglue.CfnTable_ColumnProperty
 	for _, column := range table.TemplateColumns() {

@@ -36,7 +36,8 @@ EACH_SOURCE = ("index", "quarantine")
 class Column:
     """A column of a table.
 
-    `json_key` is the JSON key in delivered files; `since` is the contract version that added the column.
+    `json_key` is the JSON key in delivered files; `since` is the contract version that added the column. `kind` of a landing
+    column: `email`, `event_time`, `consent_time` or empty; internal/contract/contract.go says what they mean.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Column:
     personal: bool = False
     since: int = 1
     description: str = ""
+    kind: str = ""
 
     @property
     def spark_type(self) -> DataType:
@@ -57,17 +59,40 @@ class Column:
         return self.type == "bigint" and not self.personal
 
 
+# 2000-01-01T00:00:00Z, and a day: what is plausible where a contract says nothing else (R12).
+EARLIEST_MS, AHEAD_MS = 946_684_800_000, 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True)
+class Time:
+    """The limits of a column that holds a time, in ms (R12). `ahead`: how much later than its file a value may be.
+
+    `given`: a value of 0 or less says that nothing was given, and is plausible.
+    """
+
+    column: str
+    earliest: int
+    ahead: int
+    given: bool
+
+    def is_early(self, value: int) -> bool:
+        return value < self.earliest and not (self.given and value <= 0)
+
+
 @dataclass(frozen=True)
 class Limits:
     """What may arrive in a landing table.
 
-    `future_ms`: by column, how much later than its file's modification time a value may be, in ms.
+    `future_ms`, `earliest_ms`: by column, limits of its times other than the usual ones; see Time.
     `quarantined_share`: the part of the rows of a run that may be quarantined before the run fails.
+    `unnamed_share`: the same of rows that do not even say whose they are; None: they count like others.
     `optional`: a source that has not delivered anything yet is no reason to fail.
     """
 
     future_ms: dict[str, int] = field(default_factory=dict)
+    earliest_ms: dict[str, int] = field(default_factory=dict)
     quarantined_share: float = 0.01
+    unnamed_share: float | None = None
     optional: bool = False
 
 
@@ -129,6 +154,25 @@ class Contract:
     def landing_schema(self) -> StructType:
         """Spark schema of the delivered JSON: the same columns under the names they have in the files."""
         return StructType([StructField(column.json_key, column.spark_type) for column in self.columns])
+
+    @property
+    def times(self) -> list[Time]:
+        """The limits of the columns of a landing table that hold times."""
+        return [
+            Time(
+                column.name,
+                self.limits.earliest_ms.get(column.name, EARLIEST_MS),
+                self.limits.future_ms.get(column.name, AHEAD_MS),
+                given=column.kind == "consent_time",
+            )
+            for column in self.columns
+            if column.kind.endswith("_time")
+        ]
+
+    @property
+    def address(self) -> str:
+        """The column of a landing table that names the person by an e-mail address; empty where none does."""
+        return next((column.name for column in self.columns if column.kind == "email"), "")
 
     @property
     def prefix(self) -> str:
@@ -200,4 +244,5 @@ def _column(table: str, entry: dict[str, Any]) -> Column:
         personal=entry.get("personal", False),
         since=entry.get("since", 1),
         description=entry.get("description", ""),
+        kind=entry.get("kind", ""),
     )

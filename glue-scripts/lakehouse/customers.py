@@ -1,4 +1,5 @@
-"""customer_landing -> customer_trusted, and what is known of everybody's consent -> customer_consent (R1, R2)."""
+"""customer_landing -> customer_trusted, what is known of everybody's consent -> customer_consent (R1, R2), and what suspends people
+-> customer_suspension (R13)."""
 
 from __future__ import annotations
 
@@ -10,30 +11,58 @@ from lakehouse.delivery import Delivery
 from lakehouse.job import Result, Run
 from lakehouse.queries import REASON
 
-CONSENT = "customer_consent"
+CONSENT, SUSPENSION = "customer_consent", "customer_suspension"
 
 
 def compute(run: Run) -> Result:
+    """A run reads new files. Who was suspended and is not any more, without a record among them, makes it read everything."""
+    full = run.plan.full
     read = Delivery(run)
     run.view(read.rows, "customer_landing")
     records = run.cache(queries.select(run.spark, "landing", "customer_records"))
-    # Only the first rows of a table are written without being counted before.
-    count = records.count() if run.plan.full else None
+    # Of a whole table, for the number of its files; and what was found beside the good rows is known then.
+    count = records.count()
+    rejected = read.settle().rejected
     run.view(records, "customer_records")
-    known = run.draft(CONSENT).rows()
-    run.view(known.limit(0) if run.plan.full else known, CONSENT)
+    before = {table: _known(run, table) for table in (CONSENT, SUSPENSION)}
+    for table, rows in before.items():
+        run.view(rows, table)
+    suspended_before = run.cache(queries.select(run.spark, "trusted", "suspended").select("email").distinct())
     current = run.cache(queries.select(run.spark, "consent", CONSENT))
     run.view(current, "customer_current")
+    suspending = before[SUSPENSION]
+    if rejected is not None:
+        run.view(rejected, "customer_rejected")
+        suspending = run.cache(queries.select(run.spark, "suspension", SUSPENSION))
+
+    now = current.select("email")
+    run.view(before[CONSENT].join(now, "email", "left_anti").unionByName(current), CONSENT)
+    run.view(suspending, SUSPENSION)
+    suspended = run.cache(queries.select(run.spark, "trusted", "suspended"))
+    run.view(suspended, "suspended")
+    people = suspended.select("email").distinct()
+    lifted = suspended_before.join(people, "email", "left_anti").join(now, "email", "left_anti")
+    if not full and not lifted.isEmpty():
+        run.plan = run.plan.everything()
+        return compute(run)
 
     gated = run.gate(run.contract)
-    written = run.make_equal(run.job.target, gated.accepted, count, None if run.plan.full else _decided_now(gated.rows))
-    read_now = current.select("email")
-    run.make_equal(CONSENT, current, count, None if run.plan.full else lambda table: table.join(read_now, "email", "left_semi"))
-    return Result((gated,), written, delivery=read)
+    scope = None if full else _decided_now(gated.rows, people.join(suspended_before, "email", "left_anti"))
+    written = run.make_equal(run.job.target, gated.accepted, count, scope)
+    run.make_equal(CONSENT, current, count, None if full else lambda table: table.join(now, "email", "left_semi"))
+    if rejected is not None or full:
+        # Every run has all of them at hand: they are few.
+        run.make_equal(SUSPENSION, suspending, count)
+    return Result((gated,), written, delivery=read, suspended=people.count())
 
 
-def _decided_now(gated: DataFrame):
-    """Persons whose current record is among those read: only their rows can change."""
+def _known(run: Run, table: str) -> DataFrame:
+    rows = run.draft(table).rows()
+    return rows.limit(0) if run.plan.full else rows
+
+
+def _decided_now(gated: DataFrame, suspended: DataFrame):
+    """Persons whose current record is among those read, and those who are suspended from now on: only their rows can change."""
     superseded = F.coalesce(F.col(REASON), F.lit("")) == "superseded"
-    people = gated.where(~superseded).select("email").distinct()
+    people = gated.where(~superseded).select("email").unionByName(suspended).distinct()
     return lambda table: table.join(people, "email", "left_semi")

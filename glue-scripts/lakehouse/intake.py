@@ -15,11 +15,21 @@ from importlib.resources.abc import Traversable
 
 from lakehouse.storage import Object, Store
 
-RULES = "rules"
-SUFFIXES = (".json", ".json.gz")
+RULES, IGNORED = "rules", "ignored"
+# With or without .gz, in upper or lower case.
+SUFFIXES = (".json", ".jsonl", ".ndjson")
+HIDDEN, FOLDER_MARKER, UNKNOWN_NAME = "hidden", "folder_marker", "unknown_name"
 
 Inputs = dict[str, str]
-"""Version by input: the key of a landing object, the name of a table, or `rules`."""
+"""Version by input: the key of a landing object, the name of a table, `rules`, or `ignored/<reason>`: the objects that are not read."""
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Objects that are not read for one reason (R15): how many, and the first of their keys."""
+
+    objects: int
+    example: str
 
 
 @dataclass(frozen=True)
@@ -55,14 +65,30 @@ def _key(job: str) -> str:
     return f"intake/ledger/{job}.json"
 
 
-def delivered(store: Store, prefix: str) -> list[Object]:
-    """The landing objects below a prefix, by key. Names that begin with a dot or an underscore are not data, as for Spark."""
-    found = [one for one in store.list(prefix) if one.key.endswith(SUFFIXES) and not _hidden(one.key.removeprefix(prefix))]
-    return sorted(found, key=lambda one: one.key)
+def delivered(store: Store, prefix: str) -> tuple[list[Object], dict[str, Ignored]]:
+    """The objects below a landing prefix that are read, by key, and those that are not, by reason (R15)."""
+    read: list[Object] = []
+    others: dict[str, list[str]] = {}
+    for one in sorted(store.list(prefix), key=lambda one: one.key):
+        if reason := _ignored(one.key.removeprefix(prefix)):
+            others.setdefault(reason, []).append(one.key)
+        else:
+            read.append(one)
+    return read, {reason: Ignored(len(keys), keys[0]) for reason, keys in sorted(others.items())}
 
 
-def _hidden(path: str) -> bool:
-    return any(part.startswith((".", "_")) for part in path.split("/"))
+def ignored(inputs: Inputs) -> Inputs:
+    """Those of the inputs that say what is not read."""
+    return {key: version for key, version in inputs.items() if key.startswith(f"{IGNORED}/")}
+
+
+def _ignored(path: str) -> str | None:
+    """Why an object is not read; None when it is. `path`: its key below the prefix."""
+    if any(part.startswith((".", "_")) for part in path.split("/")):
+        return HIDDEN
+    if path.endswith(("/", "_$folder$")) or not path:
+        return FOLDER_MARKER
+    return None if path.lower().removesuffix(".gz").endswith(SUFFIXES) else UNKNOWN_NAME
 
 
 def plan(before: Inputs, objects: Iterable[Object], prefix: str, full: bool) -> Plan:

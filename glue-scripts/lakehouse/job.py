@@ -61,7 +61,7 @@ class Result:
     """What a computation found and wrote into the drafts of its run.
 
     `gates`: the SELECTs that the rows went through, the target's own last. `read`: rows of the source, or of earlier files;
-    those of new files are counted by the `delivery`. `published`: see Tally.
+    those of new files are counted by the `delivery`. `published`: see Tally. `suspended`: see Entry.
     """
 
     gates: tuple[Gate, ...]
@@ -69,6 +69,7 @@ class Result:
     read: int = 0
     published: int | None = None
     delivery: Delivery | None = None
+    suspended: int | None = None
 
 
 def main(job: Job, argv: Sequence[str] | None = None) -> None:
@@ -177,12 +178,15 @@ class Run:
         """Compares what there is to read with what the last finished run had read."""
         before = intake.load(self.store, self.job.name)
         prefix = self.landing.prefix if self.landing else ""
-        objects = intake.delivered(self.store, prefix) if prefix else []
+        objects, self.ignored = intake.delivered(self.store, prefix) if prefix else ([], {})
         if prefix and not objects and not (self.landing.limits.optional and not before):
+            others = "".join(f"; {one.objects} {reason}, such as {one.example}" for reason, one in self.ignored.items())
             raise LakehouseError(
-                f"{self.landing.table}: no .json or .json.gz file under {self.store.uri(prefix)}; deliver data first"
+                f"{self.landing.table}: no object to read under {self.store.uri(prefix)}: deliver data first, under names that end "
+                f"in {', '.join(intake.SUFFIXES)}, each also with .gz{others}"
             )
         inputs = {intake.RULES: intake.rules(self.options.consent_gate), **{one.key: one.version for one in objects}}
+        inputs |= {f"{intake.IGNORED}/{reason}": f"{one.objects} {one.example}" for reason, one in self.ignored.items()}
         inputs |= {name: tables.version(self.spark, self.name(name)) for name in self.job.tables}
         full = self.options.full_refresh or before.get(intake.RULES) != inputs[intake.RULES]
         for name in (self.job.target, *self.job.keeps):
@@ -193,9 +197,11 @@ class Run:
     @property
     def nothing_new(self) -> bool:
         plan, upstream = self.plan, self.job.tables
-        if self.landing and not plan.new and not plan.known and not plan.before:
+        if self.landing and not plan.new and not plan.known and not plan.before and not self.ignored:
             return True  # an optional source that has not delivered anything yet
-        return not plan.full and not plan.new and all(plan.before.get(name) == self.inputs[name] for name in upstream)
+        if plan.full or plan.new or any(plan.before.get(name) != self.inputs[name] for name in upstream):
+            return False
+        return intake.ignored(plan.before) == intake.ignored(self.inputs)
 
     def name(self, table: str) -> str:
         return tables.full_name(self.options.database, table)
@@ -307,6 +313,8 @@ def run(spark: SparkSession, job: Job, options: Options) -> Entry:
             updated=result.written.updated,
             removed=result.written.removed,
             drift=found.drift if found else {},
+            suspended=result.suspended,
+            ignored=this.ignored,
             total=tables.rows(spark, this.name(job.target)),
         )
         ledger.record(spark, this.name(ledger.TABLE), entry)

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from lakehouse import contracts, publish, queries, tables
 from lakehouse.contracts import Contract
 from lakehouse.errors import DoesNotAddUp, FailedChecks
+from lakehouse.intake import UNKNOWN_NAME, Ignored
 from lakehouse.queries import REASON
 
 EXCLUSIONS = (
@@ -23,6 +24,7 @@ EXCLUSIONS = (
     "ambiguous_device",
     "duplicate",
     "superseded",
+    "suspended",
     "no_readings",
     "no_step_reading",
     "already_decided",
@@ -37,7 +39,8 @@ _ACCEPTED, _NULL_KEY = "accepted", "null_key"
 @dataclass(frozen=True)
 class Entry:
     """What a run did to its table. `drift`: rows with a key that the contract does not know, by key. `total`: rows of
-    the table now.
+    the table now. `suspended`: people of whom nothing passes for what they delivered and nobody can read (R13); None where the job
+    knows of no people. `ignored`: landing objects that are not read, by reason (R15).
 
     `mode`: `full` (everything was read), `incremental`, or `unchanged` (nothing new: nothing was read or written).
     """
@@ -55,19 +58,22 @@ class Entry:
     removed: int = 0
     drift: dict[str, int] = field(default_factory=dict)
     total: int | None = None
+    suspended: int | None = None
+    ignored: dict[str, Ignored] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
     def counts(self) -> list[tuple[str, str, int]]:
         """Outcome, reason and rows: what the ledger keeps. Single numbers also when they are 0."""
-        single = [(name, ALL, getattr(self, name)) for name in ("read", "accepted", "inserted", "updated", "removed")]
+        single = [(name, ALL, getattr(self, name)) for name in ("read", "accepted", "inserted", "updated", "removed", "suspended")]
+        single = [one for one in single if one[-1] is not None]
         by_reason = [
             (name, reason, rows)
             for name in ("excluded", "quarantined", "drift")
             for reason, rows in sorted(getattr(self, name).items())
         ]
-        return [*single, *by_reason]
+        return [*single, *by_reason, *(("ignored", reason, found.objects) for reason, found in self.ignored.items())]
 
 
 def record(spark: SparkSession, ledger: str, entry: Entry) -> None:
@@ -75,7 +81,8 @@ def record(spark: SparkSession, ledger: str, entry: Entry) -> None:
     contract = contracts.load(TABLE)
     tables.reconcile(spark, ledger, contract)
     now = int(time.time() * 1000)
-    rows = [(entry.run_id, entry.job, entry.table, *count, now) for count in entry.counts()]
+    examples = {("ignored", reason): found.example for reason, found in entry.ignored.items()}
+    rows = [(entry.run_id, entry.job, entry.table, *count, now, examples.get(count[:2])) for count in entry.counts()]
     queries.rows(spark, rows, contract.schema).writeTo(ledger).append()
     publish.compact(spark, ledger, contract, MOST_FILES)
 
@@ -83,7 +90,8 @@ def record(spark: SparkSession, ledger: str, entry: Entry) -> None:
 def put_metrics(cloudwatch: Any, namespace: str, lake: str, entry: Entry, reads_landing: bool) -> None:
     """The same numbers as CloudWatch metrics: `Rows` by lake, table, outcome and reason, and `TableRows` by lake and table.
 
-    For alarms, which want one number: `RowsDelivered` (by a job that reads landing files) and `RowsQuarantined` of the lake.
+    For alarms, which want one number: `RowsDelivered` (by a job that reads landing files), `RowsQuarantined` and `ObjectsIgnored`
+    (those whose name says nothing) of the lake.
     """
     data = [
         _metric("Rows", rows, Lake=lake, Table=entry.table, Outcome=outcome, Reason=reason)
@@ -94,6 +102,8 @@ def put_metrics(cloudwatch: Any, namespace: str, lake: str, entry: Entry, reads_
     if reads_landing:
         data.append(_metric("RowsDelivered", entry.read, Lake=lake))
         data.append(_metric("RowsQuarantined", sum(entry.quarantined.values()), Lake=lake))
+        unknown = entry.ignored.get(UNKNOWN_NAME)
+        data.append(_metric("ObjectsIgnored", unknown.objects if unknown else 0, Lake=lake))
     cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
 
 

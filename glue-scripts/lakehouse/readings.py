@@ -84,6 +84,8 @@ class Readings:
             if rows is None:
                 return None
             run.view(rows, name)
+        for name in queries.shared("trusted", self.subjects):
+            run.view(queries.select(run.spark, "trusted", name), name)
         return queries.select(run.spark, "trusted", self.subjects)
 
     def _changed_subjects(self, run: Run) -> _Changed | None:

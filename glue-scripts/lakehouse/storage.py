@@ -15,11 +15,20 @@ from lakehouse.errors import LakehouseError
 
 @dataclass(frozen=True)
 class Object:
-    """`key`: place in the lake, without a slash in front. `version`: changes with the content (S3: the ETag). `size`: bytes."""
+    """`key`: place in the lake, without a slash in front. `size`: bytes. `modified`: when it was put there, in ms.
+
+    `version`: changes whenever it is put again. An ETag alone does so only where KMS encrypts the bucket, and what a row is depends
+    on when its file was delivered (R12).
+    """
 
     key: str
     version: str
     size: int
+    modified: int
+
+    @property
+    def is_packed(self) -> bool:
+        return self.key.lower().endswith(".gz")
 
 
 class Store(Protocol):
@@ -64,7 +73,9 @@ class S3Store:
     def list(self, prefix: str) -> Iterator[Object]:
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
             for found in page.get("Contents", ()):
-                yield Object(found["Key"], found["ETag"].strip('"'), found["Size"])
+                etag = found["ETag"].strip('"')
+                modified = round(found["LastModified"].timestamp() * 1000)
+                yield Object(found["Key"], f"{etag}-{modified}", found["Size"], modified)
 
     def read(self, key: str) -> bytes | None:
         try:
@@ -95,7 +106,10 @@ class FolderStore:
             for name in names:
                 path = Path(folder, name)
                 found = path.stat()
-                yield Object(path.relative_to(self._folder).as_posix(), f"{found.st_mtime_ns}-{found.st_size}", found.st_size)
+                version = f"{found.st_mtime_ns}-{found.st_size}"
+                yield Object(
+                    path.relative_to(self._folder).as_posix(), version, found.st_size, found.st_mtime_ns // 1_000_000
+                )
 
     def read(self, key: str) -> bytes | None:
         path = self._folder / key

@@ -277,7 +277,7 @@ def state(spark: SparkSession, name: str) -> TableState:
 
 
 def reconcile(spark: SparkSession, name: str, contract: Contract) -> TableState:
-    """The table's state after adding the contract's new columns and setting the properties writers rely on.
+    """The table's state after adding the contract's new columns, setting the properties writers rely on, and describing the columns.
 
     Fails when the table has a column the contract does not know, or one of another type. Changes only what differs.
     """
@@ -285,7 +285,19 @@ def reconcile(spark: SparkSession, name: str, contract: Contract) -> TableState:
     statements = alterations(before, contract)
     for statement in statements:
         spark.sql(statement)
-    return state(spark, name) if statements else before
+    described = descriptions(before, contract)
+    if described:
+        change = iceberg(spark, name).updateSchema()
+        for column, text in described.items():
+            change = change.updateColumnDoc(column, text)
+        change.commit()
+    return state(spark, name) if statements or described else before
+
+
+def descriptions(table: TableState, contract: Contract) -> dict[str, str]:
+    """What is to be said anew of columns that the table has: its template says nothing (catalogtable.go)."""
+    said = {field.name: field.metadata.get("comment", "") for field in table.schema}
+    return {c.name: c.description for c in contract.columns if said.get(c.name, c.description) != c.description}
 
 
 def alterations(table: TableState, contract: Contract) -> list[str]:

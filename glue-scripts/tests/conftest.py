@@ -10,6 +10,8 @@ from pyspark.sql import SparkSession
 from support import Lake
 
 REPO = Path(__file__).resolve().parents[2]
+# For the Python processes that Spark starts.
+os.environ["PYTHONPATH"] = str(REPO / "glue-scripts")
 # The catalog's warehouse is fixed for the life of a session: every lake gets a database of its own in it.
 CATALOG = {
     "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",

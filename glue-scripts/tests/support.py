@@ -14,6 +14,7 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 LANDING = ("customer_landing", "accelerometer_landing", "step_trainer_landing")
 KEEPS = (
     "customer_consent",
+    "customer_suspension",
     "customer_quarantine",
     "accelerometer_index",
     "accelerometer_quarantine",

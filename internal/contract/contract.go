@@ -15,13 +15,14 @@ const (
 	Landing    = "landing"    // as delivered
 	Quarantine = "quarantine" // delivered rows that cannot be used (R8)
 	Consent    = "consent"    // what people said about sharing, whether they agreed or not
+	Suspension = "suspension" // what people may have said, and nobody can read (R13)
 	Index      = "index"      // which landing files hold readings of whom
 	Trusted    = "trusted"    // consented, valid
 	Curated    = "curated"    // joined, ready for use
 	Ledger     = "ledger"     // what the runs did
 )
 
-var zones = []string{Landing, Quarantine, Consent, Index, Trusted, Curated, Ledger}
+var zones = []string{Landing, Quarantine, Consent, Suspension, Index, Trusted, Curated, Ledger}
 
 // The formats of a table.
 const (
@@ -64,12 +65,23 @@ type Column struct {
 	Name        string `json:"name"`
 	Type        string `json:"type"`                // string, int, bigint, double or boolean
 	Field       string `json:"field,omitempty"`     // JSON key in the delivered file; empty: the column's name
+	Kind        string `json:"kind,omitempty"`      // landing tables: what the value is, see the kinds below; empty: nothing that has rules of its own
 	Required    bool   `json:"required,omitempty"`  // a row without a value is not valid
 	Personal    bool   `json:"personal,omitempty"`  // tells who somebody is, or leads to it
 	Pseudonym   bool   `json:"pseudonym,omitempty"` // stands for personal data: a SHA-256 of it, and nothing else
 	Since       int    `json:"since,omitempty"`     // contract version that added the column; absent: 1
 	Description string `json:"description"`
 }
+
+// The kinds of a landing column whose values have rules of their own.
+const (
+	Email       = "email"        // names a person; normalised where it is read (R11)
+	EventTime   = "event_time"   // ms since epoch at which something happened; plausible within Limits (R12)
+	ConsentTime = "consent_time" // ms since epoch from which somebody shares, or 0 and less for not at all; plausible likewise
+)
+
+// kindTypes are the types that a column of a kind has.
+var kindTypes = map[string]string{Email: "string", EventTime: "bigint", ConsentTime: "bigint"}
 
 // UnmarshalJSON fills in the default of since, so that a written 0 is still seen as the mistake it is.
 func (c *Column) UnmarshalJSON(data []byte) error {
@@ -87,14 +99,20 @@ const DefaultQuarantinedShare = 0.01
 
 // Limits say from when on delivered rows are not usable.
 type Limits struct {
-	// FutureMS is how many ms a time may be later than its file was delivered, by bigint column: devices' clocks are not exact. A
-	// row with a later time is quarantined as future_time. A column that is not named has no limit.
+	// FutureMS is how many ms a time may be later than its file was delivered, by column with a kind of time: devices' clocks are
+	// not exact. A row with a later time is quarantined as future_time (R12). A column that is not named: a day.
 	FutureMS map[string]int `json:"future_ms,omitempty"`
+	// EarliestMS is the first plausible moment of a time in ms since epoch, likewise by column. A row with an earlier time is
+	// quarantined as implausible_time (R12). A column that is not named: 2000-01-01.
+	EarliestMS map[string]int `json:"earliest_ms,omitempty"`
 	// Optional lets a run find no file at all of a source that has not delivered anything yet. Absent: such a run fails.
 	Optional bool `json:"optional,omitempty"`
 	// QuarantinedShare is which part, 0 to 1, of the rows read a run may quarantine; a run with more fails before it writes
 	// anything. Absent: DefaultQuarantinedShare.
 	QuarantinedShare float64 `json:"quarantined_share,omitempty"`
+	// UnnamedShare is the same for rows of which not even the address in a column of kind email can be read (R13). Absent:
+	// QuarantinedShare alone counts.
+	UnnamedShare *float64 `json:"unnamed_share,omitempty"`
 }
 
 // UnmarshalJSON fills in the default of quarantined_share, so that a written 0 still means that no row may be quarantined.

@@ -62,7 +62,7 @@ func (c Contract) Keeps() []string {
 	}
 	switch c.Job.Kind {
 	case Customers:
-		return []string{c.Source + "_" + Consent, c.Source + "_" + Quarantine, RunLedger}
+		return []string{c.Source + "_" + Consent, c.Source + "_" + Suspension, c.Source + "_" + Quarantine, RunLedger}
 	case Readings:
 		return []string{c.Source + "_" + Index, c.Source + "_" + Quarantine, RunLedger}
 	}

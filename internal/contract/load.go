@@ -209,5 +209,6 @@ func (c Contract) checkColumn(found *findings, column Column) {
 	found.when(column.Personal && !c.PersonalData,
 		"column %q: is personal, but the table is declared free of personal data (personal_data false)", column.Name)
 	found.when(column.Pseudonym && column.Personal, "column %q: is a pseudonym, so it is not personal", column.Name)
+	c.checkKind(found, column)
 	found.when(column.Field != "" && c.Format != JSON, "column %q: field is allowed in format %s only", column.Name, JSON)
 }

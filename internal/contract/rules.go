@@ -24,16 +24,37 @@ func (c Contract) checkLimits(found *findings) {
 		return
 	}
 	found.when(c.Zone != Landing, "limits is allowed in zone %s only", Landing)
-	for _, name := range slices.Sorted(maps.Keys(c.Limits.FutureMS)) {
-		limit := c.Limits.FutureMS[name]
-		found.when(limit < 0, "limits.future_ms: column %q: got %d ms, want 0 or more", name, limit)
-		column, declared := c.column(name)
-		found.when(!declared, "limits.future_ms: column %q is not declared", name)
-		found.when(declared && column.Type != "bigint",
-			"limits.future_ms: column %q is of type %s, want a bigint: a time in ms since epoch", name, column.Type)
-	}
+	c.checkTimes(found, "limits.future_ms", c.Limits.FutureMS)
+	c.checkTimes(found, "limits.earliest_ms", c.Limits.EarliestMS)
 	share := c.Limits.QuarantinedShare
 	found.when(share < 0 || share > 1, "limits.quarantined_share is %v, want a part of the rows from 0 to 1", share)
+	if unnamed := c.Limits.UnnamedShare; unnamed != nil {
+		found.when(*unnamed < 0 || *unnamed > 1, "limits.unnamed_share is %v, want a part of the rows from 0 to 1", *unnamed)
+		found.when(!slices.ContainsFunc(c.Columns, func(column Column) bool { return column.Kind == Email }),
+			"limits.unnamed_share: no column has kind %s, so no row names anybody", Email)
+	}
+}
+
+// checkTimes checks a limit that is given in ms by column.
+func (c Contract) checkTimes(found *findings, limit string, given map[string]int) {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		found.when(given[name] < 0, "%s: column %q: got %d ms, want 0 or more", limit, name, given[name])
+		column, declared := c.column(name)
+		found.when(!declared, "%s: column %q is not declared", limit, name)
+		found.when(declared && column.Kind != EventTime && column.Kind != ConsentTime,
+			"%s: column %q has kind %q, want a time: %s or %s", limit, name, column.Kind, EventTime, ConsentTime)
+	}
+}
+
+func (c Contract) checkKind(found *findings, column Column) {
+	if column.Kind == "" {
+		return
+	}
+	want, known := kindTypes[column.Kind]
+	found.when(!known, "column %q: kind is %q, allowed: %s", column.Name, column.Kind, strings.Join(slices.Sorted(maps.Keys(kindTypes)), ", "))
+	found.when(known && column.Type != want, "column %q: kind %s is allowed for type %s only, this is a %s", column.Name, column.Kind, want, column.Type)
+	found.when(c.Zone != Landing, "column %q: kind is allowed in zone %s only", column.Name, Landing)
+	found.when(column.Kind == Email && !column.Personal, "column %q: kind %s names a person, so it must be personal", column.Name, Email)
 }
 
 func (c Contract) checkChecks(found *findings) {

@@ -1,56 +1,70 @@
 -- The current record (R1) of every person among the records read now, with or without consent, reduced to what the gates need.
 -- One row a person. What was known before counts too: an older record that is delivered late changes nothing.
-with records as (
+with customer_records as (
     select
         email,
-        max(
-            struct(
-                lastupdatedate,
-                file_modified,
-                file_path,
-                fingerprint,
-                serialnumber,
-                sharewithresearchasofdate
-            )
-        ) as newest
+        fingerprint,
+        serialnumber,
+        lastupdatedate,
+        sharewithresearchasofdate,
+        file_modified,
+        file_path
     from customer_records
-    group by email
+),
+
+-- distinct: a person may have many records.
+people as (
+    select distinct email from customer_records
 ),
 
 known as (
     select
-        email,
-        struct(
-            lastupdatedate,
-            file_modified,
-            file_path,
-            fingerprint,
-            serialnumber,
-            sharewithresearchasofdate
-        ) as record
+        customer_consent.email,
+        customer_consent.fingerprint,
+        customer_consent.serialnumber,
+        customer_consent.lastupdatedate,
+        customer_consent.sharewithresearchasofdate,
+        customer_consent.file_modified,
+        customer_consent.file_path
     from customer_consent
+    left semi join people on customer_consent.email = people.email
 ),
 
--- The greatest lastupdatedate wins, then the file delivered last, then its path; the fingerprint only settles what is still
--- undecided, so that the answer is the same every time (R9).
-compared as (
+delivered as (
+    select * from customer_records
+    union all
+    select * from known
+),
+
+-- The greatest lastupdatedate wins. Ties are decided by the content alone, so that no delivery of a copy changes anything (R9): no
+-- consent before consent, the later date, the greater fingerprint. Of one record the first delivery counts (R13).
+ranked as (
     select
-        records.email,
-        greatest(records.newest, known.record) as record
-    from records
-    left join known on records.email = known.email
+        *,
+        row_number() over (
+            partition by email
+            order by
+                lastupdatedate desc,
+                case when coalesce(sharewithresearchasofdate, 0) <= 0 then 0 else 1 end asc,
+                sharewithresearchasofdate desc nulls last,
+                fingerprint desc,
+                file_modified asc,
+                file_path asc
+        ) as place
+    from delivered
 ),
 
 final as (
     select
-        compared.email,
-        compared.record.serialnumber,
-        compared.record.lastupdatedate,
-        compared.record.sharewithresearchasofdate,
-        compared.record.file_modified,
-        compared.record.file_path,
-        compared.record.fingerprint
-    from compared
+        email,
+        serialnumber,
+        lastupdatedate,
+        sharewithresearchasofdate,
+        file_modified,
+        file_path,
+        fingerprint
+    from ranked
+    where place = 1
 )
 
 select * from final

@@ -1,8 +1,13 @@
--- Delivered customer records: the e-mail as the person's name (R1), and a fingerprint that tells one record from another.
-with landing as (
+-- Delivered customer records, each with a fingerprint that tells it from every other one (R1): the SHA-256 of its values in the order
+-- of the contract, each with its number of characters in front, or `-` where there is none.
+with customer_landing as (
+    select * from customer_landing
+),
+
+final as (
     select
         customername,
-        lower(trim(email)) as email,
+        email,
         phone,
         birthday,
         serialnumber,
@@ -12,30 +17,23 @@ with landing as (
         sharewithpublicasofdate,
         sharewithfriendsasofdate,
         file_modified,
-        file_path
-    from customer_landing
-),
-
-final as (
-    select
-        *,
+        file_path,
         sha2(
-            concat_ws(
-                char(31),
-                coalesce(customername, '\\N'),
-                email,
-                coalesce(phone, '\\N'),
-                coalesce(birthday, '\\N'),
-                coalesce(serialnumber, '\\N'),
-                coalesce(cast(registrationdate as string), '\\N'),
-                lastupdatedate,
-                coalesce(cast(sharewithresearchasofdate as string), '\\N'),
-                coalesce(cast(sharewithpublicasofdate as string), '\\N'),
-                coalesce(cast(sharewithfriendsasofdate as string), '\\N')
+            concat(
+                coalesce(concat(char_length(customername), ':', customername), '-'),
+                coalesce(concat(char_length(email), ':', email), '-'),
+                coalesce(concat(char_length(phone), ':', phone), '-'),
+                coalesce(concat(char_length(birthday), ':', birthday), '-'),
+                coalesce(concat(char_length(serialnumber), ':', serialnumber), '-'),
+                coalesce(concat(char_length(registrationdate), ':', registrationdate), '-'),
+                coalesce(concat(char_length(lastupdatedate), ':', lastupdatedate), '-'),
+                coalesce(concat(char_length(sharewithresearchasofdate), ':', sharewithresearchasofdate), '-'),
+                coalesce(concat(char_length(sharewithpublicasofdate), ':', sharewithpublicasofdate), '-'),
+                coalesce(concat(char_length(sharewithfriendsasofdate), ':', sharewithfriendsasofdate), '-')
             ),
             256
         ) as fingerprint
-    from landing
+    from customer_landing
 )
 
 select * from final

@@ -2,7 +2,7 @@
 -- :consent_gate is 'as-of' or 'ever'.
 with readings as (
     select
-        lower(trim(`user`)) as `user`,
+        `user`,
         timestamp,
         x,
         y,

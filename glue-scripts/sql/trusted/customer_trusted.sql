@@ -1,4 +1,4 @@
--- Customers who share with research (R2): of every person the current record (R1).
+-- Customers who share with research (R2) and are not suspended (R13): of every person the current record (R1).
 -- One row per delivered customer record; `reason` says why it is left out.
 with records as (
     select * from customer_records
@@ -8,12 +8,19 @@ customer_current as (
     select * from customer_current
 ),
 
+-- distinct: several records may suspend one person.
+suspended_people as (
+    select distinct email from suspended
+),
+
 compared as (
     select
         records.*,
-        records.fingerprint = customer_current.fingerprint as is_current
+        records.fingerprint = customer_current.fingerprint as is_current,
+        suspended_people.email is not null as is_suspended
     from records
     inner join customer_current on records.email = customer_current.email
+    left join suspended_people on records.email = suspended_people.email
 ),
 
 -- Records with one fingerprint are deliveries of the same record: which of them stays is no matter.
@@ -40,6 +47,7 @@ final as (
             when not is_current then 'superseded'
             when delivery > 1 then 'duplicate'
             when coalesce(sharewithresearchasofdate, 0) <= 0 then 'no_consent'
+            when is_suspended then 'suspended'
         end as reason
     from numbered
 )

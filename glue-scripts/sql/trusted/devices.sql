@@ -8,16 +8,44 @@ customer_curated as (
     select * from customer_curated
 ),
 
--- Everybody registered with a device, consenting or not.
+suspended as (
+    select * from suspended
+),
+
+-- union: whom a record suspends that names the device they have already is registered with it once.
+registered as (
+    select
+        email,
+        serialnumber
+    from customer_consent
+    where serialnumber is not null
+    union
+    select
+        email,
+        serialnumber
+    from suspended
+    where serialnumber is not null
+),
+
+-- distinct: several records may suspend one person.
+suspended_people as (
+    select distinct email from suspended
+),
+
+-- Everybody registered with a device, consenting or not, and whether a reading of theirs may pass at all.
 registrations as (
     select
-        customer_consent.serialnumber,
+        registered.serialnumber,
         customer_consent.sharewithresearchasofdate,
-        coalesce(customer_consent.sharewithresearchasofdate, 0) > 0 as has_consent,
-        customer_curated.email is not null as is_curated
-    from customer_consent
-    left join customer_curated on customer_consent.email = customer_curated.email
-    where customer_consent.serialnumber is not null
+        case
+            when customer_consent.email is not null and coalesce(customer_consent.sharewithresearchasofdate, 0) <= 0 then 'no_consent'
+            when suspended_people.email is not null then 'suspended'
+            when customer_curated.email is null then 'no_readings'
+        end as refusal
+    from registered
+    left join customer_consent on registered.email = customer_consent.email
+    left join suspended_people on registered.email = suspended_people.email
+    left join customer_curated on registered.email = customer_curated.email
 ),
 
 -- A reading passes only when all customers of its device pass (R4): the last of them to share decides the date.
@@ -25,8 +53,7 @@ devices as (
     select
         serialnumber,
         count(*) as customers,
-        bool_and(has_consent) as all_consent,
-        bool_and(has_consent and is_curated) as all_pass,
+        max(refusal) as refusal,
         max(sharewithresearchasofdate) as passes_from
     from registrations
     group by serialnumber
@@ -35,12 +62,7 @@ devices as (
 final as (
     select
         serialnumber as subject,
-        case
-            when all_pass then null
-            when customers > 1 then 'ambiguous_device'
-            when not all_consent then 'no_consent'
-            else 'no_readings'
-        end as refusal,
+        case when customers > 1 and refusal is not null then 'ambiguous_device' else refusal end as refusal,
         passes_from,
         case when customers > 1 then 'ambiguous_device' else 'before_consent' end as early
     from devices

@@ -4,13 +4,22 @@ with customer_consent as (
     select * from customer_consent
 ),
 
+-- distinct: several records may suspend one person.
+suspended_people as (
+    select distinct email from suspended
+),
+
 final as (
     select
-        email as subject,
-        case when coalesce(sharewithresearchasofdate, 0) <= 0 then 'no_consent' end as refusal,
-        sharewithresearchasofdate as passes_from,
+        coalesce(customer_consent.email, suspended_people.email) as subject,
+        case
+            when customer_consent.email is not null and coalesce(customer_consent.sharewithresearchasofdate, 0) <= 0 then 'no_consent'
+            when suspended_people.email is not null then 'suspended'
+        end as refusal,
+        customer_consent.sharewithresearchasofdate as passes_from,
         'before_consent' as early
     from customer_consent
+    full outer join suspended_people on customer_consent.email = suspended_people.email
 )
 
 select * from final
