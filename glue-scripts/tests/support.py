@@ -31,7 +31,32 @@ JOBS = (
     "step_trainer_trusted",
     "machine_learning_curated",
 )
+# Time zero of the rows that tests deliver, in ms: plausible (R12), and before every landing file of theirs.
+T = 1_650_000_000_000
 _databases = (f"lake_{number}" for number in itertools.count(1))
+
+
+def customer(email, updated, research=None, serial=None):
+    """A delivered record. Times count from T, but for a consent of 0 or less, which is none (R2)."""
+    row = {
+        "customerName": "Planted",
+        "email": email,
+        "serialNumber": serial or email.split("@")[0],
+        "lastUpdateDate": T + updated,
+    }
+    if research is None:
+        return row
+    return {**row, "shareWithResearchAsOfDate": T + research if research > 0 else research}
+
+
+def sample(user, time, **other):
+    """A delivered phone reading, its time counted from T."""
+    return {"user": user, "timestamp": T + time, "x": 1, "y": 2, "z": 3, **other}
+
+
+def step(serial, time, distance=9):
+    """A delivered step trainer reading, its time counted from T."""
+    return {"sensorReadingTime": T + time, "serialNumber": serial, "distanceFromObject": distance}
 
 
 def create_table(spark, name, contract, only_version=None):

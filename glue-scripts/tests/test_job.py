@@ -18,7 +18,7 @@ from lakehouse.job import Options, Result, parse
 from lakehouse.ledger import EXCLUSIONS, Entry, Tally
 from lakehouse.publish import Written
 from lakehouse.storage import FolderStore
-from support import JOBS, KEEPS, LANDING, SCRIPTS, TARGETS, Lake, at_once, data_files
+from support import JOBS, KEEPS, LANDING, SCRIPTS, TARGETS, Lake, T, at_once, customer, data_files, sample
 
 ARGUMENTS = ["--lake_uri", "s3://lake", "--database", "stedi_lake"]
 CUSTOMERS, READINGS = JOBS[:2]
@@ -255,15 +255,6 @@ class TestTally:
 # --- runs, one after the other ---
 
 
-def customer(email, updated, research=None):
-    row = {"customerName": "Planted", "email": email, "serialNumber": email.split("@")[0], "lastUpdateDate": updated}
-    return row if research is None else {**row, "shareWithResearchAsOfDate": research}
-
-
-def sample(user, time, **other):
-    return {"user": user, "timestamp": time, "x": 1, "y": 2, "z": 3, **other}
-
-
 def state(lake):
     """Version and number of snapshots of every table, and what the jobs recorded."""
     found = {table: (tables.version(lake.spark, lake.name(table)), lake.snapshots(table)) for table in (*TARGETS, *KEEPS)}
@@ -413,7 +404,7 @@ def test_another_gate_decides_anew_and_a_failed_check_publishes_nothing(old, mon
     (entry,) = old.run(READINGS, gate="ever").values()
     assert (entry.mode, entry.removed) == ("full", 0)
     assert_right(old, "accelerometer_trusted", gate="ever")
-    load, check = contracts.load, contracts.Check("accepted_range", "timestamp", min=0)
+    load, check = contracts.load, contracts.Check("accepted_range", "timestamp", min=T)
     with_check = {"accelerometer_trusted": replace(load("accelerometer_trusted"), checks=(check,))}
     monkeypatch.setattr(contracts, "load", lambda table: with_check.get(table) or load(table))
     file = old.deliver("accelerometer", sample(ANN, -1), sample(ANN, 1700))

@@ -16,19 +16,25 @@ from lakehouse import contracts, intake
 from lakehouse.landing import LONGEST_LINE, Landing, damaged, readable
 from lakehouse.storage import FolderStore
 from pyspark.sql import DataFrame
-from support import Lake
+from support import Lake, T
 
 MODIFIED = 1_700_000_000  # s; when the files here were delivered
 LATEST = (MODIFIED + 86_400) * 1000  # ms; the latest time that the contracts allow in them
 GOOD = None
-STEP = {"sensorReadingTime": 1000, "serialNumber": "device-a", "distanceFromObject": 200}
-SAMPLE = {"user": "ann@example.com", "timestamp": 1000, "x": 0.5, "y": 0, "z": -1.0}
-CUSTOMER = {"customerName": "Ann", "email": "ann@example.com", "lastUpdateDate": 1000}
+TIME = T + 1000  # ms; when what is in these files was recorded
+STEP = {"sensorReadingTime": TIME, "serialNumber": "device-a", "distanceFromObject": 200}
+SAMPLE = {"user": "ann@example.com", "timestamp": TIME, "x": 0.5, "y": 0, "z": -1.0}
+CUSTOMER = {"customerName": "Ann", "email": "ann@example.com", "lastUpdateDate": TIME}
 TEXT, TEXTS = json.dumps(STEP), json.dumps(STEP)[:-1]
 
 
 def step(**changes):
     return {**STEP, **changes}
+
+
+def timed(text):
+    """The usual line with something else where its time stands."""
+    return TEXT.replace(str(TIME), text)
 
 
 def without(row, key):
@@ -51,16 +57,14 @@ LINES = {
         "escaped quotes": (step(serialNumber='de"vi"ce'), GOOD),
         "escaped key": (TEXT.replace("serialNumber", "serial\\u004eumber"), GOOD),
         "another key that holds one": (
-            r'{"a\"serialNumber": "another", "sensorReadingTime": 1, "serialNumber": "behind it", "distanceFromObject": 1}',
+            r'{"a\"serialNumber": "another", ' + TEXT.removeprefix("{").replace("device-a", "behind it"),
             GOOD,
         ),
         "braces in a text": (step(serialNumber='{"a": 1}}'), GOOD),
-        "characters beyond ASCII": (
-            '{"sensorReadingTime": 1, "serialNumber": "gerät-\U0001f600", "distanceFromObject": 1}',
-            GOOD,
-        ),
+        "characters beyond ASCII": (TEXT.replace("device-a", "gerät-\U0001f600"), GOOD),
         "byte-order mark in front": ("\ufeff" + TEXT, GOOD),
-        "greatest numbers": (step(sensorReadingTime=-(2**63), distanceFromObject=2**31 - 1), GOOD),
+        "the greatest number of 32 bits": (step(distanceFromObject=2**31 - 1), GOOD),
+        "the least number of 32 bits": (step(distanceFromObject=-(2**31)), GOOD),
         "unknown key": (step(firmware="1.2"), GOOD),
         "unknown key with an object": (step(firmware={"major": [1, {"x": None}]}), GOOD),
         "unknown key with null": (step(firmware=None), GOOD),
@@ -71,7 +75,7 @@ LINES = {
         "1 MiB and a byte": (long_step(LONGEST_LINE + 1), "malformed"),
         "20 MB": (long_step(20_000_000), "malformed"),
         "20 MB of nothing": ("x" * 20_000_000, "malformed"),
-        "cut off": ('{"sensorReadingTime": 1000, "serialNu', "malformed"),
+        "cut off": (TEXT[: TEXT.index("mber")], "malformed"),
         "cut off before the last brace": (TEXTS, "malformed"),
         "no JSON": ("no json at all", "malformed"),
         "a number": ("1000", "malformed"),
@@ -101,21 +105,21 @@ LINES = {
         "a key twice, once escaped": (TEXTS + ', "serial\\u004eumber": "device-b"}', "malformed"),
         "an unknown key twice": (TEXTS + ', "firmware": 1, "firmware": 2}', "malformed"),
         "a key twice beside a number for a text": (
-            '{"sensorReadingTime": 1, "sensorReadingTime": 2, "serialNumber": 5, "distanceFromObject": 1}',
+            json.dumps(step(serialNumber=5)).replace("{", f'{{"sensorReadingTime": {TIME + 1}, '),
             "malformed",
         ),
         "single quotes": (TEXT.replace('"', "'"), "malformed"),
         "keys without quotes": (TEXT.replace('"serialNumber"', "serialNumber"), "malformed"),
         "a comma too many": (TEXTS + ",}", "malformed"),
         "a comment": (TEXTS + "/* x */}", "malformed"),
-        "a leading zero": (TEXT.replace("1000", "01000"), "malformed"),
-        "a hexadecimal number": (TEXT.replace("1000", "0x10"), "malformed"),
-        "two numbers": (TEXT.replace("1000", "1000 1"), "malformed"),
-        "a word for a number": (TEXT.replace("1000", "soon"), "malformed"),
-        "a plus in front of a number": (TEXT.replace("1000", "+1000"), "malformed"),
-        "a comment in front of a number": (TEXT.replace("1000", "/* x */ 1000"), "malformed"),
-        "a colon twice": (TEXT.replace("1000", ": 1000"), "malformed"),
-        "nothing for a number": (TEXT.replace("1000", ""), "malformed"),
+        "a leading zero": (timed(f"0{TIME}"), "malformed"),
+        "a hexadecimal number": (timed(hex(TIME)), "malformed"),
+        "two numbers": (timed(f"{TIME} 1"), "malformed"),
+        "a word for a number": (timed("soon"), "malformed"),
+        "a plus in front of a number": (timed(f"+{TIME}"), "malformed"),
+        "a comment in front of a number": (timed(f"/* x */ {TIME}"), "malformed"),
+        "a colon twice": (timed(f": {TIME}"), "malformed"),
+        "nothing for a number": (timed(""), "malformed"),
         "spaces everywhere": (json.dumps(STEP, separators=(" , ", "  :\t")), GOOD),
         "a raw control character in a text": (TEXT.replace("device-a", "device\ta"), "malformed"),
         "a wrong escape": (TEXT.replace("device-a", "device\\x"), "malformed"),
@@ -126,28 +130,28 @@ LINES = {
         "half a surrogate pair, escaped": (TEXT.replace("device-a", "a\\ud800b"), "malformed"),
         "invalid UTF-8 in an unknown key": (TEXTS.encode() + b', "\xff": 1}', "malformed"),
         "objects a thousand levels deep": (TEXTS + ', "a": ' + '{"a":' * 5000 + "1" + "}" * 5001, "malformed"),
-        "text for a number": (step(sensorReadingTime="1000"), "wrong_type"),
+        "text for a number": (step(sensorReadingTime=str(TIME)), "wrong_type"),
         "empty text for a number": (step(distanceFromObject=""), "wrong_type"),
-        "a fraction for a whole number": (step(sensorReadingTime=1000.5), "wrong_type"),
-        "a decimal point in a whole number": (step(sensorReadingTime=1000.0), "wrong_type"),
-        "an exponent in a whole number": (TEXT.replace("1000", "1e3"), "wrong_type"),
+        "a fraction for a whole number": (step(sensorReadingTime=TIME + 0.5), "wrong_type"),
+        "a decimal point in a whole number": (step(sensorReadingTime=float(TIME)), "wrong_type"),
+        "an exponent in a whole number": (timed("165e10"), "wrong_type"),
         "a number past 64 bits": (step(sensorReadingTime=2**63), "wrong_type"),
-        "a number of 900 digits": (TEXT.replace("1000", "1" * 900), "wrong_type"),
+        "a number of 900 digits": (timed("1" * 900), "wrong_type"),
         "a number past 32 bits": (step(distanceFromObject=2**31), "wrong_type"),
         "true for a number": (step(distanceFromObject=True), "wrong_type"),
         "an object for a number": (step(distanceFromObject={"mm": 1}), "wrong_type"),
-        "an array for a number": (step(sensorReadingTime=[1000]), "wrong_type"),
+        "an array for a number": (step(sensorReadingTime=[TIME]), "wrong_type"),
         "a number for a text": (step(serialNumber=5), "wrong_type"),
         "a number for a text beside an unknown key": (step(serialNumber=5, firmware=1), "wrong_type"),
         "a number for a text beside an unknown key in place of another": (
-            {"sensorReadingTime": 1000, "serialNumber": 5, "firmware": "1"},
+            {"sensorReadingTime": TIME, "serialNumber": 5, "firmware": "1"},
             "wrong_type",
         ),
         "true for a text": (step(serialNumber=True), "wrong_type"),
         "an object for a text": (step(serialNumber={"a": 1}), "wrong_type"),
         "an empty object for a text": (step(serialNumber={}), "wrong_type"),
         "an array for a text": (step(serialNumber=["device-a"]), "wrong_type"),
-        "a wrong type beside a missing key": ({"sensorReadingTime": "1000"}, "wrong_type"),
+        "a wrong type beside a missing key": ({"sensorReadingTime": str(TIME)}, "wrong_type"),
         "no time": (without(STEP, "sensorReadingTime"), "missing_key"),
         "no device": (without(STEP, "serialNumber"), "missing_key"),
         "no value": (without(STEP, "distanceFromObject"), "missing_key"),
@@ -160,6 +164,7 @@ LINES = {
         "empty object": ("{}", "missing_key"),
         "a missing key beside a future time": (step(serialNumber="", sensorReadingTime=LATEST + 1), "missing_key"),
         "time past the limit": (step(sensorReadingTime=LATEST + 1), "future_time"),
+        "the greatest number of 64 bits": (step(sensorReadingTime=2**63 - 1), "future_time"),
         "time in microseconds": (step(sensorReadingTime=MODIFIED * 10**6), "future_time"),
     },
     "accelerometer": {
@@ -180,12 +185,14 @@ LINES = {
         "blank user": ({**SAMPLE, "user": "  "}, "missing_key"),
     },
     "customer": {
-        "as usual": ({**CUSTOMER, "phone": "5550100", "shareWithResearchAsOfDate": 1000}, GOOD),
-        "required keys only": ({"email": "ann@example.com", "lastUpdateDate": 1000}, GOOD),
+        "as usual": ({**CUSTOMER, "phone": "5550100", "shareWithResearchAsOfDate": TIME}, GOOD),
+        "required keys only": ({"email": "ann@example.com", "lastUpdateDate": TIME}, GOOD),
         "explicit nulls": ({**CUSTOMER, "phone": None, "registrationDate": None, "shareWithResearchAsOfDate": None}, GOOD),
         "an unknown key beside a null": ({**CUSTOMER, "phone": None, "tier": "gold"}, GOOD),
         "empty text where none is needed": ({**CUSTOMER, "phone": "", "birthDay": " "}, GOOD),
-        "a future time in a column without limit": ({**CUSTOMER, "shareWithResearchAsOfDate": LATEST + 1}, GOOD),
+        "the least number of 64 bits": ({**CUSTOMER, "shareWithResearchAsOfDate": -(2**63)}, GOOD),
+        "a consent at the limit": ({**CUSTOMER, "shareWithResearchAsOfDate": LATEST}, GOOD),
+        "a future date in a column without limit": ({**CUSTOMER, "birthDay": "2999-01-01"}, GOOD),
         "a number for a phone": ({**CUSTOMER, "phone": 5550100}, "wrong_type"),
         "a number for a phone beside a null": ({**CUSTOMER, "phone": 5550100, "birthDay": None}, "wrong_type"),
         "an object for a name beside a null": ({**CUSTOMER, "customerName": {"a": 1}, "phone": None}, "wrong_type"),
@@ -323,7 +330,7 @@ def test_damaged_lines_are_judged_as_the_oracle_judges_them(lake):
 
 def test_damaged_lines_with_optional_keys_are_judged_as_the_oracle_judges_them(lake):
     nulls = {**CUSTOMER, "phone": None, "registrationDate": None, "shareWithResearchAsOfDate": None}
-    texts = list(damaged_lines(2000, [CUSTOMER, nulls, {"email": "ann@example.com", "lastUpdateDate": 1000}]))
+    texts = list(damaged_lines(2000, [CUSTOMER, nulls, without(CUSTOMER, "customerName")]))
     lake.deliver("customer", *texts, name="a.json", modified=MODIFIED)
     expected = oracle.read_source(lake.folder, "customer", oracle.SOURCES["customer"])
     found = {position: reason for _, position, reason, _, _ in rejected(landing(lake, "customer"))}
@@ -360,12 +367,12 @@ def test_a_line_is_judged_alike_whatever_else_is_in_its_file(apart):
 
 
 def test_rows_have_contract_columns_types_and_their_file(lake):
-    file = lake.deliver("customer", {**CUSTOMER, "shareWithResearchAsOfDate": 5, "unknownKey": 1}, modified=MODIFIED)
+    file = lake.deliver("customer", {**CUSTOMER, "shareWithResearchAsOfDate": T + 5, "unknownKey": 1}, modified=MODIFIED)
     read = landing(lake, "customer")
     (row,) = read.rows.collect()
     assert read.rows.columns == [*contracts.load("customer_landing").names, "file_path", "file_modified"]
-    assert (row.customername, row.email, row.phone, row.lastupdatedate) == ("Ann", "ann@example.com", None, 1000)
-    assert row.sharewithresearchasofdate == 5
+    assert (row.customername, row.email, row.phone, row.lastupdatedate) == ("Ann", "ann@example.com", None, TIME)
+    assert row.sharewithresearchasofdate == T + 5
     assert row.file_path.removeprefix("file:").lstrip("/") == str(file).lstrip("/")
     assert row.file_modified == MODIFIED * 1000
 
@@ -587,7 +594,7 @@ def packed(*rows):
 
 
 DAMAGED = {
-    "truncated": packed(*({**STEP, "sensorReadingTime": n**3} for n in range(5000)))[:-1000],
+    "truncated": packed(*({**STEP, "sensorReadingTime": T + n**3} for n in range(5000)))[:-1000],
     "without its checksum": packed(STEP)[:-8],
     "without its last byte": packed(STEP)[:-1],
     "in its header": packed(STEP)[:5],

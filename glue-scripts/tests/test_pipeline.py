@@ -6,7 +6,7 @@ from pathlib import Path
 
 import oracle
 import pytest
-from support import TARGETS
+from support import TARGETS, customer, sample, step
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
 # Row counts of the public data set: the design's table.
@@ -77,20 +77,12 @@ def assert_second_run_changes_nothing(lake, gate):
         assert lake.snapshots(table) == snapshots, table
 
 
-def customer(email, updated, research=None, serial=None):
-    row = {"customerName": "A", "email": email, "serialNumber": serial or email.split("@")[0], "lastUpdateDate": updated}
-    return row if research is None else {**row, "shareWithResearchAsOfDate": research}
-
-
 def test_consent_over_time(lake):
     """R10: in the next run, in every table, also for readings that are already there."""
     ann, ben = "ann@example.com", "ben@example.com"
     lake.deliver("customer", customer(ann, 1, research=1000), customer(ben, 1))
-    lake.deliver("accelerometer", *({"user": u, "timestamp": t, "x": 1, "y": 2, "z": 3} for u in (ann, ben) for t in (500, 1500)))
-    lake.deliver(
-        "step_trainer",
-        *({"sensorReadingTime": t, "serialNumber": s, "distanceFromObject": 9} for s in ("ann", "ben") for t in (500, 1500)),
-    )
+    lake.deliver("accelerometer", *(sample(user, time) for user in (ann, ben) for time in (500, 1500)))
+    lake.deliver("step_trainer", *(step(serial, time) for serial in ("ann", "ben") for time in (500, 1500)))
     first = lake.run()
     assert {table: entry.accepted for table, entry in first.items()} == dict.fromkeys(TARGETS, 1)
 
@@ -110,11 +102,11 @@ def test_consent_over_time(lake):
 
 def test_rows_that_change_are_updated(lake):
     lake.deliver("customer", customer("ann@example.com", 1, research=1000))
-    lake.deliver("accelerometer", {"user": "ann@example.com", "timestamp": 1500, "x": 1, "y": 2, "z": 3})
-    lake.deliver("step_trainer", {"sensorReadingTime": 1500, "serialNumber": "ann", "distanceFromObject": 9})
+    lake.deliver("accelerometer", sample("ann@example.com", 1500))
+    lake.deliver("step_trainer", step("ann", 1500))
     lake.run()
     lake.deliver("customer", customer("ann@example.com", 2, research=900))
-    lake.deliver("step_trainer", {"sensorReadingTime": 1500, "serialNumber": "ann", "distanceFromObject": 8})
+    lake.deliver("step_trainer", step("ann", 1500, distance=8))
     entries = lake.run()
     assert {table: entry.updated for table, entry in entries.items()} == dict(zip(TARGETS, (1, 0, 1, 1, 1), strict=True))
     assert [row[2] for row in lake.rows("step_trainer_trusted")] == [8]

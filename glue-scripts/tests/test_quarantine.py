@@ -12,12 +12,12 @@ from lakehouse.contracts import Limits
 from lakehouse.errors import LakehouseError
 from lakehouse.ledger import Entry
 from lakehouse.storage import FolderStore, Object
-from support import KEEPS, TARGETS, Lake
+from support import KEEPS, TARGETS, Lake, T, sample
 
 JOB, TABLE = "customer_landing_to_trusted", "customer_trusted"
 READINGS = "accelerometer_landing_to_trusted"
-ANN = {"customerName": "Planted Name", "email": "ann@example.com", "phone": "5550100", "lastUpdateDate": 1000}
-CONSENTING = {**ANN, "shareWithResearchAsOfDate": 1000}
+ANN = {"customerName": "Planted Name", "email": "ann@example.com", "phone": "5550100", "lastUpdateDate": T + 1000}
+CONSENTING = {**ANN, "shareWithResearchAsOfDate": T + 1000}
 NO_TIME = {"email": "planted@example.com"}
 FUTURE = {**CONSENTING, "lastUpdateDate": 1_900_000_000_000}
 
@@ -212,14 +212,14 @@ def test_the_ledger_has_the_numbers(story):
 
 def test_bad_rows_of_files_that_are_read_again_are_not_put_aside_again(lake):
     """R10: consent newly given makes the run read what was delivered before."""
-    reading = {"user": "ann@example.com", "timestamp": 2000, "x": 1, "y": 2, "z": 3}
+    reading = sample("ann@example.com", 2000)
     lake.deliver("customer", ANN)
     lake.deliver("accelerometer", reading, {**reading, "x": "1"}, "{", {**reading, "user": "b@example.com"})
     run(lake)
     first = run(lake, READINGS)
     assert first.quarantined == {"malformed": 1, "wrong_type": 1}
     before = lake.rows("accelerometer_quarantine")
-    lake.deliver("customer", {**CONSENTING, "lastUpdateDate": 1001})
+    lake.deliver("customer", {**CONSENTING, "lastUpdateDate": T + 1001})
     run(lake)
     second = run(lake, READINGS)
     assert (second.mode, second.read, second.quarantined, second.inserted) == ("incremental", 2, {}, 1)
@@ -284,7 +284,7 @@ def test_past_the_limit_a_run_fails_before_it_writes_and_says_where_to_look(lake
 
 
 def test_a_file_that_cannot_be_used_at_all_is_the_example(lake):
-    file = lake.deliver("accelerometer", {"user": "ann@example.com", "timestamp": 2000, "x": 1, "y": 2, "z": 3}, name="a.json.gz")
+    file = lake.deliver("accelerometer", sample("ann@example.com", 2000), name="a.json.gz")
     file.write_bytes(file.read_bytes()[:20])
     with pytest.raises(LakehouseError) as caught:
         lake.run(READINGS)
