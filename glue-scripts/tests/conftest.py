@@ -1,6 +1,7 @@
 """One Spark session for all tests that ask for it, with an Iceberg catalog in a local folder, and lakes of their own."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from support import Lake
 
 REPO = Path(__file__).resolve().parents[2]
 # For the Python processes that Spark starts.
-os.environ["PYTHONPATH"] = str(REPO / "glue-scripts")
+os.environ |= {"PYTHONPATH": str(REPO / "glue-scripts"), "PYSPARK_PYTHON": sys.executable}
 # The catalog's warehouse is fixed for the life of a session: every lake gets a database of its own in it.
 CATALOG = {
     "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
