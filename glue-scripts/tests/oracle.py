@@ -1,4 +1,4 @@
-"""The rules R1-R6 once more, in plain Python: what the five target tables must hold for a folder of landing files.
+"""The rules R1 to R16 once more, in plain Python: what the five target tables must hold for a folder of landing files.
 
 The product computes the tables with SQL on Spark; this module reads the same files with the standard library and
 shares nothing with it, not even the contracts, so that a mistake in the one does not repeat itself in the other.
@@ -13,7 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import sys
+import unicodedata
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -30,10 +32,9 @@ TARGET_TABLES = (
     "machine_learning_curated",
 )
 ACCEPTED = "accepted"
-MALFORMED, WRONG_TYPE, MISSING_KEY, FUTURE_TIME = "malformed", "wrong_type", "missing_key", "future_time"
-
-# What counts as blank around an e-mail and in a required text. Not str.strip(): that takes every space of Unicode.
-BLANKS = " \t\r\n"
+MALFORMED, WRONG_TYPE, MISSING_KEY = "malformed", "wrong_type", "missing_key"
+MALFORMED_EMAIL, IMPLAUSIBLE_TIME, FUTURE_TIME = "malformed_email", "implausible_time", "future_time"
+HIDDEN, FOLDER_MARKER, UNKNOWN_NAME = "hidden", "folder_marker", "unknown_name"
 
 
 class Customer(NamedTuple):
@@ -78,9 +79,20 @@ class Step(NamedTuple):
     distance: int
 
 
+class Word(NamedTuple):
+    """R13: what can be read of a customer record that cannot be used; None is what cannot be read either."""
+
+    email: str
+    updated: int | None
+    serial: str | None
+    # SHA-256 of the line, and the first moment (ms) at which it was delivered.
+    line: str
+    delivered: int
+
+
 @dataclass
 class Delivered:
-    """What the landing files of one source hold."""
+    """What the landing files of one source hold. Paths are relative to the lake, with slashes."""
 
     # Good rows, with the modification time (ms) and the path of their file.
     rows: list[tuple[Any, int, str]] = field(default_factory=list)
@@ -88,17 +100,28 @@ class Delivered:
     quarantine: list[tuple[str, int, str]] = field(default_factory=list)
     # Rows by key that is no column.
     drift: Counter = field(default_factory=Counter)
+    # R14: path and line (0: the whole file) of what is an unknown number of rows.
+    unknown: list[tuple[str, int]] = field(default_factory=list)
+    # R13, only of customers: what is quarantined and can be read to be somebody's, and what cannot.
+    words: list[Word] = field(default_factory=list)
+    unnamed: list[tuple[str, int]] = field(default_factory=list)
+    # R15: paths by reason.
+    ignored: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass(frozen=True)
 class Landing:
-    """Everything delivered, by source. Paths are relative to the lake, with slashes."""
+    """Everything delivered, by source."""
 
     sources: dict[str, Delivered]
 
     @property
     def customers(self) -> list[tuple[Customer, int, str]]:
         return self.sources["customer"].rows
+
+    @property
+    def words(self) -> list[Word]:
+        return self.sources["customer"].words
 
     @property
     def samples(self) -> list[Sample]:
@@ -114,7 +137,10 @@ class Result:
     """The accepted rows of every target table, and how many usable rows of its main source had which outcome.
 
     `landing` counts the rows read, quarantined ones included; `quarantine` lists these by source as (file, line, reason),
-    sorted, with line 0 for a whole file; `drift` counts by source and unknown key the rows that are not malformed.
+    sorted, with line 0 for a whole file; `drift` counts by source and unknown key the rows that are not malformed; `unknown`
+    lists by source what is an unknown number of rows (R14), and `unnamed` the customers' quarantined rows of nobody knows whom
+    (R13), as (file, line); `suspended` are the e-mails of people who are suspended now (R13); `ignored` lists by source and
+    reason the files that are not read (R15).
     """
 
     tables: dict[str, list[tuple]]
@@ -122,6 +148,10 @@ class Result:
     landing: dict[str, int]
     quarantine: dict[str, list[tuple[str, int, str]]]
     drift: dict[str, dict[str, int]]
+    unknown: dict[str, list[tuple[str, int]]]
+    unnamed: dict[str, list[tuple[str, int]]]
+    suspended: set[str]
+    ignored: dict[str, dict[str, list[str]]]
 
     def counts(self) -> dict[str, int]:
         """The number of rows of all eight tables."""
@@ -144,17 +174,17 @@ def expected_reasons(landing_dir: str | Path, gate: str) -> dict[str, dict[str, 
 
 
 def compute(landing_dir: str | Path, gate: str) -> Result:
-    """Apply the rules to the landing files below landing_dir (`<source>/landing/**/*.json[.gz]`)."""
+    """Apply the rules to the landing files below landing_dir (`<source>/landing/**`)."""
     if gate not in GATES:
         raise ValueError(f"unknown consent gate {gate!r}; known are {', '.join(GATES)}")
     landing = read_landing(Path(landing_dir))
 
     outcomes = {table: Counter() for table in TARGET_TABLES}
-    current = current_customers(landing.customers)
-    trusted = trusted_customers(current, landing.customers, outcomes["customer_trusted"])
-    samples = trusted_samples(current, landing.samples, gate, outcomes["accelerometer_trusted"])
+    people = known_people(landing.customers, landing.words)
+    trusted = trusted_customers(people, landing.customers, outcomes["customer_trusted"])
+    samples = trusted_samples(people, landing.samples, gate, outcomes["accelerometer_trusted"])
     curated = curated_customers(trusted, samples, outcomes["customer_curated"])
-    steps = trusted_steps(current, curated, landing.steps, gate, outcomes["step_trainer_trusted"])
+    steps = trusted_steps(people, curated, landing.steps, gate, outcomes["step_trainer_trusted"])
     learning = machine_learning(curated, samples, steps, outcomes["machine_learning_curated"])
 
     tables = (trusted.values(), samples, curated.values(), steps, learning)
@@ -165,57 +195,109 @@ def compute(landing_dir: str | Path, gate: str) -> Result:
         landing={f"{name}_landing": len(found.rows) + len(found.quarantine) for name, found in sources.items()},
         quarantine={name: sorted(found.quarantine) for name, found in sources.items()},
         drift={name: dict(found.drift) for name, found in sources.items()},
+        unknown={name: sorted(found.unknown) for name, found in sources.items()},
+        unnamed={"customer": sorted(sources["customer"].unnamed)},
+        suspended={email for email, person in people.items() if person.suspended},
+        ignored={name: {reason: sorted(paths) for reason, paths in found.ignored.items()} for name, found in sources.items()},
     )
 
 
 # --- the rules ---
 
 
-def normalise(email: str) -> str:
-    """R1: an e-mail is compared without the spaces around it and in lower case."""
-    return email.strip(" ").lower()
+@dataclass
+class Person:
+    """Somebody of whom a record was delivered, good or bad."""
+
+    # None: only bad records.
+    current: Customer | None = None
+    # The bad records that suspend them.
+    words: list[Word] = field(default_factory=list)
+
+    @property
+    def suspended(self) -> bool:
+        return bool(self.words)
+
+    @property
+    def serials(self) -> set[str]:
+        """R4: the devices that are theirs, or may be by now."""
+        serials = {word.serial for word in self.words} | ({self.current.serial} if self.current else set())
+        return serials - {None}
+
+    def closed(self) -> str | None:
+        """R2, R3, R4: why nothing of theirs passes, whenever it was taken."""
+        if self.current and not self.current.consents:
+            return "no_consent"
+        return "suspended" if self.suspended else None
+
+
+def known_people(records: list[tuple[Customer, int, str]], words: list[Word]) -> dict[str, Person]:
+    """R1, R13: everybody with their current record and what suspends them, by e-mail."""
+    current = current_customers(records)
+    people = {email: Person(customer) for email, customer in current.items()}
+    first: dict[str, int] = {}
+    for customer, delivered, _ in records:
+        if customer == current[customer.email]:
+            first[customer.email] = min(delivered, first.get(customer.email, delivered))
+    for word in words:
+        person = people.setdefault(word.email, Person())
+        if not (person.current and is_newer(person.current.updated, first[word.email], word)):
+            person.words.append(word)
+    return people
+
+
+def is_newer(updated: int, delivered: int, word: Word) -> bool:
+    """R13: does a current record with this date and first delivery end what a bad one began?"""
+    return delivered > word.delivered if word.updated is None else updated > word.updated
 
 
 def current_customers(records: list[tuple[Customer, int, str]]) -> dict[str, Customer]:
     """R1: the current record of everybody, by e-mail.
 
-    The last change wins; then the file delivered last, the path, and at the very end the greatest fingerprint.
+    The last change wins; of those at one time the content alone decides: no consent, the later date, the greater fingerprint.
     """
     best: dict[str, tuple] = {}
-    for customer, delivered, path in records:
-        rank = (customer.updated, delivered, path, fingerprint(customer))
+    for customer, _, _ in records:
+        # No date is before every date.
+        date = (customer.research is not None, customer.research or 0)
+        rank = (customer.updated, not customer.consents, date, fingerprint(customer))
         if customer.email not in best or rank > best[customer.email][0]:
             best[customer.email] = (rank, customer)
     return {email: customer for email, (_, customer) in best.items()}
 
 
 def fingerprint(customer: Customer) -> str:
-    """R1: stands for the content of a record where nothing else tells two apart."""
-    values = ("\\N" if value is None else str(value) for value in customer)
-    return hashlib.sha256("\x1f".join(values).encode()).hexdigest()
+    """R1: stands for the content of a record; lengths keep the values of two columns apart."""
+    values = ("-" if value is None else f"{len(str(value))}:{value}" for value in customer)
+    return hashlib.sha256("".join(values).encode()).hexdigest()
 
 
 def trusted_customers(
-    current: dict[str, Customer], records: list[tuple[Customer, int, str]], outcomes: Counter
+    people: dict[str, Person], records: list[tuple[Customer, int, str]], outcomes: Counter
 ) -> dict[str, Customer]:
     """R2: the current records with consent. Of equal records one is the current one, the others are duplicates."""
+    trusted: dict[str, Customer] = {}
     taken: set[str] = set()
     for customer, _, _ in records:
-        if customer != current[customer.email]:
+        person = people[customer.email]
+        if customer != person.current:
             outcomes["superseded"] += 1
         elif customer.email in taken:
             outcomes["duplicate"] += 1
         else:
             taken.add(customer.email)
-            outcomes[ACCEPTED if customer.consents else "no_consent"] += 1
-    return {email: customer for email, customer in current.items() if customer.consents}
+            reason = person.closed()
+            outcomes[reason or ACCEPTED] += 1
+            if reason is None:
+                trusted[customer.email] = customer
+    return trusted
 
 
-def trusted_samples(current: dict[str, Customer], samples: list[Sample], gate: str, outcomes: Counter) -> set[Sample]:
+def trusted_samples(people: dict[str, Person], samples: list[Sample], gate: str, outcomes: Counter) -> set[Sample]:
     """R3: each reading of a consenting customer once, at a time the gate lets pass."""
     accepted: set[Sample] = set()
     for sample in samples:
-        reason = sample_reason(current.get(sample.user), sample, gate)
+        reason = sample_reason(people.get(sample.user), sample, gate)
         if reason is None and sample in accepted:
             reason = "duplicate"
         outcomes[reason or ACCEPTED] += 1
@@ -224,12 +306,12 @@ def trusted_samples(current: dict[str, Customer], samples: list[Sample], gate: s
     return accepted
 
 
-def sample_reason(customer: Customer | None, sample: Sample, gate: str) -> str | None:
-    if customer is None:
+def sample_reason(person: Person | None, sample: Sample, gate: str) -> str | None:
+    if person is None:
         return "unknown_customer"
-    if not customer.consents:
-        return "no_consent"
-    return None if customer.allows(sample.time, gate) else "before_consent"
+    if closed := person.closed():
+        return closed
+    return None if person.current.allows(sample.time, gate) else "before_consent"
 
 
 def curated_customers(trusted: dict[str, Customer], samples: set[Sample], outcomes: Counter) -> dict[str, Customer]:
@@ -241,13 +323,13 @@ def curated_customers(trusted: dict[str, Customer], samples: set[Sample], outcom
 
 
 def trusted_steps(
-    current: dict[str, Customer], curated: dict[str, Customer], steps: list[Step], gate: str, outcomes: Counter
+    people: dict[str, Person], curated: dict[str, Customer], steps: list[Step], gate: str, outcomes: Counter
 ) -> list[Step]:
     """R4, R5: readings that all customers of the device let pass; of one device and time the smallest distance."""
-    owners: dict[str, list[Customer]] = defaultdict(list)
-    for customer in current.values():
-        if customer.serial is not None:
-            owners[customer.serial].append(customer)
+    owners: dict[str, list[Person]] = defaultdict(list)
+    for person in people.values():
+        for serial in person.serials:
+            owners[serial].append(person)
 
     nearest: dict[tuple[str, int], Step] = {}
     for step in steps:
@@ -261,7 +343,7 @@ def trusted_steps(
     return list(nearest.values())
 
 
-def step_reason(owners: list[Customer], curated: dict[str, Customer], step: Step, gate: str) -> str | None:
+def step_reason(owners: list[Person], curated: dict[str, Customer], step: Step, gate: str) -> str | None:
     if not owners:
         return "unknown_customer"
     reasons = [owner_reason(owner, curated, step, gate) for owner in owners]
@@ -270,30 +352,74 @@ def step_reason(owners: list[Customer], curated: dict[str, Customer], step: Step
     return "ambiguous_device" if any(reasons) else None
 
 
-def owner_reason(owner: Customer, curated: dict[str, Customer], step: Step, gate: str) -> str | None:
-    if not owner.consents:
-        return "no_consent"
-    if owner.email not in curated:
+def owner_reason(owner: Person, curated: dict[str, Customer], step: Step, gate: str) -> str | None:
+    if closed := owner.closed():
+        return closed
+    if owner.current.email not in curated:
         return "no_readings"
-    return None if owner.allows(step.time, gate) else "before_consent"
+    return None if owner.current.allows(step.time, gate) else "before_consent"
 
 
 def machine_learning(curated: dict[str, Customer], samples: set[Sample], steps: list[Step], outcomes: Counter) -> list[tuple]:
     """R6: each trusted accelerometer reading with the step reading of the same person at the same time."""
     by_device_and_time = {(step.serial, step.time): step for step in steps}
-    subjects = {email: subject_id(customer) for email, customer in curated.items()}
     rows = []
     for sample in samples:
-        step = by_device_and_time.get((curated[sample.user].serial, sample.time))
+        serial = curated[sample.user].serial
+        step = by_device_and_time.get((serial, sample.time))
         outcomes[ACCEPTED if step else "no_step_reading"] += 1
         if step:
-            rows.append((subjects[sample.user], step.time, step.distance, sample.x, sample.y, sample.z))
+            rows.append((subject_id(sample.user, serial), step.time, step.distance, sample.x, sample.y, sample.z))
     return rows
 
 
-def subject_id(customer: Customer) -> str:
-    """R6: the pseudonym of a person and their device."""
-    return hashlib.sha256(f"{customer.email}|{customer.serial}".encode()).hexdigest()
+def subject_id(email: str, serial: str) -> str:
+    """R6: the pseudonym of a person, e-mail normalised, and their device."""
+    return hashlib.sha256(f"{email} {serial}".encode()).hexdigest()
+
+
+# --- e-mails (R11) ---
+
+# Unicode's properties White_Space and Default_Ignorable_Code_Point, which the module unicodedata does not have. White space
+# is not str.isspace(), which takes U+001C to U+001F for it.
+WHITE_SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+IGNORABLE = (
+    r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    r"\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+BLANK = re.compile(f"[{WHITE_SPACE}{IGNORABLE}]")
+
+
+def is_blank(character: str) -> bool:
+    """White space, or not to be seen."""
+    return bool(BLANK.match(character)) or unicodedata.category(character) == "Cf"
+
+
+def trimmed(text: str) -> str:
+    """The text without white space and invisible characters at its ends."""
+    first, last = 0, len(text)
+    while first < last and is_blank(text[first]):
+        first += 1
+    while first < last and is_blank(text[last - 1]):
+        last -= 1
+    return text[first:last]
+
+
+def lower(text: str) -> str:
+    """Every character by itself: `Σ` is never the final one."""
+    return "".join(character.lower() for character in text)
+
+
+def normalise(email: str) -> str:
+    """R11: the form in which e-mails are compared, whether it is an address or not."""
+    return unicodedata.normalize("NFC", lower(trimmed(unicodedata.normalize("NFC", email))))
+
+
+def address(email: str) -> str | None:
+    """R11: the normalised address; None when the text is blank or no address."""
+    normalised = normalise(email)
+    unfit = any(is_blank(character) or unicodedata.category(character)[0] in "ZC" for character in normalised)
+    return None if unfit else normalised or None
 
 
 # --- order ---
@@ -311,6 +437,9 @@ def sort_rows(rows: Iterable[tuple]) -> list[tuple]:
 # --- reading (R8) ---
 
 LONGEST_LINE = 1024 * 1024  # bytes, without the line end
+DEEPEST = 100  # levels of objects and arrays, that of the row included
+LONGEST_NUMBER = 1000  # characters
+EARLIEST_MS = 946_684_800_000  # 2000-01-01T00:00:00Z
 CLOCK_SKEW_MS = 24 * 60 * 60 * 1000  # a time may be this much later than its file: clocks differ
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -323,7 +452,8 @@ class Source:
     row: Callable[..., Any]
     columns: dict[str, str]
     required: tuple[str, ...]
-    time: str
+    event_times: tuple[str, ...]
+    consent_times: tuple[str, ...] = ()
     email: str | None = None
 
 
@@ -343,21 +473,22 @@ SOURCES = {
             "shareWithFriendsAsOfDate": "bigint",
         },
         required=("email", "lastUpdateDate"),
-        time="lastUpdateDate",
+        event_times=("registrationDate", "lastUpdateDate"),
+        consent_times=("shareWithResearchAsOfDate", "shareWithPublicAsOfDate", "shareWithFriendsAsOfDate"),
         email="email",
     ),
     "accelerometer": Source(
         Sample,
         {"user": "string", "timestamp": "bigint", "x": "double", "y": "double", "z": "double"},
         required=("user", "timestamp", "x", "y", "z"),
-        time="timestamp",
+        event_times=("timestamp",),
         email="user",
     ),
     "step_trainer": Source(
         Step,
         {"sensorReadingTime": "bigint", "serialNumber": "string", "distanceFromObject": "int"},
         required=("sensorReadingTime", "serialNumber", "distanceFromObject"),
-        time="sensorReadingTime",
+        event_times=("sensorReadingTime",),
     ),
 }
 
@@ -368,40 +499,66 @@ def read_landing(folder: Path) -> Landing:
 
 def read_source(folder: Path, name: str, source: Source) -> Delivered:
     found = Delivered()
-    for file in landing_files(folder / name / "landing"):
+    landing = folder / name / "landing"
+    for file in sorted(file for file in landing.rglob("*") if file.is_file()):
         path, modified = file.relative_to(folder).as_posix(), file.stat().st_mtime_ns // 1_000_000
+        if reason := ignored_reason(file.relative_to(landing)):
+            found.ignored[reason].append(path)
+            continue
         content = unpacked(file)
         if content is None:
             found.quarantine.append((path, 0, MALFORMED))
+            found.unknown.append((path, 0))
+            if source.row is Customer:
+                found.unnamed.append((path, 0))
             continue
         # bytes.splitlines() knows exactly \n, \r\n and \r, unlike that of str.
         for number, raw in enumerate(content.splitlines(), start=1):
             line = raw.removeprefix(BYTE_ORDER_MARK)
-            if not line.strip(b" \t"):
-                continue
-            fields = parsed(line)
-            if fields is not None:
-                found.drift.update(fields.keys() - source.columns.keys())
-            reason = MALFORMED if fields is None else row_reason(fields, source, modified + CLOCK_SKEW_MS)
-            if reason:
-                found.quarantine.append((path, number, reason))
-            else:
-                found.rows.append((to_row(fields, source), modified, path))
+            if line.strip(b" \t"):
+                read_line(line, path, number, modified, source, found)
+    found.words = first_delivered(found.words)
     return found
 
 
-def landing_files(landing: Path) -> list[Path]:
-    """All files below that are delivered data, sorted by path; none when the folder is missing."""
-    files = (file for file in landing.rglob("*") if file.name.endswith((".json", ".json.gz")) and file.is_file())
-    return sorted(file for file in files if not any(part.startswith((".", "_")) for part in file.relative_to(landing).parts))
+def read_line(line: bytes, path: str, number: int, modified: int, source: Source, found: Delivered) -> None:
+    pairs = parsed(line)
+    fields = None if pairs is None else known_fields(pairs, source)
+    if fields is None:
+        reason = MALFORMED
+        if is_several(line):
+            found.unknown.append((path, number))
+    else:
+        known = {key.lower() for key in source.columns}
+        found.drift.update(key for key, _ in pairs if lower(key) not in known)
+        reason = row_reason(fields, source, modified)
+    if reason is None:
+        found.rows.append((to_row(fields, source), modified, path))
+        return
+    found.quarantine.append((path, number, reason))
+    if source.row is Customer:
+        if word := read_word(line, pairs or (), modified):
+            found.words.append(word)
+        else:
+            found.unnamed.append((path, number))
+
+
+# R15
+
+
+def ignored_reason(name: Path) -> str | None:
+    """Why a file, named relative to its landing zone, is not read."""
+    if any(part.startswith((".", "_")) for part in name.parts):
+        return HIDDEN
+    if name.name.endswith("_$folder$"):
+        return FOLDER_MARKER
+    return None if re.search(r"\.(json|jsonl|ndjson)(\.gz)?\Z", name.name, re.IGNORECASE | re.ASCII) else UNKNOWN_NAME
 
 
 def unpacked(file: Path) -> bytes | None:
     """The lines of a file; None when the file as a whole cannot be used."""
     content = file.read_bytes()
-    if not content:
-        return None
-    if file.name.endswith(".gz"):
+    if file.name.lower().endswith(".gz"):
         return gunzip(content)
     return None if content.startswith(GZIP_MAGIC) else content
 
@@ -421,9 +578,54 @@ def gunzip(content: bytes) -> bytes | None:
     return b"".join(members)
 
 
-def whole_number(digits: str) -> int | float:
-    """An integer of JSON. Longer than 64 bits: a float, which no integer column takes (and int() has a limit of digits)."""
-    return int(digits) if len(digits) <= len("-9223372036854775808") else float(digits)
+# R13
+
+
+def read_word(line: bytes, pairs: Iterable[tuple[str, Any]], modified: int) -> Word | None:
+    """What a bad line says of whom; None when nobody knows whose it is."""
+
+    def only(key: str) -> Any:
+        values = [value for name, value in pairs if lower(name) == key.lower()]
+        return values[0] if len(values) == 1 else None
+
+    email, updated, serial = (only(key) for key in ("email", "lastUpdateDate", "serialNumber"))
+    who = address(email) if type(email) is str else None
+    if who is None:
+        return None
+    when = whole_number(updated, 64) if type(updated) is Number else None
+    if when is not None and not EARLIEST_MS <= when <= modified + CLOCK_SKEW_MS:
+        when = None
+    return Word(who, when, serial if type(serial) is str else None, hashlib.sha256(line).hexdigest(), modified)
+
+
+def first_delivered(words: list[Word]) -> list[Word]:
+    """Each line as of its first delivery: another copy of it says nothing new."""
+    first: dict[str, int] = {}
+    for word in words:
+        first[word.line] = min(word.delivered, first.get(word.line, word.delivered))
+    return sorted({word._replace(delivered=first[word.line]) for word in words}, key=nulls_last)
+
+
+# R14
+
+SEVERAL = re.compile(rf"\A[{WHITE_SPACE}]*\[|\}}[{WHITE_SPACE},\x1e]*\{{")
+
+
+def is_several(line: bytes) -> bool:
+    """Does a malformed line look like an unknown number of rows?"""
+    return bool(SEVERAL.search(line.decode("utf-8", "replace")))
+
+
+# One line
+
+
+class Number(str):
+    """A number as it is written: what it is worth depends on its column."""
+
+    def __new__(cls, token: str) -> Number:
+        if len(token) > LONGEST_NUMBER:
+            raise ValueError(f"a number of {len(token)} characters")
+        return super().__new__(cls, token)
 
 
 def no_number(literal: str) -> None:
@@ -431,53 +633,91 @@ def no_number(literal: str) -> None:
 
 
 # Objects become tuples of pairs, which shows keys that come twice and tells objects from arrays.
-STRICT = json.JSONDecoder(object_pairs_hook=tuple, parse_int=whole_number, parse_constant=no_number)
+STRICT = json.JSONDecoder(object_pairs_hook=tuple, parse_int=Number, parse_float=Number, parse_constant=no_number)
+# A JSON string, or from where one is not closed to the end.
+STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
 
 
-def parsed(line: bytes) -> dict[str, Any] | None:
-    """The fields of a row; None when it is malformed."""
+def parsed(line: bytes) -> tuple[tuple[str, Any], ...] | None:
+    """Keys and values of a line that is one JSON object within the limits, else None."""
     if len(line) > LONGEST_LINE:
         return None
     try:
         text = line.decode("utf-8")
+        if depth(text) > DEEPEST:
+            return None
         pairs = STRICT.decode(text)
         if "\\u" in text:
             # Half a surrogate pair is no character: it cannot be encoded.
             json.dumps(pairs, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
-    if not isinstance(pairs, tuple) or len({key.lower() for key, _ in pairs}) < len(pairs):
-        return None
-    return dict(pairs)
+    return pairs if isinstance(pairs, tuple) else None
 
 
-def row_reason(fields: dict[str, Any], source: Source, latest: int) -> str | None:
-    if not all(fields.get(key) is None or fits(fields[key], kind) for key, kind in source.columns.items()):
+def depth(text: str) -> int:
+    """Levels of objects and arrays, at most; looked for only where there are brackets enough."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return 0
+    level = deepest = 0
+    for bracket in re.findall(r"[\[\]{}]", STRING.sub("", text)):
+        level += 1 if bracket in "[{" else -1
+        deepest = max(deepest, level)
+    return deepest
+
+
+def known_fields(pairs: tuple[tuple[str, Any], ...], source: Source) -> dict[str, Any] | None:
+    """R16: the values by the key of their column; None when any key, of a column or not, comes twice."""
+    found = {lower(key): value for key, value in pairs}
+    return {key: found.get(key.lower()) for key in source.columns} if len(found) == len(pairs) else None
+
+
+def row_reason(fields: dict[str, Any], source: Source, modified: int) -> str | None:
+    """Why a row cannot be used: the first reason that holds."""
+    values = {key: typed(fields[key], kind) for key, kind in source.columns.items()}
+    if any(values[key] is None and fields[key] is not None for key in values):
         return WRONG_TYPE
-    if any(is_missing(fields.get(key)) for key in source.required):
+    if any(values[key] is None or (isinstance(values[key], str) and not trimmed(values[key])) for key in source.required):
         return MISSING_KEY
-    return FUTURE_TIME if fields[source.time] > latest else None
+    if source.email and address(values[source.email]) is None:
+        return MALFORMED_EMAIL
+    # A consent date of 0 or less says that there is no consent.
+    consents = [key for key in source.consent_times if values[key] is not None and values[key] > 0]
+    times = [values[key] for key in (*source.event_times, *consents) if values[key] is not None]
+    if any(time < EARLIEST_MS for time in times):
+        return IMPLAUSIBLE_TIME
+    return FUTURE_TIME if any(time > modified + CLOCK_SKEW_MS for time in times) else None
 
 
-def fits(value: Any, kind: str) -> bool:
-    # type() and not isinstance(): true is an int in Python and none in JSON.
+def typed(value: Any, kind: str) -> Any:
+    """The value as its column has it; None when it does not fit."""
     if kind == "string":
-        return type(value) is str
+        return value if type(value) is str else None
+    if type(value) is not Number:
+        return None
     if kind == "double":
-        return type(value) in (int, float) and math.isfinite(value)
-    limit = 2 ** (63 if kind == "bigint" else 31)
-    return type(value) is int and -limit <= value < limit
+        number = float(value) + 0.0  # makes -0.0 to 0.0
+        return number if math.isfinite(number) else None
+    return whole_number(value, 64 if kind == "bigint" else 32)
 
 
-def is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip(BLANKS))
+def whole_number(token: Number, bits: int) -> int | None:
+    """The exact value of a whole number, also of `1.0` or `1e3`; None when it is none, or has more bits."""
+    sign, whole, fraction, exponent = re.fullmatch(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?", token, re.ASCII).groups("")
+    digits = (whole + fraction).lstrip("0")
+    if not digits:
+        return 0
+    factor = digits.rstrip("0")
+    power = int(exponent or 0) - len(fraction) + len(digits) - len(factor)
+    # By its length first: nobody should have to compute 1e999999999.
+    if power < 0 or len(factor) + power > 19:
+        return None
+    number = int(f"{sign}{factor}") * 10**power
+    return number if -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None
 
 
 def to_row(fields: dict[str, Any], source: Source) -> Any:
-    values = {key: fields.get(key) for key in source.columns}
-    for key, kind in source.columns.items():
-        if kind == "double":
-            values[key] = float(values[key]) + 0.0  # makes -0.0 to 0.0
+    values = {key: typed(fields[key], kind) for key, kind in source.columns.items()}
     if source.email:
         values[source.email] = normalise(values[source.email])
     return source.row(*values.values())
@@ -492,6 +732,9 @@ def main() -> None:
     for table, outcomes in result.outcomes.items():
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(outcomes.items()))
         print(f"{table}: {len(result.tables[table]):,} rows of {outcomes.total():,} ({reasons})")
+    ignored = sum(len(paths) for reasons in result.ignored.values() for paths in reasons.values())
+    unknown = sum(len(places) for places in result.unknown.values())
+    print(f"suspended: {len(result.suspended):,}; files ignored: {ignored:,}; unknown numbers of rows: {unknown:,}")
 
 
 if __name__ == "__main__":
