@@ -28,7 +28,7 @@ const validLanding = `{
   "columns": [
     {"name": "id", "type": "string", "field": "shoeId", "required": true, "description": "Number of the shoe."},
     {"name": "size", "type": "int", "since": 2, "description": "Size."},
-    {"name": "made", "type": "bigint", "description": "When it was made, ms since epoch."}
+    {"name": "made", "type": "bigint", "kind": "event_time", "description": "When it was made, ms since epoch."}
   ]
 }`
 
@@ -85,7 +85,7 @@ func TestLoadRefuses(t *testing.T) {
 		"name is not the file's": {change: []string{`"table": "shoe_trusted"`, `"table": "shoes_trusted"`}, want: `table is "shoes_trusted", want the file's name`},
 		"table of other source":  {change: []string{`"source": "shoe"`, `"source": "boot"`}, want: `want <source>_<zone>: "boot_trusted"`},
 		"bad source":             {change: []string{`"source": "shoe"`, `"source": "../shoe"`}, want: `source is "../shoe"`},
-		"bad zone":               {change: []string{`"zone": "trusted"`, `"zone": "silver"`}, want: `zone is "silver", allowed: landing, quarantine, consent, index, trusted, curated, ledger`},
+		"bad zone":               {change: []string{`"zone": "trusted"`, `"zone": "silver"`}, want: `zone is "silver", allowed: landing, quarantine, consent, suspension, index, trusted, curated, ledger`},
 		"bad format":             {change: []string{`"iceberg"`, `"parquet"`}, want: `format is "parquet", want "iceberg" in zone trusted`},
 		"landing in iceberg":     {landing: true, change: []string{`"json"`, `"iceberg"`}, want: `format is "iceberg", want "json" in zone landing`},
 		"described not":          {change: []string{`"Shoes."`, `""`}, want: "description is empty"},
@@ -127,11 +127,15 @@ func TestLoadRefusesRules(t *testing.T) {
 		want    string
 	}{
 		"limits of a trusted table": {text: `"limits": {}`, want: "limits is allowed in zone landing only"},
-		"unknown limit":             {landing: true, text: `"limits": {"past_ms": {}}`, want: "limits.past_ms: unknown key; allowed: future_ms, optional, quarantined_share"},
+		"unknown limit":             {landing: true, text: `"limits": {"past_ms": {}}`, want: "limits.past_ms: unknown key; allowed: future_ms, earliest_ms, optional, quarantined_share, unnamed_share"},
 		"future of no column":       {landing: true, text: `"limits": {"future_ms": {"worn": 1}}`, want: `limits.future_ms: column "worn" is not declared`},
-		"future of a text":          {landing: true, text: `"limits": {"future_ms": {"id": 1}}`, want: `limits.future_ms: column "id" is of type string, want a bigint`},
+		"future of a text":          {landing: true, text: `"limits": {"future_ms": {"id": 1}}`, want: `limits.future_ms: column "id" has kind "", want a time: event_time or consent_time`},
 		"future before now":         {landing: true, text: `"limits": {"future_ms": {"made": -1}}`, want: `limits.future_ms: column "made": got -1 ms, want 0 or more`},
 		"future in words":           {landing: true, text: `"limits": {"future_ms": {"made": "a day"}}`, want: `limits.future_ms.made: got "a day", want a whole number`},
+		"earliest of no column":     {landing: true, text: `"limits": {"earliest_ms": {"worn": 1}}`, want: `limits.earliest_ms: column "worn" is not declared`},
+		"earliest of a text":        {landing: true, text: `"limits": {"earliest_ms": {"id": 1}}`, want: `limits.earliest_ms: column "id" has kind "", want a time`},
+		"unnamed in percent":        {landing: true, text: `"limits": {"unnamed_share": 5}`, want: "limits.unnamed_share is 5, want a part of the rows from 0 to 1"},
+		"nobody named":              {landing: true, text: `"limits": {"unnamed_share": 0}`, want: "limits.unnamed_share: no column has kind email, so no row names anybody"},
 		"share in percent":          {landing: true, text: `"limits": {"quarantined_share": 5}`, want: "limits.quarantined_share is 5, want a part of the rows from 0 to 1"},
 		"negative share":            {landing: true, text: `"limits": {"quarantined_share": -0.1}`, want: "limits.quarantined_share is -0.1"},
 
@@ -295,7 +299,7 @@ func TestProjectContracts(t *testing.T) {
 		t.Fatal(err)
 	}
 	personal := map[string]bool{
-		"customer_landing": true, "customer_quarantine": true, "customer_consent": true, "customer_trusted": true, "customer_curated": true,
+		"customer_landing": true, "customer_quarantine": true, "customer_consent": true, "customer_suspension": true, "customer_trusted": true, "customer_curated": true,
 		"accelerometer_landing": true, "accelerometer_quarantine": true, "accelerometer_index": true, "accelerometer_trusted": true,
 		"step_trainer_landing": true, "step_trainer_quarantine": true, "step_trainer_index": true, "step_trainer_trusted": true,
 		"machine_learning_curated": false, // R6
@@ -308,8 +312,11 @@ func TestProjectContracts(t *testing.T) {
 			t.Errorf("%s: personal_data is %v, want %v", table.Table, table.PersonalData, want)
 		}
 		delete(personal, table.Table)
-		if table.Zone == contract.Landing && (table.Limits == nil || len(table.Limits.FutureMS) == 0) {
-			t.Errorf("%s: no limit for times in the future, want one: a lastUpdateDate of tomorrow would win for ever (R1)", table.Table)
+		for _, column := range table.Columns {
+			if table.Zone == contract.Landing && column.Type == "bigint" && column.Kind == "" {
+				t.Errorf("%s: column %q has no kind, want a time with limits: a lastUpdateDate of tomorrow would win for ever (R1, R12)",
+					table.Table, column.Name)
+			}
 		}
 	}
 	if len(personal) > 0 {

@@ -23,12 +23,13 @@ const readings = `{"name": "walk", "kind": "readings", "reads": ["boot_trusted"]
 
 func shoes(job string) map[string]string {
 	return map[string]string{
-		"shoe_landing.json": validLanding,
-		"shoe_trusted.json": table("shoe_trusted", "shoe", "trusted", job),
-		"boot_landing.json": strings.ReplaceAll(validLanding, "shoe", "boot"),
-		"boot_consent.json": strings.NewReplacer("shoe", "boot", "trusted", "consent").Replace(valid),
-		"boot_trusted.json": table("boot_trusted", "boot", "trusted", `{"name": "boots", "kind": "customers"}`),
-		"run_ledger.json":   strings.NewReplacer("shoe_trusted", "run_ledger", `"shoe"`, `"run"`, "trusted", "ledger").Replace(valid),
+		"shoe_landing.json":    validLanding,
+		"shoe_trusted.json":    table("shoe_trusted", "shoe", "trusted", job),
+		"boot_landing.json":    strings.ReplaceAll(validLanding, "shoe", "boot"),
+		"boot_consent.json":    strings.NewReplacer("shoe", "boot", "trusted", "consent").Replace(valid),
+		"boot_suspension.json": strings.NewReplacer("shoe", "boot", "trusted", "suspension").Replace(valid),
+		"boot_trusted.json":    table("boot_trusted", "boot", "trusted", `{"name": "boots", "kind": "customers"}`),
+		"run_ledger.json":      strings.NewReplacer("shoe_trusted", "run_ledger", `"shoe"`, `"run"`, "trusted", "ledger").Replace(valid),
 	}
 }
 

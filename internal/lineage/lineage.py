@@ -16,6 +16,8 @@ from sqlglot.optimizer.scope import Scope, build_scope
 
 # What the reader adds to a row of a landing file.
 FILE_COLUMNS = ("file_path", "file_modified")
+# The zones whose tables the job of the customers keeps for later runs, and reads again.
+KEPT = ("consent", "suspension")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Job:
         found = []
         outputs = {f"{self.zone}/{self.table}": self.table}
         if self.kind == "customers":
-            outputs[f"consent/{self.source}_consent"] = f"{self.source}_consent"
+            outputs |= {f"{zone}/{self.source}_{zone}": f"{self.source}_{zone}" for zone in KEPT}
         for select, table in outputs.items():
             try:
                 found += self.project.contradictions(select, table, self.select(select))
@@ -92,11 +94,14 @@ class Job:
 
     def source_columns(self, name: str, select: str, path: str) -> Columns:
         """The columns of what a SELECT reads under a name: a table, or a SELECT that runs before it in the same job."""
-        itself = select == f"consent/{name}"  # what was known before
-        if name == self.landing or name in self.reads or itself:
+        kept = self.kind == "customers" and name in [f"{self.source}_{zone}" for zone in KEPT]
+        if name == self.landing or name in self.reads or kept:
             self.read.add(name)
             columns = self.project.columns(name)
             return {**columns, **dict.fromkeys(FILE_COLUMNS, Origins())} if name == self.landing else columns
+        if name == f"{self.source}_rejected":  # of the columns of the landing table what could be read, and the line itself
+            line = {"line": Origins(frozenset({f"{self.source}_quarantine.line"}))}
+            return {**self.source_columns(self.landing, select, path), **line}
         if name == f"{self.source}_passing":
             return {**self.select(f"{self.zone}/{self.source}_gated"), "in_table": Origins()}
         if name == f"{self.source}_current":

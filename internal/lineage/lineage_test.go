@@ -87,11 +87,11 @@ func TestMistakes(t *testing.T) {
 			"column x carries personal data (accelerometer_trusted.user)",
 		},
 		"through a shared SELECT": {
-			"curated/subjects.sql", "sha2(concat(email, '|', serialnumber), 256) as subject_id", "concat(email, '|', serialnumber) as subject_id",
+			"curated/subjects.sql", "sha2(concat(email, ' ', serialnumber), 256) as subject_id", "concat(email, ' ', serialnumber) as subject_id",
 			"column subject_id carries personal data (customer_curated.email, customer_curated.serialnumber)",
 		},
 		"a weaker hash is none": {
-			"curated/subjects.sql", "sha2(concat(email, '|', serialnumber), 256)", "md5(concat(email, '|', serialnumber))",
+			"curated/subjects.sql", "sha2(concat(email, ' ', serialnumber), 256)", "md5(concat(email, ' ', serialnumber))",
 			"column subject_id carries personal data",
 		},
 		"a pseudonym that is not marked": {
@@ -103,11 +103,13 @@ func TestMistakes(t *testing.T) {
 			"column x carries personal data (accelerometer_trusted.x)", // further on, in machine_learning_curated
 		},
 		"a struct's field": {
-			"consent/customer_consent.sql", "compared.record.lastupdatedate,", "compared.record.serialnumber as lastupdatedate,",
+			"consent/customer_consent.sql",
+			"    select\n        email,\n        serialnumber,\n        lastupdatedate,",
+			"    select\n        email,\n        serialnumber,\n        struct(serialnumber as worn).worn as lastupdatedate,",
 			"sql/consent/customer_consent.sql: column lastupdatedate carries personal data (customer_consent.serialnumber, customer_landing.serialnumber), but customer_consent.json does not mark it personal",
 		},
 		"a table that is not declared": {
-			"contracts/step_trainer_trusted.json", `"reads": ["customer_consent", "customer_curated"]`, `"reads": ["customer_consent", "customer_curated", "customer_trusted"]`,
+			"contracts/step_trainer_trusted.json", `"customer_suspension"]`, `"customer_suspension", "customer_trusted"]`,
 			"step_trainer_trusted.json: job.reads: none of its SELECTs reads customer_trusted",
 		},
 		"a table without a contract": {
