@@ -2,7 +2,8 @@
 
 A history is a list of deliveries, a delivery a list of operations, an operation a dict of plain JSON values: a failing
 history can be printed, kept in a file and played again. The world is small on purpose, so that people, devices and times meet
-often. Strategies name the simplest value first, which is where a failing history shrinks to.
+often. Strategies name the simplest value first, which is where a failing history shrinks to. Good rows come in every way in
+which they may be written; faults are those of the table at the top of docs/consent-rules.md.
 
     for _ in play(history, folder):
         ...  # after every delivery
@@ -13,6 +14,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
+import unicodedata
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -21,6 +24,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 SOURCES = ("customer", "accelerometer", "step_trainer")
+# A plausible time (R12), in milliseconds; all others are little later.
+T = 1_650_000_000_000
 # Modification time of the files of the first delivery, in seconds.
 START = 1_700_000_000
 # Too late for a file of the first two deliveries, and in time for the third, should the row come again.
@@ -28,15 +33,32 @@ BARELY_FUTURE = (START + 2) * 1000 + 86_400_000
 FUTURE = BARELY_FUTURE + 86_400_000
 
 # The device that a person mostly has; cleo shares ben's. Nobody ever registers the last device.
-DEVICES = {"ann": "s-1", "ben": "s-2", "cleo": "s-2", "dan": "s-3"}
+DEVICES = {"ann": "s-1", "ben": "s-2", "cleo": "s-2", "josé": "s-3"}
 SERIALS = ("s-1", "s-2", "s-3", "s-9")
-TIMES = tuple(range(500, 3001, 500))
-NAMES = ("m", "b", "z/a", "B")
+TIMES = tuple(range(T + 500, T + 3001, 500))
+# Of a customer record: more of them, so that the greatest one is not soon taken and something can still change.
+UPDATES = (*TIMES, *range(T + 3500, T + 6001, 500))
+
+# How a file is called. Those that are not read (R15) are so by how their name begins or ends.
+NAMES = ("m", "b", "z/a", "B", "9:30")
+ENDINGS = (".json", ".json.gz", ".jsonl", ".ndjson", ".JSON", ".JSONL.GZ")
+HIDDEN = ("_SUCCESS", ".hidden", "_tmp/m")
+UNREAD = ("", ".csv", "_$folder$")
 
 # How a file is damaged: cut short, gzip under the name of plain text and the other way round, without a byte.
 DAMAGES = ("cut", "mistaken", "empty")
 # Lines that are no row of any source. The last one is not UTF-8.
 BROKEN_LINES = ("{}", "[]", '{"email": "ann@exam', '{"user": NaN}', '{"a": 1, "A": 2}', "{'x': 1}", '{"email": "\udcff"}')
+
+
+def is_packed(name: str) -> bool:
+    return name.lower().endswith(".gz")
+
+
+def is_read(file: Path, landing: Path) -> bool:
+    """R15, of the names above."""
+    hidden = any(part.startswith(("_", ".")) for part in file.relative_to(landing).parts)
+    return not hidden and file.name.endswith(ENDINGS)
 
 
 class Folder:
@@ -52,20 +74,25 @@ class Folder:
         landing = self.root / source / "landing"
         return sorted(file for file in landing.rglob("*") if file.is_file())
 
-    def deliver(self, clock: int, source: str, name: str, packed: bool, lines: list, damage: str | None) -> None:
+    def read(self, source: str) -> list[Path]:
+        """Those that a run reads, and that may hold a row."""
+        landing = self.root / source / "landing"
+        return [file for file in self.files(source) if is_read(file, landing) and file.stat().st_size]
+
+    def deliver(self, clock: int, source: str, name: str, ending: str, lines: list, damage: str | None) -> None:
         """A new file."""
-        ending = ".json.gz" if packed else ".json"
-        self._write(self._new(source, name, ending), source, ending, content(lines, packed, damage), clock)
+        self._write(self._new(source, name, ending), source, ending, content(lines, is_packed(ending), damage), clock)
 
     def overwrite(self, clock: int, source: str, pick: int, lines: list, damage: str | None) -> None:
         """Another content for a file that is there."""
         if files := self.files(source):
             file = files[pick % len(files)]
-            packed = file.name.endswith(".gz")
-            self._write(file, source, ".json.gz" if packed else ".json", content(lines, packed, damage), clock)
+            # Names end in their number and what came after it.
+            ending = re.sub(r"^.*-\d{3,}", "", file.name)
+            self._write(file, source, ending, content(lines, is_packed(ending), damage), clock)
 
     def touch(self, clock: int, source: str, pick: int) -> None:
-        """A file that is there once more, with the same content: later, and so of another rank among equals."""
+        """A file that is there once more, with the same content: its first delivery is later now (R13)."""
         if files := self.files(source):
             os.utime(files[pick % len(files)], (clock, clock))
 
@@ -106,8 +133,8 @@ def content(lines: list[dict | str], packed: bool, damage: str | None) -> bytes:
 def apply(delivery: list[dict[str, Any]], folder: Folder, clock: int) -> int:
     """Carry out a delivery at a time in seconds; gives the time of the next one.
 
-    All files of a delivery have one modification time, those of later deliveries greater ones: records meet that differ in
-    the time, in the path only, and in the content only.
+    All files of a delivery have one modification time, those of later deliveries greater ones: good and bad records of one
+    person meet that came at once, and one before the other.
     """
     for operation in delivery:
         arguments = {key: value for key, value in operation.items() if key != "op"}
@@ -153,16 +180,20 @@ def _any_of(key: str, *values: Any) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _email(key: str, person: str) -> st.SearchStrategy[dict[str, str]]:
+    """In any spelling of one address (R11)."""
     email = f"{person}@example.com"
-    return _any_of(key, email, f" {email.upper()}", f"{email.title()}\t\n")
+    decomposed = unicodedata.normalize("NFD", email)
+    odd = (f" {email.upper()}", f"{email.title()}\t\n", f"\u200b{decomposed}", f"\u00a0{decomposed.upper()}\u3000\ufeff")
+    return _any_of(key, *[email] * 4, *odd)
 
 
 def _record(person: str) -> st.SearchStrategy[dict[str, Any]]:
     """A customer record at any time of the small world: a first one, a change, an older one that comes late."""
+    dates = (500, 500, 1000, 1000, 1500, 2000, 3000)
     return _merged(
         _email("email", person),
-        _any_of("lastUpdateDate", *TIMES),
-        _any_of("shareWithResearchAsOfDate", None, 500, 500, 1000, 1000, 1500, 2000, 3000, 0),
+        _any_of("lastUpdateDate", *UPDATES),
+        _any_of("shareWithResearchAsOfDate", None, *(T + date for date in dates), 0),
         _any_of("serialNumber", *[DEVICES[person]] * 6, *SERIALS[:-1], None),
         _any_of("phone", None, "1", "2"),
     )
@@ -187,23 +218,61 @@ ROWS = {
     "accelerometer": st.one_of([_sample(person) for person in DEVICES]),
     "step_trainer": st.one_of([_step(serial) for serial in SERIALS]),
 }
-# The key of the time of a row.
-TIME = {"customer": "lastUpdateDate", "accelerometer": "timestamp", "step_trainer": "sensorReadingTime"}
+
+# How a row is written: keys in another case, whole numbers as 1.0 or 1.0e0 (R16).
+STYLES = st.sampled_from([None] * 8 + ["lower", "upper", "decimal", "exponent"])
+
+
+def _written(row: dict | str, style: str | None) -> dict | str:
+    """A row in a style; that of numbers with an exponent is only to be had as text."""
+    if style is None or isinstance(row, str):
+        return row
+    if style in ("lower", "upper"):
+        return {getattr(key, style)(): value for key, value in row.items()}
+    if style == "decimal":
+        return {key: float(value) if type(value) is int else value for key, value in row.items()}
+    return re.sub(r"(?<=: )(\d)(\d{12})\b", r"\1.\2e12", json.dumps(row))
+
+
+# What makes a row bad, or at least odd, by source. Of a customer mostly something beside the e-mail (R13); where that is hit,
+# nobody knows whose the record is.
+FAULTS = {
+    "customer": [
+        *({"phone": 5}, {"phone": 5}, {"serialNumber": 7}, {"note": 1, "Note": 2}),
+        *({"shareWithResearchAsOfDate": date} for date in (T // 1000, BARELY_FUTURE, FUTURE)),
+        *({"lastUpdateDate": time} for time in (T // 1000, "1650000000500", None, BARELY_FUTURE, FUTURE, T + 0.5)),
+        *({"registrationDate": 5}, {"LASTUPDATEDATE": T + 500}, {"extra": 1}),
+        *({"email": email} for email in (None, 5, " ", "an n@example.com", "an\u200bn@example.com")),
+        {"EMAIL": "ann@example.com"},
+    ],
+    "accelerometer": [
+        *({"timestamp": time} for time in ("1000", None, BARELY_FUTURE, FUTURE, T // 1000)),
+        *({"user": "an n@example.com"}, {"X": 1, "x": 1}, {"extra": 1}),
+    ],
+    "step_trainer": [
+        *({"sensorReadingTime": time} for time in ("1000", None, BARELY_FUTURE, FUTURE, T // 1000)),
+        *({"distanceFromObject": 200.5}, {"SERIALNUMBER": "s-1"}, {"extra": 1}),
+    ],
+}
+# Several rows in a line (R14).
+SEVERAL = ("{}{}", "{}, {}", "[{}, {}]", "\x1e{}\x1e{}")
 
 
 def _lines(rows: st.SearchStrategy[dict], source: str, faults: bool) -> st.SearchStrategy[list[dict | str]]:
     # Few records of a customer at once, else the greatest time is soon taken and nothing changes any more.
     most = 2 if source == "customer" else 8
-    good = st.lists(rows, min_size=1, max_size=most)
-    mixed = st.lists(_weighted((1, rows), (1, _bad(source))), min_size=1, max_size=most + 2)
-    return _weighted((1, good), (1, mixed)) if faults else good
+    good = st.lists(st.builds(_written, rows, STYLES), min_size=1, max_size=most)
+    bad = st.builds(_written, _bad(source, rows), STYLES)
+    mixed = st.lists(_weighted((1, st.builds(_written, rows, STYLES)), (1, bad)), min_size=1, max_size=most + 2)
+    return _weighted((2, good), (1, mixed)) if faults else good
 
 
-def _bad(source: str) -> st.SearchStrategy[dict | str]:
+def _bad(source: str, rows: st.SearchStrategy[dict]) -> st.SearchStrategy[dict | str]:
     """A line that is quarantined, a row with a key too many, or a blank line, which is nothing."""
-    time = TIME[source]
-    changes = st.sampled_from([{time: "1000"}, {time: None}, {time: BARELY_FUTURE}, {time: FUTURE}, {"extra": 1}])
-    return st.sampled_from(["", *BROKEN_LINES]) | _merged(ROWS[source], changes)
+    several = st.builds(
+        lambda form, one, other: form.format(json.dumps(one), json.dumps(other)), st.sampled_from(SEVERAL), rows, rows
+    )
+    return _weighted((8, _merged(rows, st.sampled_from(FAULTS[source]))), (1, st.sampled_from(["", *BROKEN_LINES])), (1, several))
 
 
 def _file(source: str, faults: bool, lines: st.SearchStrategy[list]) -> dict[str, st.SearchStrategy]:
@@ -213,7 +282,10 @@ def _file(source: str, faults: bool, lines: st.SearchStrategy[list]) -> dict[str
 
 
 def _deliver(source: str, faults: bool, lines: st.SearchStrategy[list]) -> st.SearchStrategy[dict[str, Any]]:
-    return _does("deliver", **_file(source, faults, lines), name=st.sampled_from(NAMES), packed=st.booleans())
+    names, endings = [*NAMES] * 4, [*ENDINGS] * 4
+    if faults:
+        names, endings = [*names, *HIDDEN], [*endings, *UNREAD]
+    return _does("deliver", **_file(source, faults, lines), name=st.sampled_from(names), ending=st.sampled_from(endings))
 
 
 def _visit(person: str, faults: bool) -> st.SearchStrategy[list[dict[str, Any]]]:
@@ -232,7 +304,9 @@ def _visit(person: str, faults: bool) -> st.SearchStrategy[list[dict[str, Any]]]
             "accelerometer": [sample for sample, _ in walk],
             "step_trainer": [step | {"sensorReadingTime": sample["timestamp"]} for sample, step in walk],
         }
-        return [operation | {"lines": readings.get(operation["source"], operation["lines"])} for operation in operations]
+        style = draw(STYLES)
+        written = {source: [_written(row, style) for row in rows] for source, rows in readings.items()}
+        return [operation | {"lines": written.get(operation["source"], operation["lines"])} for operation in operations]
 
     return visit()
 

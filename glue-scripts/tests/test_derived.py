@@ -2,7 +2,7 @@
 
 import pytest
 from lakehouse import contracts, derived, tables
-from support import create_table, data_files
+from support import T, create_table, customer, data_files, sample, step
 
 NAME = tables.full_name("changes", "t")
 STEPS = contracts.load("step_trainer_trusted")
@@ -66,12 +66,12 @@ def test_more_to_read_than_the_table_has_is_not_read(spark, before):
 
 def test_a_person_is_looked_at_again_whatever_has_changed_in_customer_curated(lake):
     """Not only what names them: a SELECT may use any column."""
-    person = {"email": "ann@example.com", "serialNumber": "a", "lastUpdateDate": 1, "shareWithResearchAsOfDate": 1}
-    lake.deliver("customer", person, {**person, "email": "ben@example.com", "serialNumber": "b"})
+    person = customer("ann@example.com", 1, research=1, serial="a")
+    lake.deliver("customer", person, customer("ben@example.com", 1, research=1, serial="b"))
     for user, device in (("ann@example.com", "a"), ("ben@example.com", "b")):
-        lake.deliver("accelerometer", {"user": user, "timestamp": 1000, "x": 1, "y": 2, "z": 3})
-        lake.deliver("step_trainer", {"sensorReadingTime": 1000, "serialNumber": device, "distanceFromObject": 1})
+        lake.deliver("accelerometer", sample(user, 1000))
+        lake.deliver("step_trainer", step(device, 1000))
     assert lake.run()["machine_learning_curated"].inserted == 2
-    lake.deliver("customer", {**person, "lastUpdateDate": 2, "phone": "5550100"})
+    lake.deliver("customer", {**person, "lastUpdateDate": T + 2, "phone": "5550100"})
     entry = lake.run()["machine_learning_curated"]
     assert (entry.mode, entry.read, entry.accepted, entry.updated) == ("incremental", 1, 1, 0)

@@ -14,7 +14,7 @@ from pathlib import Path
 import oracle
 import pytest
 from conftest import jars
-from support import JOBS, SCRIPTS, TARGETS
+from support import JOBS, SCRIPTS, TARGETS, customer, sample, step
 
 KILLS = int(os.environ.get("KILLS", "2"))
 # Runs all jobs on a lake of folders, in a process of its own. Its tables are those of the tests' session.
@@ -56,17 +56,13 @@ def deliver(lake, number, rng):
     """Some new readings, and a few people who join, leave or move their date."""
     people = [f"p{person}@example.com" for person in range(12)]
     records = [
-        {"email": email, "serialNumber": email[:-12], "lastUpdateDate": number * 10 + rng.randrange(9)}
-        | ({"shareWithResearchAsOfDate": rng.choice((1000, 2000))} if rng.random() < 0.6 else {})
+        customer(email, number * 10 + rng.randrange(9), rng.choice((1000, 2000)) if rng.random() < 0.6 else None)
         for email in rng.sample(people, 5)
     ]
     times = [rng.randrange(500, 3000) for _ in range(30)]
     lake.deliver("customer", *records)
-    lake.deliver("accelerometer", *({"user": rng.choice(people), "timestamp": t, "x": 1, "y": 2, "z": 3} for t in times))
-    lake.deliver(
-        "step_trainer",
-        *({"sensorReadingTime": t, "serialNumber": rng.choice(people)[:-12], "distanceFromObject": t % 7} for t in times * 4),
-    )
+    lake.deliver("accelerometer", *(sample(rng.choice(people), moment) for moment in times))
+    lake.deliver("step_trainer", *(step(rng.choice(people)[:-12], moment, distance=moment % 7) for moment in times * 4))
 
 
 def test_killed_at_a_random_moment_and_run_again(lake, pipeline):

@@ -14,7 +14,7 @@ import pytest
 from lakehouse import contracts, maintenance, publish, session, tables
 from lakehouse.errors import LakehouseError
 from lakehouse.maintenance import Removed, maintain, parse
-from support import SCRIPTS, TARGETS
+from support import SCRIPTS, TARGETS, T, sample, step
 
 DAY = maintenance.DAY_MS
 CUSTOMERS = "customer_landing_to_trusted"
@@ -22,24 +22,25 @@ WITHDRAWN, OTHER = "withdrawn@example.com", "other@example.com"
 
 
 def customer(email, serial, updated, consent=1_000):
+    """Times count from T."""
     person = {
         "customerName": f"Name of {email}",
         "email": email,
         "phone": f"phone-{serial}",
         "birthDay": "1990-01-01",
         "serialNumber": serial,
-        "registrationDate": 1_000,
-        "lastUpdateDate": updated,
+        "registrationDate": T + 1_000,
+        "lastUpdateDate": T + updated,
     }
-    return person | ({"shareWithResearchAsOfDate": consent} if consent else {})
+    return person | ({"shareWithResearchAsOfDate": T + consent} if consent else {})
 
 
 def deliver_two_people(lake):
     lake.deliver("customer", customer(WITHDRAWN, "serial-w", 1_000), customer(OTHER, "serial-o", 1_000))
     readings = [(user, moment) for user in (WITHDRAWN, OTHER) for moment in range(2_000, 2_010)]
-    lake.deliver("accelerometer", *({"user": u, "timestamp": t, "x": 1.0, "y": 2.0, "z": 3.0} for u, t in readings))
+    lake.deliver("accelerometer", *(sample(user, moment) for user, moment in readings))
     steps = [(serial, moment) for serial in ("serial-w", "serial-o") for moment in range(2_000, 2_010)]
-    lake.deliver("step_trainer", *({"sensorReadingTime": t, "serialNumber": s, "distanceFromObject": 5} for s, t in steps))
+    lake.deliver("step_trainer", *(step(serial, moment) for serial, moment in steps))
 
 
 def files_of(lake, table):
@@ -90,7 +91,7 @@ def test_a_run_after_maintenance_goes_on_from_there(lake):
     deliver_two_people(lake)
     lake.run()
     maintain(lake.spark, lake.database, later(), 0)
-    lake.deliver("accelerometer", {"user": OTHER, "timestamp": 2_500, "x": 1.0, "y": 2.0, "z": 3.0})
+    lake.deliver("accelerometer", sample(OTHER, 2_500))
     entries = lake.run()
     assert entries["accelerometer_trusted"].mode == "incremental"
     assert entries["accelerometer_trusted"].inserted == 1
@@ -102,7 +103,7 @@ def test_a_version_whose_files_were_put_together_is_known_again(lake, monkeypatc
     monkeypatch.setattr(publish, "compact", lambda spark, table, contract, *most_files: compact(spark, table, contract, 1))
     deliver_two_people(lake)
     lake.run()
-    lake.deliver("accelerometer", {"user": OTHER, "timestamp": 2_500, "x": 1.0, "y": 2.0, "z": 3.0})
+    lake.deliver("accelerometer", sample(OTHER, 2_500))
     lake.run()
     assert tables.iceberg(lake.spark, lake.name("accelerometer_trusted")).currentSnapshot().operation() == "replace"
     maintain(lake.spark, lake.database, later(), 0)
