@@ -27,11 +27,11 @@ from pyspark.sql.types import ArrayType, BooleanType, StringType, StructType
 from lakehouse import emails, queries
 from lakehouse.contracts import Contract
 from lakehouse.lines import LONGEST_LINE, MALFORMED, Judge
-from lakehouse.storage import Object, Store, open_store
+from lakehouse.storage import Object, open_store
 
 _MOST_NAMES = 20
 
-_VERDICT = "_verdict"
+_REASON, _DRIFT, _VERDICT = "_reason", "_drift", "_verdict"
 _SPACE = " \t\r\n"
 _GZIP = "1F8B"
 # For zlib: with the header and checksum of a gzip.
@@ -39,8 +39,6 @@ _AS_GZIP = 16 + zlib.MAX_WBITS
 _PIECE = 1024 * 1024
 _LINE = ("_line", "file_path", "file_modified")
 _LINES = "_line binary, file_path string, file_modified bigint"
-# Lines of a strange file that are handed over at once.
-_BATCH = 4096
 # What a usual line may hold: texts without escapes, numbers that surely fit into their type.
 _TEXT, _NAMING = r'[^"\\\x00-\x1f]*+', r'[!#-\[\]-~][^"\\\x00-\x1f]*+'
 _NUMBERS = {
@@ -86,7 +84,7 @@ class Landing:
         parts += self._rest()
         classified = reduce(DataFrame.unionByName, parts)
         observed = classified.observe(self._observation, *_count_columns())
-        return observed.where(_reason().isNull()).select(*self.contract.names, "file_path", "file_modified")
+        return observed.where(F.col(_REASON).isNull()).select(*self.contract.names, "file_path", "file_modified")
 
     def _rest(self) -> list[DataFrame]:
         """The rows of the files that are not known to be uniform: one or two parts, or none."""
@@ -101,7 +99,9 @@ class Landing:
 
         Only a file in which some line is not usual is looked at carefully. `cache` keeps rows at hand.
         """
-        lines = self._lines(self._paths).select("file_path", F.regexp_extract(_text(), self._usual(name), 1).alias(name))
+        # Of a line that is not usual the value is empty.
+        usual = F.when(_is_readable(), F.regexp_extract(_text(), self._usual(name), 1)).otherwise("")
+        lines = self._lines(self._paths).select("file_path", usual.alias(name))
         value = F.lower(name) if name == self.contract.address else F.col(name)
         values, files = _by_file(lines.select("file_path", value.alias(name), (F.col(name) == "").alias("_odd")), name, cache)
         self._uniform = {self._path(file) for file in files if not file.odd and self._path(file)}
@@ -111,7 +111,7 @@ class Landing:
             return values
         odd = [file.file_path for file in files if self._path(file) not in self._uniform]
         careful = reduce(DataFrame.unionByName, rest)
-        careful, found = _by_file(careful.select("file_path", name, _reason().isNotNull().alias("_odd")), name, cache)
+        careful, found = _by_file(careful.select("file_path", name, F.lit(True).alias("_odd")), name, cache)
         self.lines += sum(file.lines for file in found if file.file_path not in odd)
         return values.where(~F.col("file_path").isin(*odd)).unionByName(careful)
 
@@ -126,9 +126,9 @@ class Landing:
         rows = rows.select(*fields, *_file_columns())
         # Every column is asked for: Spark does not parse those that a query does not use.
         empty = reduce(lambda a, b: a & b, [F.col(name).isNull() for name in self.contract.names])
-        reason = F.when(empty | self._implausible(), MALFORMED)
-        verdict = F.struct(reason.alias("reason"), F.lit(None).cast(ArrayType(StringType())).alias("drift"))
-        return rows.select(*self._values(), "file_path", "file_modified", verdict.alias(_VERDICT))
+        reason = F.when(empty | self._implausible(), MALFORMED).alias(_REASON)
+        drift = F.lit(None).cast(ArrayType(StringType())).alias(_DRIFT)
+        return rows.select(*self._values(), "file_path", "file_modified", reason, drift)
 
     def counts(self) -> Counts:
         return _to_counts(self._observation.get) if self._paths or self._strange else Counts(0, 0, 0, ())
@@ -155,7 +155,7 @@ class Landing:
         in_file = Window.partitionBy("file_path").orderBy("file_block_start", "_order")
         numbered = lines.select("*", F.row_number().over(in_file).alias("position"))
         numbered = numbered.where(~_blank(_text()))
-        bad = self._classified(numbered, "position", "_line").where(_reason().isNotNull())
+        bad = self._classified(numbered, "position", "_line", _VERDICT).where(F.col(_REASON).isNotNull())
         head = F.substring("_line", 1, 2)
         packed = F.max((F.col("position") == 1) & (head == F.unhex(F.lit(_GZIP)))).over(Window.partitionBy("file_path"))
         bad = bad.withColumn("_gzip", packed & ~F.endswith(F.lower("file_path"), F.lit(".gz")))
@@ -178,7 +178,7 @@ class Landing:
 
     def drift(self) -> dict[str, int]:
         """How many rows have which key that the contract does not know, in a pass of its own; the most frequent names only."""
-        names = reduce(DataFrame.unionByName, self._rest()).where(_drifting()).select(F.explode(F.col(_VERDICT)["drift"]).alias("name"))
+        names = reduce(DataFrame.unionByName, self._rest()).where(_drifting()).select(F.explode(_DRIFT).alias("name"))
         most = names.groupBy("name").count().orderBy(F.desc("count"), "name").limit(_MOST_NAMES)
         return {row["name"]: row["count"] for row in most.collect()}
 
@@ -191,15 +191,16 @@ class Landing:
 
     def _strange_lines(self, blank_too: bool = False) -> DataFrame:
         """Lines of the files whose names Spark cannot read, by Python; `_place`: their order in the file."""
-        objects = queries.rows(self._spark, [(one.key, one.modified) for one in self._strange], "key string, modified bigint")
-        lines = objects.repartition(len(self._strange)).mapInArrow(_reader(self._lake_uri), f"{_LINES}, _place bigint")
+        objects = self._spark.sparkContext.parallelize(self._strange, len(self._strange))
+        lines = objects.flatMap(_reader(self._lake_uri))
+        lines = self._spark.createDataFrame(lines, f"{_LINES}, _place bigint", verifySchema=False)
         return lines if blank_too else lines.where(~_blank(_text())).select(*_LINE)
 
     def _classified(self, lines: DataFrame, *more: str) -> DataFrame:
         """Rows of any lines, each with its verdict; null for a good usual one."""
         parsed = lines.withColumn("_row", F.from_json(F.when(self._is_usual(), _text()), self.contract.landing_schema))
         fields = [F.col("_row")[column.json_key].alias(column.name) for column in self.contract.columns]
-        others = [name for name in more if name != "_line"]
+        others = [name for name in more if name not in ("_line", _VERDICT)]
         # Where the keys may come in any order, one may come twice: then another one is missing.
         every = [F.col("_row")[column.json_key].isNotNull() for column in self.contract.columns if self._fixed]
         usual = reduce(lambda a, b: a & b, every, F.col("_row").isNotNull()).alias("_usual")
@@ -210,13 +211,18 @@ class Landing:
         rows = rows.withColumn(_VERDICT, _judge(self.contract)(asked, F.col("file_modified")))
         plain = F.col("_plain")
         judged = {name: F.col(_VERDICT)[name] for name in self.contract.names}
-        values = [F.when(plain, value).otherwise(judged[name]).alias(name) for name, value in zip(self.contract.names, self._values())]
-        return rows.select(*values, "file_path", "file_modified", _VERDICT, *more)
+        values = [
+            F.when(plain, value).otherwise(judged[name]).alias(name) for name, value in zip(self.contract.names, self._values())
+        ]
+        reason, drift = (F.col(_VERDICT)[name].alias(alias) for name, alias in (("reason", _REASON), ("drift", _DRIFT)))
+        return rows.select(*values, "file_path", "file_modified", reason, drift, *more)
 
     def _values(self) -> list[Column]:
         return [
             # -0.0 equals 0.0 but is not the same bytes: which of two equal rows is kept would make a difference.
-            (F.col(name) + 0.0 if column.type == "double" else F.lower(name) if column.kind == "email" else F.col(name)).alias(name)
+            (F.col(name) + 0.0 if column.type == "double" else F.lower(name) if column.kind == "email" else F.col(name)).alias(
+                name
+            )
             for name, column in zip(self.contract.names, self.contract.columns, strict=True)
         ]
 
@@ -224,7 +230,7 @@ class Landing:
         usual = _text().rlike(self._usual())
         if self._fixed:
             usual = usual | _text().rlike(self._in_any_order())
-        return (F.octet_length("_line") <= LONGEST_LINE) & F.is_valid_utf8(_text()) & usual
+        return _is_readable() & usual
 
     @property
     def _fixed(self) -> bool:
@@ -308,39 +314,16 @@ def strange(one: Object) -> bool:
     return "//" in one.key or ":" in one.key or (one.is_packed and not one.key.endswith(".gz"))
 
 
-def _reader(lake_uri: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Gives the lines of objects, by their keys and when they were delivered."""
+def _reader(lake_uri: str) -> Callable[[Object], Iterator[tuple[bytes, str, int, int]]]:
+    """Gives the lines of an object, each with where it is from and its place in there."""
 
-    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def read(one: Object) -> Iterator[tuple[bytes, str, int, int]]:
         store = open_store(lake_uri)
-        for batch in batches:
-            for key, modified in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                yield from _read_lines(store, key, modified)
+        path = f"{store.root}{quote(one.key)}"
+        for place, line in enumerate(_split(_unpacked(store.open(one.key), one.is_packed))):
+            yield line, path, one.modified, place
 
     return read
-
-
-def _read_lines(store: Store, key: str, modified: int) -> Iterator[pa.RecordBatch]:
-    place = f"{store.root}{quote(key)}"
-    lines: list[bytes] = []
-    first = 0
-    for line in _split(_unpacked(store.open(key), key.lower().endswith(".gz"))):
-        lines.append(line)
-        if len(lines) == _BATCH:
-            yield _batch(lines, place, modified, first)
-            first, lines = first + len(lines), []
-    yield _batch(lines, place, modified, first)
-
-
-def _batch(lines: list[bytes], place: str, modified: int, first: int) -> pa.RecordBatch:
-    size = len(lines)
-    arrays = [
-        pa.array(lines, pa.binary()),
-        pa.array([place] * size, pa.string()),
-        pa.array([modified] * size, pa.int64()),
-        pa.array(range(first, first + size), pa.int64()),
-    ]
-    return pa.RecordBatch.from_arrays(arrays, names=["_line", "file_path", "file_modified", "_place"])
 
 
 def _unpacked(file: BinaryIO, packed: bool) -> Iterator[bytes]:
@@ -390,16 +373,16 @@ def _blank(line: Column) -> Column:
     return ~F.endswith(line, F.lit("}")) & (F.btrim(line, F.lit(_SPACE)) == "")
 
 
-def _reason() -> Column:
-    return F.col(_VERDICT)["reason"]
+def _is_readable() -> Column:
+    return (F.octet_length("_line") <= LONGEST_LINE) & F.is_valid_utf8(_text())
 
 
 def _drifting() -> Column:
-    return (F.size(F.col(_VERDICT)["drift"]) > 0) & (F.coalesce(_reason(), F.lit("")) != MALFORMED)
+    return F.coalesce(F.size(_DRIFT) > 0, F.lit(False))
 
 
 def _count_columns() -> list[Column]:
-    bad = _reason().isNotNull()
+    bad = F.col(_REASON).isNotNull()
     return [
         F.count(F.lit(1)).alias("read"),
         F.count_if(bad).alias("bad"),

@@ -66,7 +66,9 @@ class Entry:
 
     def counts(self) -> list[tuple[str, str, int]]:
         """Outcome, reason and rows: what the ledger keeps. Single numbers also when they are 0."""
-        single = [(name, ALL, getattr(self, name)) for name in ("read", "accepted", "inserted", "updated", "removed", "suspended")]
+        single = [
+            (name, ALL, getattr(self, name)) for name in ("read", "accepted", "inserted", "updated", "removed", "suspended")
+        ]
         single = [one for one in single if one[-1] is not None]
         by_reason = [
             (name, reason, rows)

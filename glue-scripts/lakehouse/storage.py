@@ -107,9 +107,7 @@ class FolderStore:
                 path = Path(folder, name)
                 found = path.stat()
                 version = f"{found.st_mtime_ns}-{found.st_size}"
-                yield Object(
-                    path.relative_to(self._folder).as_posix(), version, found.st_size, found.st_mtime_ns // 1_000_000
-                )
+                yield Object(path.relative_to(self._folder).as_posix(), version, found.st_size, found.st_mtime_ns // 1_000_000)
 
     def read(self, key: str) -> bytes | None:
         path = self._folder / key
