@@ -1,5 +1,5 @@
-"""customer_landing -> customer_trusted, what is known of everybody's consent -> customer_consent (R1, R2), and what suspends people
--> customer_suspension (R13)."""
+"""customer_landing -> customer_trusted. Beside it: what is known of everybody's consent -> customer_consent (R1, R2), and what
+suspends people -> customer_suspension (R13)."""
 
 from __future__ import annotations
 

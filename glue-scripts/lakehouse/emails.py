@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Default_Ignorable_Code_Point of Unicode: shown by nobody, and in categories other than Cf. Hangul fillers, variation selectors, ...
+# Default_Ignorable_Code_Point of Unicode, but for Cf: Hangul fillers, variation selectors and others that nobody gets to see.
 _NOT_SHOWN = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff"
 _is_not_shown = re.compile(f"[{_NOT_SHOWN}]").match
 # What programs write nearly always: no character that another one could pass for, so lower case is all there is to do.

@@ -21,7 +21,7 @@ SUFFIXES = (".json", ".jsonl", ".ndjson")
 HIDDEN, FOLDER_MARKER, UNKNOWN_NAME = "hidden", "folder_marker", "unknown_name"
 
 Inputs = dict[str, str]
-"""Version by input: the key of a landing object, the name of a table, `rules`, or `ignored/<reason>`: the objects that are not read."""
+"""Version by input: the key of a landing object, the name of a table, `rules`, or `ignored/<reason>`: objects not read."""
 
 
 @dataclass(frozen=True)

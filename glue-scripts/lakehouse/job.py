@@ -182,8 +182,8 @@ class Run:
         if prefix and not objects and not (self.landing.limits.optional and not before):
             others = "".join(f"; {one.objects} {reason}, such as {one.example}" for reason, one in self.ignored.items())
             raise LakehouseError(
-                f"{self.landing.table}: no object to read under {self.store.uri(prefix)}: deliver data first, under names that end "
-                f"in {', '.join(intake.SUFFIXES)}, each also with .gz{others}"
+                f"{self.landing.table}: no object to read under {self.store.uri(prefix)}; deliver data first, under names that "
+                f"end in {', '.join(intake.SUFFIXES)}, each also with .gz{others}"
             )
         inputs = {intake.RULES: intake.rules(self.options.consent_gate), **{one.key: one.version for one in objects}}
         inputs |= {f"{intake.IGNORED}/{reason}": f"{one.objects} {one.example}" for reason, one in self.ignored.items()}

@@ -1,11 +1,12 @@
 """Reads landing files as the contract says, and tells good rows from bad ones without raising on any row.
 
-Files are read as lines, so that what is wrong with a line is known for that line. What a line is, `lines.Judge` says, in Python. Nearly
-all lines are usual: one JSON object with the contract's keys as it spells them, and values in the form that programs give them. A pattern
-knows those, and Spark's JSON reader takes them; only their times are left to be looked at. All other lines go to the judge.
+Files are read as lines, so that what is wrong with a line is known for that line. What a line is, `lines.Judge` says, in Python.
+Nearly all lines are usual: one JSON object with the contract's keys as it spells them, and values in the form that programs give
+them. A pattern knows those, and Spark's JSON reader takes them; only their times are left to be looked at. All other lines go to
+the judge.
 
-A first pass over the text (`survey`) tells files of usual lines from others: Spark reads the former as JSON from the start, which takes
-half the time.
+A first pass over the text (`survey`) tells files of usual lines from others: Spark reads the former as JSON from the start, which
+takes half the time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pyspark.sql import Column, DataFrame, Observation, Row, SparkSession, Windo
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, StringType, StructType
 
-from lakehouse import emails, queries
+from lakehouse import contracts, emails, queries
 from lakehouse.contracts import Contract
 from lakehouse.lines import LONGEST_LINE, MALFORMED, Judge
 from lakehouse.storage import Object, open_store
@@ -140,8 +141,9 @@ class Landing:
         return _to_counts(classified.agg(*_count_columns()).first().asDict())
 
     def rejected(self, counts: Counts) -> DataFrame:
-        """The bad rows of the files in `counts`: `file_path`, `file_modified`, `position` (line, from 1), `reason`, `column_name`,
-        `detail`, `many` (an unknown number of rows), `line`, `encoding`, and of the contract's columns what could be read.
+        """The bad rows of the files in `counts`: `file_path`, `file_modified`, `position` (line, from 1), `reason`,
+        `column_name`, `detail`, `many` (an unknown number of rows), `line`, `encoding`, and of the contract's columns what could
+        be read.
 
         A file whose name does not say that it is a gzip is one bad row when it is one, at position 0 and without a line.
         """
@@ -212,18 +214,18 @@ class Landing:
         plain = F.col("_plain")
         judged = {name: F.col(_VERDICT)[name] for name in self.contract.names}
         values = [
-            F.when(plain, value).otherwise(judged[name]).alias(name) for name, value in zip(self.contract.names, self._values())
+            F.when(plain, value).otherwise(judged[name]).alias(name)
+            for name, value in zip(self.contract.names, self._values(), strict=True)
         ]
         reason, drift = (F.col(_VERDICT)[name].alias(alias) for name, alias in (("reason", _REASON), ("drift", _DRIFT)))
         return rows.select(*values, "file_path", "file_modified", reason, drift, *more)
 
     def _values(self) -> list[Column]:
+        """Values of usual lines as the judge gives them."""
         return [
             # -0.0 equals 0.0 but is not the same bytes: which of two equal rows is kept would make a difference.
-            (F.col(name) + 0.0 if column.type == "double" else F.lower(name) if column.kind == "email" else F.col(name)).alias(
-                name
-            )
-            for name, column in zip(self.contract.names, self.contract.columns, strict=True)
+            (F.col(column.name) + 0.0 if column.type == "double" else _lower(column)).alias(column.name)
+            for column in self.contract.columns
         ]
 
     def _is_usual(self) -> Column:
@@ -258,7 +260,7 @@ class Landing:
         ]
         return rf"^\{{{''.join(parts)}\}}\z"
 
-    def _usual_value(self, column: Any, name: str = "") -> str:
+    def _usual_value(self, column: contracts.Column, name: str = "") -> str:
         if column.type != "string":
             return _NUMBERS[column.type]
         text = emails.USUAL if column.kind == "email" else _NAMING if column.required else _TEXT
@@ -278,6 +280,10 @@ class Landing:
             early = (value < time.earliest) & (value > 0) if time.given else value < time.earliest
             found.append(F.coalesce(early | (value > F.col("file_modified") + time.ahead), F.lit(False)))
         return reduce(lambda a, b: a | b, found, F.lit(False))
+
+
+def _lower(column: contracts.Column) -> Column:
+    return F.lower(column.name) if column.kind == "email" else F.col(column.name)
 
 
 def _judge(contract: Contract) -> Callable[..., Column]:
@@ -310,7 +316,7 @@ def _flat(verdict: Any) -> tuple[Any, ...]:
 
 
 def strange(one: Object) -> bool:
-    """Whether Spark takes the name for something else: an empty folder in it for none, a colon for a scheme, `.GZ` for no gzip."""
+    """Whether Spark takes the name for another: an empty folder in it for none, a colon for a scheme, `.GZ` for no gzip."""
     return "//" in one.key or ":" in one.key or (one.is_packed and not one.key.endswith(".gz"))
 
 

@@ -39,8 +39,8 @@ _ACCEPTED, _NULL_KEY = "accepted", "null_key"
 @dataclass(frozen=True)
 class Entry:
     """What a run did to its table. `drift`: rows with a key that the contract does not know, by key. `total`: rows of
-    the table now. `suspended`: people of whom nothing passes for what they delivered and nobody can read (R13); None where the job
-    knows of no people. `ignored`: landing objects that are not read, by reason (R15).
+    the table now. `suspended`: people of whom nothing passes because nobody can read what they delivered (R13); None where the
+    job does not know. `ignored`: landing objects that are not read, by reason (R15).
 
     `mode`: `full` (everything was read), `incremental`, or `unchanged` (nothing new: nothing was read or written).
     """
@@ -66,10 +66,8 @@ class Entry:
 
     def counts(self) -> list[tuple[str, str, int]]:
         """Outcome, reason and rows: what the ledger keeps. Single numbers also when they are 0."""
-        single = [
-            (name, ALL, getattr(self, name)) for name in ("read", "accepted", "inserted", "updated", "removed", "suspended")
-        ]
-        single = [one for one in single if one[-1] is not None]
+        names = ("read", "accepted", "inserted", "updated", "removed", "suspended")
+        single = [(name, ALL, rows) for name in names if (rows := getattr(self, name)) is not None]
         by_reason = [
             (name, reason, rows)
             for name in ("excluded", "quarantined", "drift")

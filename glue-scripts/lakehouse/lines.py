@@ -1,6 +1,6 @@
 """What a delivered line is: one strict judgement (R8, R11, R12, R14, R16), in plain Python, so that every engine has the same.
 
-An engine may take the usual lines in a quicker way, where it is certain that the judgement would be the same; all others come here.
+An engine may take usual lines in a quicker way, where the judgement would surely be the same; all others come here.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Judge:
         return Verdict(tuple(values), drift=drift)
 
     def _sorted_out(self, pairs: _Object) -> tuple[dict[str, Any], list[str], list[str]]:
-        """Values by key of the contract, other keys as they are written, and keys that come more than once; keys in lower case."""
+        """Values by key in lower case, keys that the contract does not know as they are written, and keys that come twice."""
         times = Counter(key.lower() for key, _ in pairs)
         twice = [key for key, count in times.items() if count > 1]
         given = {key.lower(): value for key, value in pairs if times[key.lower()] == 1}
@@ -122,9 +122,8 @@ class Judge:
             value = _typed(written, column.type)
         except ValueError as error:
             return problem(WRONG_TYPE, str(error))
-        if isinstance(value, str) and (column.required or column.kind == "email"):
-            if not emails.strip(value):
-                return problem(MISSING_KEY, "blank") if column.required else (None, None)
+        if column.required and isinstance(value, str) and not emails.strip(value):
+            return problem(MISSING_KEY, "blank")
         if column.kind == "email":
             try:
                 return emails.normalise(value), None

@@ -17,8 +17,8 @@ from lakehouse.errors import LakehouseError
 class Object:
     """`key`: place in the lake, without a slash in front. `size`: bytes. `modified`: when it was put there, in ms.
 
-    `version`: changes whenever it is put again. An ETag alone does so only where KMS encrypts the bucket, and what a row is depends
-    on when its file was delivered (R12).
+    `version`: changes whenever it is put again. An ETag alone does so only where KMS encrypts the bucket, and what a row is
+    depends on when its file was delivered (R12).
     """
 
     key: str

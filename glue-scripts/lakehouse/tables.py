@@ -277,7 +277,7 @@ def state(spark: SparkSession, name: str) -> TableState:
 
 
 def reconcile(spark: SparkSession, name: str, contract: Contract) -> TableState:
-    """The table's state after adding the contract's new columns, setting the properties writers rely on, and describing the columns.
+    """The table's state after adding the contract's new columns, setting the properties writers rely on, and describing columns.
 
     Fails when the table has a column the contract does not know, or one of another type. Changes only what differs.
     """
