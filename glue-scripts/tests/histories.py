@@ -36,8 +36,8 @@ FUTURE = BARELY_FUTURE + 86_400_000
 DEVICES = {"ann": "s-1", "ben": "s-2", "cleo": "s-2", "josé": "s-3"}
 SERIALS = ("s-1", "s-2", "s-3", "s-9")
 TIMES = tuple(range(T + 500, T + 3001, 500))
-# Of a customer record: more of them, so that the greatest one is not soon taken and something can still change.
-UPDATES = (*TIMES, *range(T + 3500, T + 6001, 500))
+# Of a customer record after the first ones, mostly later: so that something changes, and a suspension can end.
+UPDATES = (*TIMES, *[*range(T + 3500, T + 6001, 500)] * 3)
 
 # How a file is called. Those that are not read (R15) are so by how their name begins or ends.
 NAMES = ("m", "b", "z/a", "B", "9:30")
@@ -187,12 +187,12 @@ def _email(key: str, person: str) -> st.SearchStrategy[dict[str, str]]:
     return _any_of(key, *[email] * 4, *odd)
 
 
-def _record(person: str) -> st.SearchStrategy[dict[str, Any]]:
+def _record(person: str, updates: tuple[int, ...] = UPDATES) -> st.SearchStrategy[dict[str, Any]]:
     """A customer record at any time of the small world: a first one, a change, an older one that comes late."""
     dates = (500, 500, 1000, 1000, 1500, 2000, 3000)
     return _merged(
         _email("email", person),
-        _any_of("lastUpdateDate", *UPDATES),
+        _any_of("lastUpdateDate", *updates),
         _any_of("shareWithResearchAsOfDate", None, *(T + date for date in dates), 0),
         _any_of("serialNumber", *[DEVICES[person]] * 6, *SERIALS[:-1], None),
         _any_of("phone", None, "1", "2"),
@@ -293,7 +293,7 @@ def _visit(person: str, faults: bool) -> st.SearchStrategy[list[dict[str, Any]]]
     # Mostly all three; else nothing or one, so that a failing history can shrink to it.
     chosen = st.sampled_from([(), *((source,) for source in SOURCES), *[SOURCES] * 12])
     walks = st.lists(st.tuples(_sample(person), _step(DEVICES[person])), min_size=1, max_size=8)
-    records = _lines(_record(person), "customer", faults)
+    records = _lines(_record(person, TIMES), "customer", faults)
     files = {source: _deliver(source, faults, records if source == "customer" else st.just([])) for source in SOURCES}
 
     @st.composite

@@ -139,8 +139,8 @@ class Result:
     `landing` counts the rows read, quarantined ones included; `quarantine` lists these by source as (file, line, reason),
     sorted, with line 0 for a whole file; `drift` counts by source and unknown key the rows that are not malformed; `unknown`
     lists by source what is an unknown number of rows (R14), and `unnamed` the customers' quarantined rows of nobody knows whom
-    (R13), as (file, line); `suspended` are the e-mails of people who are suspended now (R13); `ignored` lists by source and
-    reason the files that are not read (R15).
+    (R13), as (file, line); `suspending` are the bad records that suspend somebody now, `suspended` the e-mails of these people
+    (R13); `ignored` lists by source and reason the files that are not read (R15).
     """
 
     tables: dict[str, list[tuple]]
@@ -150,8 +150,12 @@ class Result:
     drift: dict[str, dict[str, int]]
     unknown: dict[str, list[tuple[str, int]]]
     unnamed: dict[str, list[tuple[str, int]]]
-    suspended: set[str]
+    suspending: list[Word]
     ignored: dict[str, dict[str, list[str]]]
+
+    @property
+    def suspended(self) -> set[str]:
+        return {word.email for word in self.suspending}
 
     def counts(self) -> dict[str, int]:
         """The number of rows of all eight tables."""
@@ -197,7 +201,7 @@ def compute(landing_dir: str | Path, gate: str) -> Result:
         drift={name: dict(found.drift) for name, found in sources.items()},
         unknown={name: sorted(found.unknown) for name, found in sources.items()},
         unnamed={"customer": sorted(sources["customer"].unnamed)},
-        suspended={email for email, person in people.items() if person.suspended},
+        suspending=[word for person in people.values() for word in person.words],
         ignored={name: {reason: sorted(paths) for reason, paths in found.ignored.items()} for name, found in sources.items()},
     )
 
