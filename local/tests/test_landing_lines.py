@@ -118,9 +118,11 @@ LINES = [
     raw(GOOD.replace(str(AT).encode(), b"1655563258079.00"), SHOWN, None),
     raw(GOOD.replace(str(AT).encode(), b"16555632580790e-1"), SHOWN, None),
     raw(GOOD.replace(str(AT).encode(), b"1655563258079.5"), SHOWN, "wrong_type"),
-    customer('"registrationDate":9223372036854775807.0', registrationdate=2**63 - 1),
-    customer('"registrationDate":9007199254740993e0', registrationdate=2**53 + 1),
+    customer('"registrationDate":9223372036854775807.0', "future_time", registrationdate=2**63 - 1),
     customer('"registrationDate":9223372036854775808', "wrong_type"),
+    customer('"registrationDate":1655563258', "implausible_time", registrationdate=AT // 1000),
+    customer('"shareWithResearchAsOfDate":-9007199254740993.0', sharewithresearchasofdate=-(2**53) - 1),
+    customer('"shareWithResearchAsOfDate":-9.223372036854775808e18', sharewithresearchasofdate=-(2**63)),
     # Doubles.
     sample("1", 1.0),
     sample("1e3", 1000.0),
