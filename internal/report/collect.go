@@ -302,7 +302,9 @@ func (f *Funnel) add(outcome, reason string, rows int64, example string) {
 		f.Suspended = &rows
 	} else if outcome == "ignored" && rows > 0 {
 		f.Ignored = append(f.Ignored, Ignored{reason, rows, example})
-		slices.SortFunc(f.Ignored, func(a, b Ignored) int { return cmp.Or(cmp.Compare(b.Objects, a.Objects), cmp.Compare(a.Reason, b.Reason)) })
+		slices.SortFunc(f.Ignored, func(a, b Ignored) int {
+			return cmp.Or(cmp.Compare(b.Objects, a.Objects), cmp.Compare(a.Reason, b.Reason))
+		})
 	}
 }
 
