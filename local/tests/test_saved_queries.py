@@ -18,7 +18,8 @@ insert into step_trainer_trusted values ('a', 7), ('b', 7), ('b', 8), ('a', 8);
 create table machine_learning_curated (subject_id varchar);
 insert into machine_learning_curated values ('1'), ('2'), ('2');
 create table run_ledger (
-    run_id varchar, job varchar, table_name varchar, outcome varchar, reason varchar, "rows" bigint, recorded_at bigint, example varchar
+    run_id varchar, job varchar, table_name varchar, outcome varchar, reason varchar, "rows" bigint, recorded_at bigint,
+    example varchar
 );
 insert into run_ledger values
     ('old', 'customers', 'customer_trusted', 'read', 'all', 5, 1000, null),
