@@ -319,8 +319,8 @@ func TestAlarms(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string][]string{
-		"dev":  {"failed-checks", "ledger-mismatch", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long"},
-		"prod": {"dead-letters", "failed-checks", "ledger-mismatch", "nothing-arrived", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long", "starter-failed"},
+		"dev":  {"failed-checks", "ignored-objects", "ledger-mismatch", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long"},
+		"prod": {"dead-letters", "failed-checks", "ignored-objects", "ledger-mismatch", "nothing-arrived", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long", "starter-failed"},
 	}
 	for stage, names := range want {
 		var found []string

@@ -70,6 +70,10 @@ func watch(pipeline Pipeline, told alerts.Alerts, started *starter.Starter, prop
 		Name: "quarantined-rows", Metric: own(stage, "RowsQuarantined", hour), Threshold: float64(stage.Alerts.QuarantinedRows),
 		Description: fmt.Sprintf("More than %d delivered rows of an hour's runs cannot be used. See by reason in the quarantine tables, and tell the source.", stage.Alerts.QuarantinedRows),
 	})
+	add("IgnoredObjects", alerts.Alarm{
+		Name: "ignored-objects", Metric: own(stage, "ObjectsIgnored", hour),
+		Description: "Objects of a name that no job reads were found below a landing prefix. The ledger has their number and an example; rename or remove them.",
+	})
 	for _, failure := range []struct{ id, name, metric, description string }{
 		{"QuarantineLimit", "quarantine-limit", "RunsOverQuarantineLimit",
 			"A job stopped before it wrote: more of its rows cannot be used than the contract allows. Correct or remove the files, or accept them once."},

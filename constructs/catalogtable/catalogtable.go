@@ -87,7 +87,7 @@ tblproperties ('classification' = 'json')`, "`"+database+"`", "`"+table.Table+"`
 
 // serdeParameters lets the serde fill columns from keys without regard to case, and maps a key that differs in more than case.
 func serdeParameters(table contract.Contract) map[string]string {
-	parameters := map[string]string{"case.insensitive": "true", "ignore.malformed.json": "true"}
+	parameters := map[string]string{"case.insensitive": "true", "ignore.malformed.json": "true", "use.null.for.invalid.data": "true"}
 	for _, column := range table.TemplateColumns() {
 		if key := strings.ToLower(column.JSONKey()); key != column.Name {
 			parameters["mapping."+column.Name] = key
@@ -96,8 +96,8 @@ func serdeParameters(table contract.Contract) map[string]string {
 	return parameters
 }
 
-// jsonFiles describes newline-delimited JSON. A line that is not JSON is a row without values: else one bad line among all that was
-// delivered would fail every query. The line itself is in the quarantine table after the next run.
+// jsonFiles describes newline-delimited JSON. A line that is not JSON is a row without values, and a value of another type is null: else
+// one bad line among all that was delivered would fail every query. The line itself is in the quarantine table after the next run.
 func jsonFiles(table contract.Contract, location string) *awsglue.CfnTable_TableInputProperty {
 	var columns []*awsglue.CfnTable_ColumnProperty
 	for _, column := range table.TemplateColumns() {

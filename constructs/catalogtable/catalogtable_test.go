@@ -58,7 +58,10 @@ func TestLandingTable(t *testing.T) {
 				},
 				"SerdeInfo": map[string]any{
 					"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe",
-					"Parameters":           assertions.Match_ObjectEquals(&map[string]any{"case.insensitive": "true", "ignore.malformed.json": "true", "mapping.wornsince": "worn-since"}),
+					"Parameters": assertions.Match_ObjectEquals(&map[string]any{
+						"case.insensitive": "true", "ignore.malformed.json": "true", "use.null.for.invalid.data": "true",
+						"mapping.wornsince": "worn-since",
+					}),
 				},
 			},
 		},
@@ -69,7 +72,7 @@ func TestLandingTable(t *testing.T) {
 func TestCreateStatement(t *testing.T) {
 	want := "create external table if not exists `shop`.`shoe_landing` (\n  `id` string,\n  `wornsince` bigint,\n  `size` int\n)\n" +
 		`row format serde 'org.openx.data.jsonserde.JsonSerDe'
-with serdeproperties ('case.insensitive' = 'true', 'ignore.malformed.json' = 'true', 'mapping.wornsince' = 'worn-since')
+with serdeproperties ('case.insensitive' = 'true', 'ignore.malformed.json' = 'true', 'mapping.wornsince' = 'worn-since', 'use.null.for.invalid.data' = 'true')
 stored as inputformat 'org.apache.hadoop.mapred.TextInputFormat'
 outputformat 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat'
 location 's3://lake-bucket/shoe/landing/'

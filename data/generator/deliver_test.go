@@ -152,7 +152,8 @@ func without(rows, others []string) []string {
 func subject(t *testing.T, line string) string {
 	row := decode[map[string]any](t, line)
 	if email, ok := row["email"].(string); ok {
-		return strings.ToLower(strings.TrimSpace(email))
+		person, _ := normalise(email)
+		return person
 	}
 	return fmt.Sprint(row["serialNumber"], row["sensorReadingTime"])
 }

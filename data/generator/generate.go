@@ -44,7 +44,7 @@ func writeHouseholds(opts options, totals []ledger, out *output) error {
 	for index := 0; people < opts.people; index++ {
 		rng := random(opts.seed, index, streamPlanting)
 		kind := choose(rng, cast, index, opts.people-people)
-		h := plant(rng, kind, index, people, opts.readings)
+		h := plant(rng, kind, index, people, opts.readings, opts.unicode)
 		home := people * opts.files / opts.people
 		newCourier(opts.shape, home, random(opts.seed, index, streamPlacing), random(opts.seed, index, streamTiming)).deliver(h)
 		for i := range totals {

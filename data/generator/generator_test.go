@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // small holds every kind of household and at least one of every disturbance.
@@ -312,7 +313,7 @@ func TestEveryKindHasItsOutcomes(t *testing.T) {
 	for index, k := range kindsOverTime {
 		t.Run(k.name, func(t *testing.T) {
 			// Many readings, so that each stretch between two events has some.
-			h := plant(random(1, index, streamPlanting), k, index, 0, 200)
+			h := plant(random(1, index, streamPlanting), k, index, 0, 200, false)
 			newCourier(single(1), 0, random(1, index, streamPlacing), random(1, index, streamTiming)).deliver(h)
 			var l ledger
 			h.account(&l)
@@ -353,7 +354,11 @@ func TestRowsAreValidAndNobodyIsReal(t *testing.T) {
 	email := regexp.MustCompile(`^[a-z]+\.[a-z]+\.x?\d+@example\.(com|org)$`)
 	phone := regexp.MustCompile(`^[2-9]\d\d55501\d\d$`)
 	birthday := regexp.MustCompile(`^(19|20)\d\d-[01]\d-[0-3]\d$`)
-	normal := func(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+	normal := func(written string) string { address, _ := normalise(written); return address }
+	// R12: what is earlier is taken for seconds or minutes, and what is later than its file has not happened yet.
+	plausible := func(times ...int64) bool {
+		return slices.Min(times) >= epoch-31*day && slices.Max(times) <= time.Now().UnixMilli()
+	}
 
 	_, dir := generated(t, options{people: 300, readings: 5, shape: single(2), seed: 11})
 	records := map[string]string{} // by person and time of the change
@@ -365,8 +370,13 @@ func TestRowsAreValidAndNobodyIsReal(t *testing.T) {
 		}](t, line)
 		if row.CustomerName == "" || !email.MatchString(normal(row.Email)) || !phone.MatchString(row.Phone) ||
 			!birthday.MatchString(row.BirthDay) || !uuid.MatchString(row.SerialNumber) ||
-			row.RegistrationDate <= 0 || row.LastUpdateDate < row.RegistrationDate {
+			!plausible(row.RegistrationDate, row.LastUpdateDate) || row.LastUpdateDate < row.RegistrationDate {
 			t.Errorf("customer row %s", line)
+		}
+		for _, date := range []*int64{row.ShareWithResearchAsOfDate, row.ShareWithPublicAsOfDate, row.ShareWithFriendsAsOfDate} {
+			if date != nil && *date != 0 && !plausible(*date) {
+				t.Errorf("customer row %s shares from another time on", line)
+			}
 		}
 		// Else the files' modification times would decide which one is current, and those do not travel with the data.
 		key, record := fmt.Sprint(normal(row.Email), row.LastUpdateDate), strings.Replace(line, row.Email, normal(row.Email), 1)
@@ -382,7 +392,7 @@ func TestRowsAreValidAndNobodyIsReal(t *testing.T) {
 			Timestamp int64
 			X, Y, Z   float64
 		}](t, line)
-		if !email.MatchString(normal(row.User)) || row.Timestamp < epoch || max(math.Abs(row.X), math.Abs(row.Y), math.Abs(row.Z)) > 1 {
+		if !email.MatchString(normal(row.User)) || !plausible(row.Timestamp) || max(math.Abs(row.X), math.Abs(row.Y), math.Abs(row.Z)) > 1 {
 			t.Errorf("accelerometer row %s", line)
 		}
 	}
@@ -392,7 +402,7 @@ func TestRowsAreValidAndNobodyIsReal(t *testing.T) {
 			SerialNumber       string
 			DistanceFromObject int
 		}](t, line)
-		if !uuid.MatchString(row.SerialNumber) || row.SensorReadingTime < epoch || row.DistanceFromObject < 201 || row.DistanceFromObject > 300 {
+		if !uuid.MatchString(row.SerialNumber) || !plausible(row.SensorReadingTime) || row.DistanceFromObject < 201 || row.DistanceFromObject > 300 {
 			t.Errorf("step trainer row %s", line)
 		}
 	}

@@ -149,15 +149,15 @@ const (
 
 func chance(rng *rand.Rand, perMille int) bool { return rng.IntN(1000) < perMille }
 
-// plant makes household number index of the given kind; its first customer is number first, from 0.
-func plant(rng *rand.Rand, k kind, index, first, readings int) *household {
+// plant makes household number index of the given kind; its first customer is number first, from 0. unicode as in newIdentity.
+func plant(rng *rand.Rand, k kind, index, first, readings int, unicode bool) *household {
 	h := &household{ticks: newTicks(rng, index, readings), device: newSerial(rng)}
 	for i, r := range k.roles {
 		number := first + i
 		if r.story == stranger {
 			number = index
 		}
-		p := &person{identity: newIdentity(rng, number, r.story == stranger), role: r}
+		p := &person{identity: newIdentity(rng, number, r.story == stranger, unicode), role: r}
 		p.from = h.consentFrom(rng, r.story)
 		h.people = append(h.people, p)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // identity is who a person is. The domains and the 555-01xx numbers are reserved for examples.
@@ -27,24 +29,33 @@ var (
 		"Adeyemi", "Becker", "Castro", "Dubois", "Eriksen", "Ferrari", "García", "Haddad", "Ito", "Jansen", "Kaya", "Lindqvist",
 		"Moreau", "Novak", "O'Brien", "Petrov", "Quist", "Rossi", "Sato", "Tran", "Ueda", "Vargas", "Weiss", "Xu", "Yilmaz", "Zhou",
 	}
-	toASCII = strings.NewReplacer("Å", "A", "ë", "e", "í", "i", "'", "")
+	toASCII   = strings.NewReplacer("Å", "A", "ë", "e", "í", "i", "'", "")
+	toLetters = strings.NewReplacer("'", "")
+
+	// ends are what an address may have around it beside spaces, all of it taken off (R11).
+	ends = []string{"\u00a0", "\t", "\u200b", "\ufeff", "\u3000", "\r\n"}
 )
 
-func newIdentity(rng *rand.Rand, number int, unknown bool) identity {
+// newIdentity makes a person. With unicode, letters of the address are not those of ASCII only, and its spellings are of every kind.
+func newIdentity(rng *rand.Rand, number int, unknown, unicode bool) identity {
 	first, last := firstNames[rng.IntN(len(firstNames))], lastNames[rng.IntN(len(lastNames))]
 	domain := []string{"example.com", "example.org"}[rng.IntN(2)]
 	tag := "" // a stranger's number is a household's and must not meet a customer's
 	if unknown {
 		tag = "x"
 	}
+	letters, end, form := toASCII, " ", norm.NFC
+	if unicode {
+		letters, end, form = toLetters, ends[number%len(ends)], norm.NFD
+	}
 	id := identity{
 		name:     first + " " + last,
-		email:    fmt.Sprintf("%s.%s.%s%d@%s", toASCII.Replace(first), toASCII.Replace(last), tag, number, domain),
+		email:    fmt.Sprintf("%s.%s.%s%d@%s", letters.Replace(first), letters.Replace(last), tag, number, domain),
 		phone:    newPhone(rng),
 		birthday: fmt.Sprintf("%d-%02d-%02d", 1930+rng.IntN(76), 1+rng.IntN(12), 1+rng.IntN(28)),
 	}
 	for s := range spellings {
-		id.spelled[s] = quote(s.of(id.email))
+		id.spelled[s] = quote(s.of(id.email, end, form))
 	}
 	return id
 }
@@ -59,15 +70,15 @@ func newSerial(rng *rand.Rand) string {
 	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", uint32(a), uint16(a>>32), uint16(a>>48)&0xfff, uint16(b)&0x3fff|0x8000, b>>16)
 }
 
-// spelling is one of the ways in which an e-mail is written; all of them name the same person (R1).
+// spelling is one of the ways in which an e-mail is written; all of them name the same person (R11).
 type spelling uint8
 
 const (
 	plain spelling = iota
 	lowerCase
 	upperCase
-	spaceBefore
-	spaceAfter
+	endBefore
+	endAfter
 	spellings
 )
 
@@ -78,16 +89,18 @@ func newSpelling(rng *rand.Rand) spelling {
 	return lowerCase + spelling(rng.IntN(int(spellings-lowerCase)))
 }
 
-func (s spelling) of(email string) string {
+// of spells an address with what may be around it, and in lower case in a form of Unicode.
+func (s spelling) of(email, end string, form norm.Form) string {
+	normal, _ := normalise(email)
 	switch s {
 	case lowerCase:
-		return strings.ToLower(email)
+		return form.String(normal)
 	case upperCase:
 		return strings.ToUpper(email)
-	case spaceBefore:
-		return " " + email
-	case spaceAfter:
-		return strings.ToLower(email) + "  "
+	case endBefore:
+		return end + email
+	case endAfter:
+		return normal + end + end
 	}
 	return email
 }

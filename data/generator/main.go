@@ -63,6 +63,7 @@ type options struct {
 	seed     uint64 // another seed is another population
 	out      string // folder to write
 	force    bool   // replace what an earlier run wrote there
+	unicode  bool   // e-mails are spelled in more ways than case and spaces
 }
 
 func parse(args []string, usage io.Writer) (options, error) {
@@ -74,6 +75,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	flags.IntVar(&o.files, "files", 3, "files per source and delivery; with several, the last one is a .json.gz")
 	flags.IntVar(&o.deliveries, "deliveries", 1, "deliveries in which the data comes; with several, each in a folder 01, 02, ...")
 	flags.Uint64Var(&o.seed, "seed", 1, "another seed is another population")
+	flags.BoolVar(&o.unicode, "unicode", false, "e-mails with letters beyond ASCII; spelled also with other white space, invisible characters and decomposed letters (R11)")
 	flags.StringVar(&o.out, "out", "", "folder to write (required)")
 	flags.BoolVar(&o.force, "force", false, "replace what an earlier run wrote to the folder")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {

@@ -249,22 +249,30 @@ func (c *collector) runIDs() string {
 
 // ledger reads what became of the rows (R7), in the order of the jobs.
 func (c *collector) ledger(ctx context.Context) error {
-	answer, err := c.Query(ctx, "select run_id, job, table_name, outcome, reason, sum(rows) as rows from run_ledger where run_id in ("+
-		c.runIDs()+") group by 1, 2, 3, 4, 5")
+	// All columns: a lake whose jobs have not run since it was updated has no `example` yet.
+	answer, err := c.Query(ctx, "select * from run_ledger where run_id in ("+c.runIDs()+")")
 	if err != nil {
 		return err
 	}
+	text := answer.Text()
 	funnels := map[string]*Funnel{}
-	for _, cells := range answer.Text()[1:] {
-		rows, err := strconv.ParseInt(cells[5], 10, 64)
+	for _, cells := range text[1:] {
+		entry := map[string]string{}
+		for i, name := range text[0] {
+			entry[name] = cells[i]
+		}
+		rows, err := strconv.ParseInt(entry["rows"], 10, 64)
 		if err != nil {
 			return err
 		}
-		key := cells[0] + "\n" + cells[2]
+		key := entry["run_id"] + "\n" + entry["table_name"]
 		if funnels[key] == nil {
-			funnels[key] = &Funnel{RunID: cells[0], Job: cells[1], Table: cells[2], Excluded: []Count{}, Quarantined: []Count{}, Drift: []Count{}}
+			funnels[key] = &Funnel{
+				RunID: entry["run_id"], Job: entry["job"], Table: entry["table_name"],
+				Excluded: []Count{}, Quarantined: []Count{}, Drift: []Count{}, Ignored: []Ignored{},
+			}
 		}
-		funnels[key].add(cells[3], cells[4], rows)
+		funnels[key].add(entry["outcome"], entry["reason"], rows, entry["example"])
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
@@ -281,7 +289,8 @@ func (c *collector) ledger(ctx context.Context) error {
 	return nil
 }
 
-func (f *Funnel) add(outcome, reason string, rows int64) {
+// add takes an entry of the ledger. Its key is run, table, outcome and reason: none comes twice.
+func (f *Funnel) add(outcome, reason string, rows int64, example string) {
 	single := map[string]*int64{"read": &f.Read, "accepted": &f.Accepted, "inserted": &f.Inserted, "updated": &f.Updated, "removed": &f.Removed}
 	byReason := map[string]*[]Count{"excluded": &f.Excluded, "quarantined": &f.Quarantined, "drift": &f.Drift}
 	if total, found := single[outcome]; found {
@@ -289,6 +298,13 @@ func (f *Funnel) add(outcome, reason string, rows int64) {
 	} else if counts, found := byReason[outcome]; found && rows > 0 {
 		*counts = append(*counts, Count{reason, rows})
 		slices.SortFunc(*counts, func(a, b Count) int { return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.Reason, b.Reason)) })
+	} else if outcome == "suspended" {
+		f.Suspended = &rows
+	} else if outcome == "ignored" && rows > 0 {
+		f.Ignored = append(f.Ignored, Ignored{reason, rows, example})
+		slices.SortFunc(f.Ignored, func(a, b Ignored) int {
+			return cmp.Or(cmp.Compare(b.Objects, a.Objects), cmp.Compare(a.Reason, b.Reason))
+		})
 	}
 }
 

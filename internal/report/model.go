@@ -89,6 +89,13 @@ type Count struct {
 	Rows   int64  `json:"rows"`
 }
 
+// Ignored are objects below a source's landing prefix that no job reads (R15).
+type Ignored struct {
+	Reason  string `json:"reason"`
+	Objects int64  `json:"objects"`
+	Example string `json:"example,omitempty"` // one of their keys
+}
+
 // Funnel is the ledger's entry of one run for its table (R7).
 type Funnel struct {
 	Table       string  `json:"table"`
@@ -102,6 +109,9 @@ type Funnel struct {
 	Updated     int64   `json:"updated"`
 	Removed     int64   `json:"removed"`
 	Drift       []Count `json:"drift"` // by the key that no contract knows
+	// Suspended is how many people are suspended after the run (R13); nil: not said, as by every job but the customers'.
+	Suspended *int64    `json:"suspended,omitempty"`
+	Ignored   []Ignored `json:"ignored"` // most objects first
 }
 
 // AddsUp tells whether every row read has become something (R7).

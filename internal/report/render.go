@@ -125,7 +125,7 @@ func render(report Report, charts []byte) ([]byte, error) {
 		return nil, err
 	}
 	parsed, err := template.New("report.gohtml").Funcs(template.FuncMap{
-		"count": Thousands, "duration": duration, "when": when, "usd": dollars, "words": words, "breakable": breakable, "plural": plural,
+		"count": Thousands, "duration": duration, "when": when, "usd": dollars, "words": words, "breakable": breakable, "plural": Plural,
 		"done": func(state string) string { return strings.ToLower(strings.ReplaceAll(state, "_", " ")) },
 	}).ParseFS(page, "page/report.gohtml")
 	if err != nil {
@@ -249,7 +249,8 @@ func breakable(name string) template.HTML {
 	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(name), "_", "_<wbr>"))
 }
 
-func plural(n int64, one string) string {
+// Plural writes a number of something that takes an s.
+func Plural(n int64, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
@@ -263,6 +264,32 @@ func (r Report) Seconds() float64 {
 		end = *r.Execution.Stopped
 	}
 	return max(0, end.Sub(r.Execution.Started).Seconds())
+}
+
+// SuspendedPeople says how many people are suspended after the run (R13); empty when no job said so.
+func (r Report) SuspendedPeople() string {
+	for _, funnel := range r.Funnels {
+		if funnel.Suspended != nil {
+			return People(*funnel.Suspended)
+		}
+	}
+	return ""
+}
+
+// People writes a number of people in words.
+func People(n int64) string {
+	switch n {
+	case 0:
+		return "nobody"
+	case 1:
+		return "1 person"
+	}
+	return Thousands(n) + " people"
+}
+
+// IgnoresObjects tells whether some table has objects that no job reads (R15).
+func (r Report) IgnoresObjects() bool {
+	return slices.ContainsFunc(r.Funnels, func(funnel Funnel) bool { return len(funnel.Ignored) > 0 })
 }
 
 // FunnelCount is how many tables recorded their numbers.

@@ -73,25 +73,38 @@ func TestFunnel(t *testing.T) {
 	for _, line := range []struct {
 		outcome, reason string
 		rows            int64
+		example         string
 	}{
-		{"read", "all", 100}, {"accepted", "all", 60}, {"excluded", "duplicate", 5}, {"excluded", "no_consent", 30},
-		{"quarantined", "malformed", 5}, {"inserted", "all", 7}, {"updated", "all", 2}, {"removed", "all", 3}, {"drift", "colour", 4}, {"excluded", "none", 0},
+		{"read", "all", 100, ""}, {"accepted", "all", 60, ""}, {"excluded", "duplicate", 5, ""}, {"excluded", "no_consent", 30, ""},
+		{"quarantined", "malformed", 5, ""}, {"inserted", "all", 7, ""}, {"updated", "all", 2, ""}, {"removed", "all", 3, ""},
+		{"drift", "colour", 4, ""}, {"excluded", "none", 0, ""}, {"suspended", "all", 0, ""},
+		{"ignored", "hidden", 1, "a/landing/_SUCCESS"}, {"ignored", "unknown_name", 2, "a/landing/b.csv"}, {"ignored", "folder_marker", 0, ""},
 	} {
-		funnel.add(line.outcome, line.reason, line.rows)
+		funnel.add(line.outcome, line.reason, line.rows, line.example)
 	}
 	want := Funnel{
 		Read: 100, Accepted: 60, Inserted: 7, Updated: 2, Removed: 3,
 		Excluded: []Count{{"no_consent", 30}, {"duplicate", 5}}, Quarantined: []Count{{"malformed", 5}}, Drift: []Count{{"colour", 4}},
+		Suspended: aws.Int64(0), Ignored: []Ignored{{"unknown_name", 2, "a/landing/b.csv"}, {"hidden", 1, "a/landing/_SUCCESS"}},
 	}
 	if !reflect.DeepEqual(funnel, want) || !funnel.AddsUp() || funnel.Unchanged() {
 		t.Errorf("funnel is %+v, want %+v, adding up", funnel, want)
 	}
-	funnel.add("excluded", "no_consent", 1)
+	funnel.add("excluded", "no_consent", 1, "")
 	if funnel.AddsUp() {
 		t.Error("101 of 100 rows add up")
 	}
 	if !(Funnel{}).Unchanged() || (Funnel{Removed: 1}).Unchanged() {
 		t.Error("a run that only removes rows changes something, one without numbers nothing")
+	}
+}
+
+func TestSuspendedPeople(t *testing.T) {
+	for want, suspended := range map[string]*int64{"": nil, "nobody": aws.Int64(0), "1 person": aws.Int64(1), "1,200 people": aws.Int64(1200)} {
+		report := Report{Funnels: []Funnel{{Table: "a_trusted"}, {Table: "customer_trusted", Suspended: suspended}}}
+		if got := report.SuspendedPeople(); got != want {
+			t.Errorf("SuspendedPeople is %q, want %q", got, want)
+		}
 	}
 }
 

@@ -3,15 +3,19 @@ package main
 import (
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
+
+	"stedi-lakehouse/internal/report"
 )
 
 func TestLedgerLine(t *testing.T) {
@@ -30,6 +34,12 @@ func TestLedgerLine(t *testing.T) {
 			`{"table":"t","read":5,"accepted":5,"removed":12,"mode":"incremental","drift":{"colour":1,"battery":3,"gone":0}}`,
 			"read 5 = 5 accepted; removed 12; drift: 3 rows with unknown key battery, 1 row with unknown key colour",
 		},
+		"suspended and ignored": {
+			`{"table":"t","read":1,"accepted":1,"mode":"full","suspended":1,"ignored":{"hidden":{"objects":1,"example":"a/landing/_S"},"unknown_name":{"objects":2,"example":"a/landing/b.csv"}}}`,
+			"read 1 = 1 accepted; 1 person suspended; 3 objects ignored",
+		},
+		"nobody suspended": {`{"table":"t","read":1,"accepted":1,"mode":"full","suspended":0,"ignored":{}}`, "read 1 = 1 accepted"},
+		"not said":         {`{"table":"t","read":1,"accepted":1,"mode":"full","suspended":null}`, "read 1 = 1 accepted"},
 	} {
 		entry := parseLedger(test.line)
 		if entry == nil {
@@ -124,23 +134,68 @@ func TestGrid(t *testing.T) {
 	}
 }
 
+func TestLeftAside(t *testing.T) {
+	none := int64(0)
+	reported := report.Report{Funnels: []report.Funnel{
+		{Table: "customer_trusted", Suspended: &none, Ignored: []report.Ignored{{Reason: "unknown_name", Objects: 2, Example: "customer/landing/a.csv"}}},
+		{Table: "accelerometer_trusted", Ignored: []report.Ignored{{Reason: "hidden", Objects: 1, Example: "accelerometer/landing/_SUCCESS"}}},
+		{Table: "customer_curated"},
+	}}
+	want := []string{
+		"suspended: nobody", "ignored for customer_trusted: 2 objects, unknown_name, such as customer/landing/a.csv",
+		"ignored for accelerometer_trusted: 1 object, hidden, such as accelerometer/landing/_SUCCESS",
+	}
+	if got := leftAside(reported); !reflect.DeepEqual(got, want) {
+		t.Errorf("left aside is %q, want %q", got, want)
+	}
+	if got := leftAside(report.Report{}); got != nil {
+		t.Errorf("of a run that says nothing, %q is left aside", got)
+	}
+}
+
 func TestFindLanding(t *testing.T) {
-	data := t.TempDir()
-	if _, err := findLanding(data); err == nil || !strings.Contains(err.Error(), data) {
+	data, sources := t.TempDir(), []string{"customer", "accelerometer"}
+	if _, _, err := findLanding(data, sources); err == nil || !strings.Contains(err.Error(), data) {
 		t.Errorf("an empty folder gave %v, want an error that names it", err)
 	}
-	for _, name := range []string{"customer/landing/a.json", "customer/landing/b.json.gz", "customer/trusted/c.json", "expected.json"} {
+	if _, _, err := findLanding(filepath.Join(data, "nowhere"), sources); err == nil {
+		t.Error("a folder that is not there gave no error")
+	}
+	uploaded := []string{
+		"accelerometer/landing/.hidden", "accelerometer/landing/2026/11/d.ndjson", "customer/landing/_temporary/0/a.json",
+		"customer/landing/a.json", "customer/landing/b.csv", "customer/landing/b.json.gz", "customer/landing/linked.json",
+	}
+	leftOut := []string{"customer/landing/folder", "customer/landing.json", "customer/trusted/c.json", "expected.json", "other/landing/a.json"}
+	for _, name := range append(slices.Clone(uploaded), leftOut...) {
 		path := filepath.Join(data, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, nil, 0o644); err != nil {
+		var err error
+		switch name {
+		case "customer/landing/linked.json":
+			err = os.Symlink(filepath.Join(data, "customer/landing/a.json"), path)
+		case "customer/landing/folder": // a link to a folder is not followed: it may lead back
+			err = os.Symlink(data, path)
+		default:
+			err = os.WriteFile(path, nil, 0o644)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	files, err := findLanding(data)
-	if err != nil || len(files) != 2 || files["customer/landing/a.json"] == "" || files["customer/landing/b.json.gz"] == "" {
-		t.Errorf("findLanding = %v, %v", files, err)
+	link := filepath.Join(t.TempDir(), "data")
+	if err := os.Symlink(data, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{data, link} {
+		files, others, err := findLanding(folder, sources)
+		if got := slices.Sorted(maps.Keys(files)); err != nil || !slices.Equal(got, uploaded) {
+			t.Errorf("findLanding(%s) gives %q, %v, want %q", folder, got, err, uploaded)
+		}
+		if !slices.Equal(others, leftOut) {
+			t.Errorf("findLanding(%s) leaves out %q, want %q", folder, others, leftOut)
+		}
 	}
 }
 

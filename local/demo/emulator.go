@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -202,24 +203,28 @@ func freePort() (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// findLanding lists the landing files below a data folder as paths relative to it, <source>/landing/<file>.
-func findLanding(data string) (map[string]string, error) {
-	files := map[string]string{}
-	for _, pattern := range []string{"*.json", "*.json.gz"} {
-		found, err := filepath.Glob(filepath.Join(data, "*", "landing", pattern))
+// findLanding lists the files of a data folder that are uploaded, as local path by key, and the others: whatever lies below
+// <source>/landing/ of a source, at any depth and with any name, so that the run accounts for it (R15).
+func findLanding(data string, sources []string) (landing map[string]string, leftOut []string, err error) {
+	landing = map[string]string{}
+	err = fs.WalkDir(os.DirFS(data), ".", func(key string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := os.Stat(filepath.Join(data, key)) // of what a link leads to
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, file := range found {
-			key, err := filepath.Rel(data, file)
-			if err != nil {
-				return nil, err
-			}
-			files[filepath.ToSlash(key)] = file
+		source, below, _ := strings.Cut(key, "/")
+		if slices.Contains(sources, source) && strings.HasPrefix(below, "landing/") && info.Mode().IsRegular() {
+			landing[key] = filepath.Join(data, key)
+		} else {
+			leftOut = append(leftOut, key)
 		}
+		return nil
+	})
+	if err == nil && len(landing) == 0 {
+		err = fmt.Errorf("no landing files in %s: expected <source>/landing/, with sources among %s", data, strings.Join(sources, ", "))
 	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("no landing files in %s: expected <source>/landing/*.json or *.json.gz", data)
-	}
-	return files, nil
+	return landing, leftOut, err
 }

@@ -30,10 +30,16 @@ type ledgerEntry struct {
 	Removed     int            `json:"removed"`
 	Mode        string         `json:"mode"`  // full, incremental, or unchanged: there was nothing new to read
 	Drift       map[string]int `json:"drift"` // rows by a key that no contract knows
+	// People who are suspended after the run (R13); nil: the job does not say.
+	Suspended *int64 `json:"suspended"`
+	// Objects that the job does not read (R15), by reason.
+	Ignored map[string]struct {
+		Objects int64 `json:"objects"`
+	} `json:"ignored"`
 }
 
-// funnel writes the entry as "read 81,273 = 32,025 accepted + 49,248 no_consent; removed 12; drift: 3 rows with unknown key battery",
-// greatest number first.
+// funnel writes the entry as "read 81,273 = 32,025 accepted + 49,248 no_consent; removed 12; drift: 3 rows with unknown key battery;
+// 2 people suspended; 4 objects ignored", greatest number first.
 func (e ledgerEntry) funnel() string {
 	var out strings.Builder
 	if e.Mode == "unchanged" {
@@ -51,12 +57,18 @@ func (e ledgerEntry) funnel() string {
 	}
 	lead := "; drift: "
 	for _, key := range byCount(e.Drift) {
-		rows := "rows"
-		if e.Drift[key] == 1 {
-			rows = "row"
-		}
-		fmt.Fprintf(&out, "%s%s %s with unknown key %s", lead, report.Thousands(int64(e.Drift[key])), rows, key)
+		fmt.Fprintf(&out, "%s%s with unknown key %s", lead, report.Plural(int64(e.Drift[key]), "row"), key)
 		lead = ", "
+	}
+	if e.Suspended != nil && *e.Suspended > 0 {
+		fmt.Fprintf(&out, "; %s suspended", report.People(*e.Suspended))
+	}
+	var ignored int64
+	for _, one := range e.Ignored {
+		ignored += one.Objects
+	}
+	if ignored > 0 {
+		fmt.Fprintf(&out, "; %s ignored", report.Plural(ignored, "object"))
 	}
 	return out.String()
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"stedi-lakehouse/internal/lake"
+	"stedi-lakehouse/internal/report"
 )
 
 func main() {
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string) error {
 	work := flags.String("work", ".stedi/demo", "folder for everything the demo writes")
 	switch args[0] {
 	case "up":
-		data := flags.String("data", "data/sample", "folder with <source>/landing/*.json")
+		data := flags.String("data", "data/sample", "folder with <source>/landing/, uploaded with its subfolders")
 		gate := flags.String("gate", "", "consent gate, as-of or ever (default: the stage's)")
 		keep := flags.Bool("keep", false, "leave the embedded AWS running")
 		if flags.Parse(args[1:]) != nil || flags.NArg() > 0 {
@@ -73,7 +74,11 @@ func (w workspace) file(name string) string { return filepath.Join(string(w), na
 
 // up deploys and runs everything. Without keep it also destroys it all again and checks that nothing remained.
 func up(ctx context.Context, work workspace, data, gate string, keep bool) (err error) {
-	landing, err := findLanding(data)
+	sources, err := landingSources()
+	if err != nil {
+		return err
+	}
+	landing, leftOut, err := findLanding(data, sources)
 	if err != nil {
 		return err
 	}
@@ -110,15 +115,19 @@ func up(ctx context.Context, work workspace, data, gate string, keep bool) (err 
 	if err := clients.upload(ctx, names.LakeBucket, landing); err != nil {
 		return err
 	}
+	if len(leftOut) > 0 {
+		step("%s of %s left out, such as %s: not below <source>/landing/ of a known source", report.Plural(int64(len(leftOut)), "file"), data, leftOut[0])
+	}
 	err = clients.runPipeline(ctx)
 	if err != nil {
 		err = fmt.Errorf("%w\nlogs of the job runs: %s", err, work.file(runLogs))
 	}
 	// A run that failed or was interrupted is reported too.
-	if err := errors.Join(err, clients.report(context.WithoutCancel(ctx), work)); err != nil {
+	reported, failed := clients.report(context.WithoutCancel(ctx), work)
+	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
-	if err := clients.show(ctx, data, gate); err != nil {
+	if err := clients.show(ctx, data, gate, reported); err != nil {
 		return err
 	}
 	if keep {

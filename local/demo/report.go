@@ -14,25 +14,25 @@ import (
 // reportLimit is how long collecting a report may take.
 const reportLimit = time.Minute
 
-// report writes the page about the run, unless there was none.
-func (c *clients) report(ctx context.Context, work workspace) error {
+// report writes the page about the run, and gives what it shows; an empty report when there was no run.
+func (c *clients) report(ctx context.Context, work workspace) (report.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, reportLimit)
 	defer cancel()
 	contracts, err := contract.Load(data.Contracts)
 	if err != nil {
-		return err
+		return report.Report{}, err
 	}
 	collected, err := report.Collect(ctx, c.lake, contracts)
 	if errors.Is(err, report.ErrNoExecution) {
-		return nil
+		return report.Report{}, nil
 	}
 	if err != nil {
-		return fmt.Errorf("report of the run: %w", err)
+		return report.Report{}, fmt.Errorf("report of the run: %w", err)
 	}
 	page, err := report.Write(collected, string(work), report.Library)
 	if err != nil {
-		return fmt.Errorf("report of the run: %w", err)
+		return report.Report{}, fmt.Errorf("report of the run: %w", err)
 	}
 	step("report of the run: %s", page)
-	return nil
+	return collected, nil
 }

@@ -34,9 +34,9 @@ var landingQueries = []struct{ title, sql string }{
 	},
 }
 
-// show prints the rows of each table by zone and the answers of two Athena queries. It fails when the data folder says what the counts
-// must be (expected.json of the generator) and they are not.
-func (c *clients) show(ctx context.Context, folder, gate string) error {
+// show prints the rows of each table by zone, what was left aside, and the answers of two Athena queries. It fails when the data folder
+// says what the counts must be (expected.json of the generator) and they are not.
+func (c *clients) show(ctx context.Context, folder, gate string, reported report.Report) error {
 	tables, err := c.lake.Tables(ctx)
 	if err != nil {
 		return err
@@ -56,6 +56,9 @@ func (c *clients) show(ctx context.Context, folder, gate string) error {
 	}
 	fmt.Println()
 	printTable(grid(sources, counts))
+	for _, line := range leftAside(reported) {
+		fmt.Println("  " + line)
+	}
 	for _, query := range landingQueries {
 		result, err := c.lake.Query(ctx, query.sql)
 		if err != nil {
@@ -91,6 +94,21 @@ func sourcesInOrder() ([]string, error) {
 	return sources, nil
 }
 
+// landingSources are the sources that deliver files.
+func landingSources() ([]string, error) {
+	contracts, err := contract.Load(data.Contracts)
+	if err != nil {
+		return nil, err
+	}
+	var sources []string
+	for _, table := range contracts {
+		if table.Zone == contract.Landing {
+			sources = append(sources, table.Source)
+		}
+	}
+	return sources, nil
+}
+
 // grid is the rows of the tables: sources down, zones across.
 func grid(sources []string, counts map[string]int64) [][]string {
 	rows := [][]string{append([]string{"rows"}, zones...)}
@@ -106,6 +124,21 @@ func grid(sources []string, counts map[string]int64) [][]string {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// leftAside tells who is suspended (R13), and what lies where data is delivered and is read by no job (R15).
+func leftAside(reported report.Report) []string {
+	var lines []string
+	if people := reported.SuspendedPeople(); people != "" {
+		lines = append(lines, "suspended: "+people)
+	}
+	for _, funnel := range reported.Funnels {
+		for _, ignored := range funnel.Ignored {
+			objects := report.Plural(ignored.Objects, "object")
+			lines = append(lines, fmt.Sprintf("ignored for %s: %s, %s, such as %s", funnel.Table, objects, ignored.Reason, ignored.Example))
+		}
+	}
+	return lines
 }
 
 func printTable(rows [][]string) {

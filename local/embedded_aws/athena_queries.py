@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import json
 import logging
 import os
-import shutil
 from typing import Any
 from urllib.parse import urlparse
 
@@ -26,9 +24,10 @@ from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import traverse_scope
 
+from embedded_aws import openx_json
+
 # Metadata tables of Iceberg that Athena knows.
 _METADATA = ("files", "history", "manifests", "partitions", "refs", "snapshots")
-_DUCKDB_TYPES = {"string": "varchar", "int": "integer"}
 
 
 class QueryError(Exception):
@@ -50,13 +49,12 @@ async def run(sql: str, database: str, catalog: str | None = None) -> dict[str, 
 def _answer(sql: str, database: str) -> dict[str, list]:
     statement = _parse(sql)
     connection = duckdb.connect(":memory:")
-    folders: list[str] = []
     try:
         # Trino divides integers as integers, and gives times in UTC.
         connection.execute("set integer_division = true; set TimeZone = 'UTC'; set autoinstall_known_extensions = false")
         for number, table in enumerate(_tables(statement)):
             name = f"table_{number}"
-            _define(connection, name, table, database, folders)
+            _define(connection, name, table, database)
             table.replace(exp.Table(this=exp.to_identifier(name), alias=table.args.get("alias") or exp.to_identifier(table.name)))
         for column in statement.find_all(exp.Column):  # database.table.column
             column.set("db", None)
@@ -74,8 +72,6 @@ def _answer(sql: str, database: str) -> dict[str, list]:
         return {"columns": names, "column_types": types, "rows": rows}
     finally:
         connection.close()
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _parse(sql: str) -> exp.Expression:
@@ -102,7 +98,7 @@ def _tables(statement: exp.Expression) -> list[exp.Table]:
     return list(found.values())
 
 
-def _define(connection: duckdb.DuckDBPyConnection, name: str, table: exp.Table, database: str, folders: list[str]) -> None:
+def _define(connection: duckdb.DuckDBPyConnection, name: str, table: exp.Table, database: str) -> None:
     database = (table.db or database).lower()
     wanted, _, metadata = table.name.lower().partition("$")
     entry = glue._tables.get(f"{database}/{wanted}")
@@ -115,7 +111,7 @@ def _define(connection: duckdb.DuckDBPyConnection, name: str, table: exp.Table, 
     if location is None:
         if metadata or version:
             raise QueryError(f"NOT_SUPPORTED: {wanted} is no Iceberg table: it has neither versions nor metadata tables")
-        connection.execute(f"create table {name} as {_json_relation(connection, entry, folders)}")
+        connection.register(name, _json_rows(entry))
         return
     rows = _open(location)
     if metadata:
@@ -154,36 +150,27 @@ def _snapshot(connection: duckdb.DuckDBPyConnection, table: StaticTable, version
     return snapshot.snapshot_id
 
 
-def _json_relation(connection: duckdb.DuckDBPyConnection, entry: dict[str, Any], folders: list[str]) -> str:
-    """A SELECT over the table's objects with the catalog's columns; keys are found whatever their case, as by the JSON SerDe."""
+def _json_rows(entry: dict[str, Any]) -> pa.Table:
+    """The table's rows: every object below its location, whatever its suffix, but no hidden one, and none of a hidden folder."""
     storage = entry["StorageDescriptor"]
-    columns = {column["Name"]: _DUCKDB_TYPES.get(column["Type"], column["Type"]) for column in storage["Columns"]}
-    files = athena._materialize_table_files(storage["Location"], folders)
-    given: dict[str, list[str]] = {}
-    source = ""
-    if any(os.path.getsize(file) for file in files):
-        # A row that is not valid JSON is an error, or with this property of the table a row of nulls.
-        lenient = (storage.get("SerdeInfo") or {}).get("Parameters", {}).get("ignore.malformed.json", "").lower() == "true"
-        source = f"read_ndjson_objects({athena._sql_list(files)}, ignore_errors = {lenient})"
-        try:
-            keys = connection.execute(f"select distinct unnest(json_keys(json)) from {source}").fetchall()
-        except duckdb.Error:
-            raise QueryError(f"HIVE_CURSOR_ERROR: a row of {entry['Name']} is not a valid JSON object") from None
-        for (key,) in keys:
-            given.setdefault(key.lower(), []).append(f"json_extract_string(json, {_literal('$.' + json.dumps(key))})")
-    selected = [
-        f"try_cast(coalesce({', '.join([*given.get(name, []), 'null'])}) as {data_type}) as {_quoted(name)}"
-        for name, data_type in columns.items()
+    columns = {column["Name"]: column["Type"] for column in storage["Columns"]}
+    location = urlparse(storage["Location"])
+    prefix = location.path.strip("/") + "/"
+    bucket = s3._buckets.get(location.netloc, {"objects": {}})
+    keys = [
+        key
+        for key in sorted(bucket["objects"])
+        if key.startswith(prefix) and not any(part.startswith((".", "_")) for part in key.removeprefix(prefix).split("/"))
     ]
-    return f"select {', '.join(selected)} " + (f"from {source}" if source else "where false")
+    objects = ((f"s3://{location.netloc}/{key}", s3._get_object_data(location.netloc, key) or b"") for key in keys)
+    try:
+        return openx_json.table(objects, columns, storage.get("SerdeInfo", {}).get("Parameters", {}))
+    except openx_json.BadData as error:
+        raise QueryError(str(error)) from None
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _athena_type(duckdb_type: str) -> str:

@@ -47,6 +47,9 @@ def test_a_run_that_succeeded(page) -> None:
         assert f"{funnel['accepted']:,} of {funnel['read']:,}" in text or not funnel["read"]
     for entry in report["quarantine"]:
         assert entry["file"] in text
+    assert "2 people: who has sent a record that may be newer" in text
+    for ignored in report["funnels"][0]["ignored"]:
+        assert ignored["example"] in text
     assert "read = accepted + excluded + quarantined" in text
     assert "not started" not in text
     assert "did not succeed" not in text

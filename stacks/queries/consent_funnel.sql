@@ -1,4 +1,4 @@
--- How many people are left at each gate, from everybody we know to those of whom there are curated readings (R2, R5).
+-- How many people are left at each gate, from everybody we know to those of whom there are curated readings (R2, R5, R13).
 with customer_consent as (
     select * from customer_consent
 ),
@@ -15,6 +15,15 @@ machine_learning_curated as (
     select * from machine_learning_curated
 ),
 
+agreed as (
+    select
+        customer_consent.email,
+        customer_trusted.email is null as is_suspended
+    from customer_consent
+    left join customer_trusted on customer_consent.email = customer_trusted.email
+    where coalesce(customer_consent.sharewithresearchasofdate, 0) > 0
+),
+
 final as (
     select
         1 as step,
@@ -26,23 +35,29 @@ final as (
         2 as step,
         'agreed to research' as people,
         count(*) as how_many
-    from customer_consent
-    where coalesce(sharewithresearchasofdate, 0) > 0
+    from agreed
     union all
     select
         3 as step,
+        'of these suspended' as people,
+        count(*) as how_many
+    from agreed
+    where is_suspended
+    union all
+    select
+        4 as step,
         'trusted' as people,
         count(*) as how_many
     from customer_trusted
     union all
     select
-        4 as step,
+        5 as step,
         'with accelerometer readings' as people,
         count(*) as how_many
     from customer_curated
     union all
     select
-        5 as step,
+        6 as step,
         'in the machine learning table' as people,
         count(distinct subject_id) as how_many
     from machine_learning_curated

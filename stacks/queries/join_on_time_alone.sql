@@ -18,7 +18,7 @@ paired as (
         step_trainer_trusted.serialnumber as device
     from accelerometer_trusted
     inner join step_trainer_trusted on accelerometer_trusted.timestamp = step_trainer_trusted.sensorreadingtime
-    left join customer_curated on lower(trim(accelerometer_trusted.user)) = lower(trim(customer_curated.email))
+    left join customer_curated on accelerometer_trusted.user = customer_curated.email
 ),
 
 final as (

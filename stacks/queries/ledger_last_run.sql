@@ -1,4 +1,5 @@
 -- What became of the rows in the last run of each job (R7): read = accepted + excluded + quarantined.
+-- With `suspended` the number is of people (R13), with `ignored` of objects, and example is the key of one (R15).
 with run_ledger as (
     select * from run_ledger
 ),
@@ -18,6 +19,7 @@ final as (
         run_ledger.outcome,
         run_ledger.reason,
         run_ledger."rows",
+        run_ledger.example,
         run_ledger.run_id,
         from_unixtime(run_ledger.recorded_at / 1000) as recorded_at
     from run_ledger

@@ -9,11 +9,12 @@
   const time = (s) => (s < 60 ? s.toFixed(s < 10 && s % 1 ? 1 : 0) + " s" : Math.floor(s / 60) + ":" + String(Math.round(s % 60)).padStart(2, "0") + " min");
 
   // A reason keeps its color in every report; one that is not known here takes the next.
-  const exclusions = ["no_consent", "before_consent", "unknown_customer", "ambiguous_device", "duplicate", "superseded", "no_readings", "no_step_reading"];
-  const faults = ["malformed", "wrong_type", "missing_key", "future_time"];
+  // There are eight colors: the last two share theirs with reasons of other tables.
+  const exclusions = ["no_consent", "before_consent", "unknown_customer", "ambiguous_device", "duplicate", "suspended", "no_readings", "already_decided", "no_step_reading", "superseded"];
+  const faults = ["malformed", "wrong_type", "missing_key", "future_time", "malformed_email", "implausible_time"];
   const shade = (known, prefix, reason) => {
     if (!known.includes(reason)) known.push(reason);
-    return prefix + ((known.indexOf(reason) % (prefix === "bad-" ? 4 : 8)) + 1);
+    return prefix + ((known.indexOf(reason) % (prefix === "bad-" ? 6 : 8)) + 1);
   };
   const excluded = (reason) => shade(exclusions, "reason-", reason);
   const faulty = (reason) => shade(faults, "bad-", reason);
