@@ -11,6 +11,7 @@ takes half the time.
 
 from __future__ import annotations
 
+import codecs
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -346,15 +347,17 @@ def _unpacked(file: BinaryIO, packed: bool) -> Iterator[bytes]:
 
 
 def _split(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Lines as Spark sees them: ended by LF, CRLF or CR."""
-    rest = b""
+    """Lines as Spark sees them: ended by LF, CRLF or CR, the first one without a byte-order mark."""
+    rest, begun = b"", False
     for piece in pieces:
         rest += piece
+        if not begun and len(rest) >= len(codecs.BOM_UTF8):
+            rest, begun = rest.removeprefix(codecs.BOM_UTF8), True
         # A CR at the very end may be half of a CRLF; a line that is not ended waits for the rest of it.
         ended = max(rest.rfind(b"\n"), rest.rfind(b"\r", 0, -1)) + 1
         yield from rest[:ended].splitlines()
         rest = rest[ended:]
-    yield from rest.splitlines()
+    yield from (rest if begun else rest.removeprefix(codecs.BOM_UTF8)).splitlines()
 
 
 def _by_file(lines: DataFrame, name: str, cache: Callable[[DataFrame], DataFrame]) -> tuple[DataFrame, list[Row]]:

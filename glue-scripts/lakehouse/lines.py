@@ -24,7 +24,6 @@ LONGEST_LINE, MOST_LEVELS, LONGEST_NUMBER = 1024 * 1024, 100, 1000
 OTHER = "(other)"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 _ALIKE = 0.8
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 # A document ends and another one begins, or an array does: nobody knows how many rows that was meant to be (R14).
 _MORE_THAN_ONE = re.compile(r"[ \t\r\n]*\[|.*?\}[ \t\r\n]*[,\x1e]?[ \t\r\n]*\{", re.DOTALL)
@@ -76,7 +75,8 @@ class Judge:
         self._nothing = (None,) * len(contract.columns)
 
     def judge(self, line: bytes, modified: int) -> Verdict:
-        """`line`: without its end. `modified`: when its file was delivered, in ms."""
+        """`line`: without its end, and without the byte-order mark that a file may begin with. `modified`: when that was delivered,
+        in ms."""
         try:
             pairs = _document(line)
         except _Malformed as error:
@@ -151,7 +151,7 @@ def _document(line: bytes) -> _Object:
     if len(line) > LONGEST_LINE:
         raise _Malformed("a line of more than 1 MiB")
     try:
-        text = line.removeprefix(_BYTE_ORDER_MARK).decode("utf-8")
+        text = line.decode("utf-8")
     except UnicodeDecodeError:
         raise _Malformed("not UTF-8") from None
     if _levels(text) > MOST_LEVELS:

@@ -517,8 +517,7 @@ def read_source(folder: Path, name: str, source: Source) -> Delivered:
                 found.unnamed.append((path, 0))
             continue
         # bytes.splitlines() knows exactly \n, \r\n and \r, unlike that of str.
-        for number, raw in enumerate(content.splitlines(), start=1):
-            line = raw.removeprefix(BYTE_ORDER_MARK)
+        for number, line in enumerate(content.removeprefix(BYTE_ORDER_MARK).splitlines(), start=1):
             if line.strip(b" \t"):
                 read_line(line, path, number, modified, source, found)
     found.words = first_delivered(found.words)

@@ -62,7 +62,7 @@ LINES = {
         ),
         "braces in a text": (step(serialNumber='{"a": 1}}'), GOOD),
         "characters beyond ASCII": (TEXT.replace("device-a", "gerät-\U0001f600"), GOOD),
-        "byte-order mark in front": ("\ufeff" + TEXT, GOOD),
+        "byte-order mark in front of a later line": ("\ufeff" + TEXT, "malformed"),
         "the greatest number of 32 bits": (step(distanceFromObject=2**31 - 1), GOOD),
         "the least number of 32 bits": (step(distanceFromObject=-(2**31)), GOOD),
         "keys in other case": (TEXT.lower(), GOOD),

@@ -486,18 +486,17 @@ def test_nothing_else_ends_a_line(lake, character):
     assert lake.lines(sample(), f"[]{character}[]", "[]") == [(2, "malformed"), (3, "malformed")]
 
 
-def test_a_byte_order_mark_starts_a_line_once(lake):
+def test_a_byte_order_mark_starts_a_file_once(lake):
     mark, row = "\ufeff", json.dumps(sample())
-    assert lake.lines(mark + row, mark + row, mark, mark + " ", mark + mark + row, row + mark) == [
-        (5, "malformed"),
-        (6, "malformed"),
-    ]
+    lines = [mark + row, row, mark + row, mark, mark + " ", row + mark]
+    assert lake.lines(*lines) == [(number, "malformed") for number in range(3, 7)]
+    assert lake.lines(mark + mark + row) == [(1, "malformed")]
 
 
 def test_a_line_may_have_a_mebibyte(lake):
     row = json.dumps(sample())
     fill = " " * (1024 * 1024 - len(row))
-    assert lake.lines(row + fill, "\ufeff" + row + fill, row + fill + " ", end="\r\n") == [(3, "malformed")]
+    assert lake.lines("\ufeff" + row + fill, row + fill, row + fill + " ", end="\r\n") == [(3, "malformed")]
 
 
 # --- R8: the reasons ---
