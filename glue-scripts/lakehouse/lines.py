@@ -26,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 _ALIKE = 0.8
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 # A document ends and another one begins, or an array does: nobody knows how many rows that was meant to be (R14).
-_MORE_THAN_ONE = re.compile(r"[ \t\r\n]*\[|.*?\}[ \t\r\n]*[,\x1e]?[ \t\r\n]*\{", re.DOTALL)
+_MORE_THAN_ONE = re.compile(r"\A\ufeff?[ \t\r\n]*\[|\}[ \t\r\n,\x1e]*\{")
 _NUMBER = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?\Z", re.ASCII)
 _BITS = {"int": 31, "bigint": 63}
 
@@ -80,8 +80,8 @@ class Judge:
         try:
             pairs = _document(line)
         except _Malformed as error:
-            text = line.decode("utf-8", "replace").removeprefix("\ufeff")
-            return Verdict(self._nothing, MALFORMED, None, str(error), _MORE_THAN_ONE.match(text) is not None)
+            many = _MORE_THAN_ONE.search(line.decode("utf-8", "replace")) is not None
+            return Verdict(self._nothing, MALFORMED, None, str(error), many)
         given, unknown, twice = self._sorted_out(pairs)
         values, problems = [], []
         for column in self._columns:

@@ -611,7 +611,7 @@ def first_delivered(words: list[Word]) -> list[Word]:
 
 # R14
 
-SEVERAL = re.compile(rf"\A[{WHITE_SPACE}]*\[|\}}[{WHITE_SPACE},\x1e]*\{{")
+SEVERAL = re.compile(rf"\A\ufeff?[{WHITE_SPACE}]*\[|\}}[{WHITE_SPACE},\x1e]*\{{")
 
 
 def is_several(line: bytes) -> bool:
