@@ -1,6 +1,6 @@
 """What a delivered line is: one strict judgement (R8, R11, R12, R14, R16), in plain Python, so that every engine has the same.
 
-An engine may take the usual lines in a quicker way, where it is certain that the judgement would be the same; all others come here.
+An engine may take usual lines in a quicker way, where it is certain that the judgement would be the same; all others come here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _ALIKE = 0.8
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 # A document ends and another one begins, or an array does: nobody knows how many rows that was meant to be (R14).
-_MORE_THAN_ONE = re.compile(r"[ \t\r\n]*\[|.*?\}[ \t\r\n]*[,\x1e]?[ \t\r\n]*\{", re.DOTALL)
+_WHITE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_MORE_THAN_ONE = re.compile(rf"\A[{_WHITE}]*+\[|\}}[{_WHITE},\x1e]*+\{{")
 _NUMBER = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?\Z", re.ASCII)
 _BITS = {"int": 31, "bigint": 63}
 
@@ -78,10 +79,9 @@ class Judge:
     def judge(self, line: bytes, modified: int) -> Verdict:
         """`line`: without its end. `modified`: when its file was delivered, in ms."""
         try:
-            pairs = _document(line)
+            pairs = _document(line.removeprefix(_BYTE_ORDER_MARK))
         except _Malformed as error:
-            text = line.decode("utf-8", "replace").removeprefix("\ufeff")
-            return Verdict(self._nothing, MALFORMED, None, str(error), _MORE_THAN_ONE.match(text) is not None)
+            return Verdict(self._nothing, MALFORMED, None, str(error), _is_more_than_one(line))
         given, unknown, twice = self._sorted_out(pairs)
         values, problems = [], []
         for column in self._columns:
@@ -92,7 +92,7 @@ class Judge:
         if twice:
             # An unknown key is not named.
             known = next((self._keys[key].json_key for key in twice if key in self._keys), None)
-            return Verdict(tuple(values), MALFORMED, known, f"{known or 'a key'}: more than once")
+            return Verdict(tuple(values), MALFORMED, known, f"{known or 'a key'}: more than once", _is_more_than_one(line))
         for reason in (WRONG_TYPE, MISSING_KEY, MALFORMED_EMAIL, IMPLAUSIBLE_TIME, FUTURE_TIME):
             found = [problem for problem in problems if problem.reason == reason]
             if found:
@@ -101,7 +101,7 @@ class Judge:
         return Verdict(tuple(values), drift=drift)
 
     def _sorted_out(self, pairs: _Object) -> tuple[dict[str, Any], list[str], list[str]]:
-        """Values by key of the contract, other keys as they are written, and keys that come more than once; keys in lower case."""
+        """Values by key in lower case, keys that the contract does not know as they are written, and keys that come twice."""
         times = Counter(key.lower() for key, _ in pairs)
         twice = [key for key, count in times.items() if count > 1]
         given = {key.lower(): value for key, value in pairs if times[key.lower()] == 1}
@@ -122,9 +122,9 @@ class Judge:
             value = _typed(written, column.type)
         except ValueError as error:
             return problem(WRONG_TYPE, str(error))
-        if isinstance(value, str) and (column.required or column.kind == "email"):
-            if not emails.strip(value):
-                return problem(MISSING_KEY, "blank") if column.required else (None, None)
+        asked = isinstance(value, str) and (column.required or column.kind == "email")
+        if asked and not emails.strip(value):
+            return problem(MISSING_KEY, "blank") if column.required else (None, None)
         if column.kind == "email":
             try:
                 return emails.normalise(value), None
@@ -147,12 +147,16 @@ def _letters(key: str) -> str:
     return re.sub("[^a-z0-9]", "", key.lower())
 
 
+def _is_more_than_one(line: bytes) -> bool:
+    return _MORE_THAN_ONE.search(line.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "replace")) is not None
+
+
 def _document(line: bytes) -> _Object:
     """The pairs of the one object that a line is."""
     if len(line) > LONGEST_LINE:
         raise _Malformed("a line of more than 1 MiB")
     try:
-        text = line.removeprefix(_BYTE_ORDER_MARK).decode("utf-8")
+        text = line.decode("utf-8")
     except UnicodeDecodeError:
         raise _Malformed("not UTF-8") from None
     if _levels(text) > MOST_LEVELS:
