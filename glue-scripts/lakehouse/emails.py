@@ -11,6 +11,8 @@ _is_not_shown = re.compile(f"[{_NOT_SHOWN}]").match
 # What programs write nearly always: no character that another one could pass for, so lower case is all there is to do.
 USUAL = r"[!#-\[\]-~]+"
 _is_usual = re.compile(rf"{USUAL}\Z").match
+# White_Space of Unicode, but for category Z. Not str.isspace(): it takes U+001C to U+001F for white space too.
+_WHITE_CONTROLS = "\t\n\v\f\r\x85"
 
 
 class Malformed(ValueError):
@@ -41,4 +43,4 @@ def strip(text: str) -> str:
 
 def _unseen(character: str) -> bool:
     category = unicodedata.category(character)
-    return character.isspace() or category == "Cf" or category[0] == "Z" or _is_not_shown(character) is not None
+    return character in _WHITE_CONTROLS or category == "Cf" or category[0] == "Z" or _is_not_shown(character) is not None

@@ -26,7 +26,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 _ALIKE = 0.8
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 # A document ends and another one begins, or an array does: nobody knows how many rows that was meant to be (R14).
-_MORE_THAN_ONE = re.compile(r"\A\ufeff?[ \t\r\n]*\[|\}[ \t\r\n,\x1e]*\{")
+_WHITE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_MORE_THAN_ONE = re.compile(rf"\A\ufeff?[{_WHITE}]*+\[|\}}[{_WHITE},\x1e]*+\{{")
 _NUMBER = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?\Z", re.ASCII)
 _BITS = {"int": 31, "bigint": 63}
 
@@ -75,13 +76,12 @@ class Judge:
         self._nothing = (None,) * len(contract.columns)
 
     def judge(self, line: bytes, modified: int) -> Verdict:
-        """`line`: without its end, and without the byte-order mark that a file may begin with. `modified`: when that was delivered,
-        in ms."""
+        """`line`: without its end, and without the byte-order mark that its file may begin with. `modified`: when the file was
+        delivered, in ms."""
         try:
             pairs = _document(line)
         except _Malformed as error:
-            many = _MORE_THAN_ONE.search(line.decode("utf-8", "replace")) is not None
-            return Verdict(self._nothing, MALFORMED, None, str(error), many)
+            return Verdict(self._nothing, MALFORMED, None, str(error), _is_more_than_one(line))
         given, unknown, twice = self._sorted_out(pairs)
         values, problems = [], []
         for column in self._columns:
@@ -92,7 +92,7 @@ class Judge:
         if twice:
             # An unknown key is not named.
             known = next((self._keys[key].json_key for key in twice if key in self._keys), None)
-            return Verdict(tuple(values), MALFORMED, known, f"{known or 'a key'}: more than once")
+            return Verdict(tuple(values), MALFORMED, known, f"{known or 'a key'}: more than once", _is_more_than_one(line))
         for reason in (WRONG_TYPE, MISSING_KEY, MALFORMED_EMAIL, IMPLAUSIBLE_TIME, FUTURE_TIME):
             found = [problem for problem in problems if problem.reason == reason]
             if found:
@@ -144,6 +144,10 @@ class Judge:
 
 def _letters(key: str) -> str:
     return re.sub("[^a-z0-9]", "", key.lower())
+
+
+def _is_more_than_one(line: bytes) -> bool:
+    return _MORE_THAN_ONE.search(line.decode("utf-8", "replace")) is not None
 
 
 def _document(line: bytes) -> _Object:

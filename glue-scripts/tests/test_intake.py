@@ -4,6 +4,8 @@ import gzip
 import io
 import json
 import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import boto3
@@ -13,10 +15,11 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from lakehouse import intake, landing, storage
 from lakehouse.errors import LakehouseError
+from lakehouse.intake import Ignored
 from lakehouse.storage import FolderStore, Object, S3Store
 
 PREFIX = "customer/landing/"
-A, B, C = (Object(f"{PREFIX}{name}.json", "1", 10) for name in "abc")
+A, B, C = (Object(f"{PREFIX}{name}.json", "1", 10, 1000) for name in "abc")
 BEFORE = {A.key: "1", B.key: "1", "rules": "r", "customer_consent": "7"}
 
 
@@ -44,7 +47,7 @@ def test_only_a_new_object_is_read():
 
 @pytest.mark.parametrize(
     "objects",
-    [(A, Object(B.key, "2", 10)), (A, Object(B.key, "2", 10), C), (A,), (A, C)],
+    [(A, replace(B, version="2")), (A, replace(B, version="2"), C), (A,), (A, C)],
     ids=["changed", "changed, and a new one", "gone", "gone, and a new one"],
 )
 def test_everything_is_read_anew_when_an_object_that_was_read_is_not_the_same(objects):
@@ -66,6 +69,7 @@ def test_a_plan_can_be_widened_to_everything():
 
 def test_inputs_that_are_no_objects_are_not_taken_for_ones_that_are_gone():
     assert not plan(A, B, before={**BEFORE, "machine_learning_curated": "9"}).full
+    assert not plan(A, B, before={**BEFORE, "ignored/hidden": "1 _SUCCESS"}).full
     # A job that reads tables only has no prefix, and no objects.
     assert not plan(before={"rules": "r", "customer_trusted": "7"}, prefix="").full
 
@@ -130,28 +134,74 @@ def put(folder, *names):
         file.write_text("x")
 
 
-def test_delivered_are_json_and_gzip_below_the_prefix_by_key(store, tmp_path):
+READ = [
+    *(f"a{suffix}{packed}" for suffix in (".json", ".jsonl", ".ndjson") for packed in ("", ".gz")),
+    *("B.JSON", "b.Json.Gz", "b.json.GZ", "b.NDJSON", "b.JSONL.gz"),
+    *("2026/05/c.json", "day=1/d_e.f.json", "d.gz.json", "e.txt.json", "f .json", "g\u00e9.json", "x//y.json"),
+]
+UNREAD = {
+    "hidden": ["_SUCCESS", "_a.json", ".a.json", ".json", ".jsonl.gz", "_tmp/a.json", "1/.x/2/a.json", "1/_y/", "_$folder$"],
+    "folder_marker": ["", "day=1/", "day=1_$folder$", "a.json/", "a.json_$folder$"],
+    "unknown_name": [
+        *("readme.txt", "a.json.bak", "a.gz", "json", "a.json.gz.gz", "a.json.zip", "a.json ", "a.json\n", "a.jsons", "a.json.1"),
+        *("a.csv", "a.parquet", "a", "ajson", "a.json.tmp", "a.geojson", "a.json.gzip", "a.\u017fon", "a_json", "a.json,gz"),
+    ],
+}
+
+
+class Names:
+    """A store that has objects of these names below the prefix: on S3 also those that no folder can have."""
+
+    def __init__(self, *names):
+        self.names = names
+
+    def list(self, prefix):
+        yield from (Object(prefix + name, "1", 1, 1000) for name in self.names)
+
+
+def test_delivered_are_json_lines_and_gzips_of_them_below_the_prefix_by_key(store, tmp_path):
     put(tmp_path, f"{PREFIX}b.json", f"{PREFIX}a.json.gz", f"{PREFIX}2026/05/c.json", f"{PREFIX}day=1/d_e.f.json")
-    put(
-        tmp_path,
-        f"{PREFIX}readme.txt",
-        f"{PREFIX}a.json.bak",
-        f"{PREFIX}a.gz",
-        f"{PREFIX}json",
-        "customer/a.json",
-        "x/landing/a.json",
-    )
-    names = ["2026/05/c.json", "a.json.gz", "b.json", "day=1/d_e.f.json"]
-    assert [one.key for one in intake.delivered(store, PREFIX)] == [f"{PREFIX}{name}" for name in names]
+    put(tmp_path, f"{PREFIX}readme.txt", "customer/a.json", "x/landing/a.json")
+    read, ignored = intake.delivered(store, PREFIX)
+    assert [one.key for one in read] == [
+        f"{PREFIX}{name}" for name in ["2026/05/c.json", "a.json.gz", "b.json", "day=1/d_e.f.json"]
+    ]
+    assert ignored == {"unknown_name": Ignored(1, f"{PREFIX}readme.txt")}
 
 
-def test_hidden_names_are_not_delivered(store, tmp_path):
-    put(tmp_path, f"{PREFIX}_a.json", f"{PREFIX}.a.json", f"{PREFIX}.json", f"{PREFIX}_tmp/a.json", f"{PREFIX}1/.x/2/a.json")
-    assert intake.delivered(store, PREFIX) == []
+@pytest.mark.parametrize("name", READ)
+def test_names_that_are_read(name):
+    assert intake.delivered(Names(name), PREFIX) == ([Object(PREFIX + name, "1", 1, 1000)], {})
+
+
+@pytest.mark.parametrize(("reason", "name"), [(reason, name) for reason, names in UNREAD.items() for name in names])
+def test_names_that_are_ignored(reason, name):
+    assert intake.delivered(Names(name), PREFIX) == ([], {reason: Ignored(1, PREFIX + name)})
+
+
+def test_hidden_is_asked_of_what_is_below_the_prefix_alone():
+    read, ignored = intake.delivered(Names("a.json"), "_lake/.x/landing/")
+    assert ([one.key for one in read], ignored) == (["_lake/.x/landing/a.json"], {})
+
+
+def test_every_object_is_accounted_for():
+    """And the first of the keys is the example, whatever the order of the listing."""
+    names = [*READ, *(name for names in UNREAD.values() for name in names)]
+    read, ignored = intake.delivered(Names(*reversed(names)), PREFIX)
+    assert [one.key for one in read] == sorted(PREFIX + name for name in READ)
+    assert ignored == {reason: Ignored(len(names), PREFIX + min(names)) for reason, names in UNREAD.items()}
+    assert list(ignored) == sorted(UNREAD)
+    assert len(read) + sum(found.objects for found in ignored.values()) == len(names)
+
+
+def test_inputs_say_what_is_not_read():
+    inputs = {**BEFORE, "ignored/hidden": "1", "ignored/unknown_name": "2", "ignored_by": "3", f"{PREFIX}ignored/a.json": "4"}
+    assert intake.ignored(inputs) == {"ignored/hidden": "1", "ignored/unknown_name": "2"}
+    assert intake.ignored(BEFORE) == {}
 
 
 def test_nothing_is_delivered_to_a_place_that_is_not_there(store):
-    assert intake.delivered(store, PREFIX) == []
+    assert intake.delivered(store, PREFIX) == ([], {})
 
 
 # --- the rules ---
@@ -194,6 +244,19 @@ def test_rules_do_not_change_with_what_python_leaves_behind(package):
 def test_folder_lists_what_is_below_a_prefix_with_version_and_size(store, tmp_path):
     put(tmp_path, "a/x.json", "a/b/y.json", "c/z.json")
     assert sorted((one.key, one.size) for one in store.list("a/")) == [("a/b/y.json", 1), ("a/x.json", 1)]
+
+
+def test_folder_says_when_an_object_was_put_there(store, tmp_path):
+    """In whole ms, cut off: what is later than its file is so by its ms."""
+    put(tmp_path, "a/x.json")
+    os.utime(tmp_path / "a/x.json", ns=(5, 1_700_000_000_123_999_999))
+    (one,) = store.list("a/")
+    assert one.modified == 1_700_000_000_123
+
+
+@pytest.mark.parametrize(("key", "packed"), [("a.json.gz", True), ("a.JSON.GZ", True), ("a.json", False), ("a.gz/b.json", False)])
+def test_a_gzip_is_known_by_its_name(key, packed):
+    assert Object(key, "1", 1, 1000).is_packed is packed
 
 
 def test_folder_version_changes_with_the_content_and_the_time(store, tmp_path):
@@ -247,10 +310,23 @@ def s3(monkeypatch):
 
 def test_bucket_lists_all_pages_without_the_quotes_of_the_etag(s3):
     page = {"Bucket": "lake", "Prefix": "a/"}
-    found = [{"Key": f"a/{name}.json", "ETag": f'"{name}"', "Size": 5} for name in "xyz"]
+    when = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    found = [{"Key": f"a/{name}.json", "ETag": f'"{name}"', "Size": 5, "LastModified": when} for name in "xyz"]
     s3.add_response("list_objects_v2", {"IsTruncated": True, "NextContinuationToken": "n", "Contents": found[:2]}, page)
     s3.add_response("list_objects_v2", {"Contents": found[2:]}, {**page, "ContinuationToken": "n"})
-    assert list(storage.open_store("s3://lake").list("a/")) == [Object(f"a/{name}.json", name, 5) for name in "xyz"]
+    wanted = [Object(f"a/{name}.json", f"{name}-1777636800000", 5, 1_777_636_800_000) for name in "xyz"]
+    assert list(storage.open_store("s3://lake").list("a/")) == wanted
+
+
+def test_bucket_version_changes_when_the_same_content_is_put_again(s3):
+    """Without KMS its ETag stays, and how late its times may be does not (R12)."""
+    whens = [datetime(2026, 5, 1, 12, tzinfo=UTC), datetime(2026, 5, 1, 14, 0, 1, tzinfo=timezone(timedelta(hours=2)))]
+    for when in whens:
+        found = {"Key": "a.json", "ETag": '"x"', "Size": 5, "LastModified": when}
+        s3.add_response("list_objects_v2", {"Contents": [found]}, {"Bucket": "lake", "Prefix": ""})
+    (first,), (second,) = (list(S3Store("lake").list("")) for _ in whens)
+    assert (first.version, second.version) == ("x-1777636800000", "x-1777636801000")
+    assert second.modified - first.modified == 1000
 
 
 def test_bucket_with_nothing_below_a_prefix_lists_nothing(s3):

@@ -36,8 +36,8 @@ delivered as (
     select * from known
 ),
 
--- The greatest lastupdatedate wins. Ties are decided by the content alone, so that no delivery of a copy changes anything (R9): no
--- consent before consent, the later date, the greater fingerprint. Of one record the first delivery counts (R13).
+-- The greatest lastupdatedate wins. Ties are decided by the content alone, so that no delivery of a copy changes anything (R9):
+-- no consent before consent, the later date, the greater fingerprint. Of one record the first delivery counts (R13).
 ranked as (
     select
         *,

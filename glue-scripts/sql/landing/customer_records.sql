@@ -1,5 +1,5 @@
--- Delivered customer records, each with a fingerprint that tells it from every other one (R1): the SHA-256 of its values in the order
--- of the contract, each with its number of characters in front, or `-` where there is none.
+-- Delivered customer records, each with a fingerprint that tells it from every other one (R1): the SHA-256 of its values in the
+-- order of the contract, each with its number of characters in front, or `-` where there is none.
 with customer_landing as (
     select * from customer_landing
 ),

@@ -38,7 +38,8 @@ registrations as (
         registered.serialnumber,
         customer_consent.sharewithresearchasofdate,
         case
-            when customer_consent.email is not null and coalesce(customer_consent.sharewithresearchasofdate, 0) <= 0 then 'no_consent'
+            when customer_consent.email is not null and coalesce(customer_consent.sharewithresearchasofdate, 0) <= 0
+                then 'no_consent'
             when suspended_people.email is not null then 'suspended'
             when customer_curated.email is null then 'no_readings'
         end as refusal

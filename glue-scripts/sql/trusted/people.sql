@@ -13,7 +13,8 @@ final as (
     select
         coalesce(customer_consent.email, suspended_people.email) as subject,
         case
-            when customer_consent.email is not null and coalesce(customer_consent.sharewithresearchasofdate, 0) <= 0 then 'no_consent'
+            when customer_consent.email is not null and coalesce(customer_consent.sharewithresearchasofdate, 0) <= 0
+                then 'no_consent'
             when suspended_people.email is not null then 'suspended'
         end as refusal,
         customer_consent.sharewithresearchasofdate as passes_from,

@@ -8,7 +8,8 @@ customer_consent as (
     select * from customer_consent
 ),
 
--- distinct: several lines may name one person and device. Where a line does not say when its record was changed, delivery decides.
+-- distinct: several lines may name one person and device. Where a line does not say when its record was changed, delivery
+-- decides.
 final as (
     select distinct
         customer_suspension.email,
