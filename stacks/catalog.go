@@ -46,7 +46,9 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 	stage := props.Stage
 	stack := newStack(scope, stage, "catalog", "Data lake, table catalog and query workgroup")
 	catalog := Catalog{Stack: stack, Database: strings.ReplaceAll(stage.LakeName, "-", "_")}
-	catalog.Key = lakekey.New(stack, "Key", lakekey.Props{Name: stage.LakeName, DeleteWithStack: deleted(stage)})
+	catalog.Key = lakekey.New(stack, "Key", lakekey.Props{
+		Name: stage.LakeName, Budgets: stage.HasBudgets(), DeleteWithStack: deleted(stage),
+	})
 	catalog.JobSecurity = gluejob.NewSecurity(stack, "JobSecurity", stage.LakeName, *catalog.Key.KeyArn())
 	catalog.addBuckets(stage)
 	database := awsglue.NewCfnDatabase(stack, jsii.String("Database"), &awsglue.CfnDatabaseProps{

@@ -58,7 +58,8 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 	job.Code.Script = script(stack, props.Scripts, maintenance)
 	pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(maintenance), job))
 	told := alerts.New(stack, "Alerts", alerts.Props{
-		Lake: stage.LakeName, Key: props.Catalog.Key, Emails: stage.Alerts.Emails, Budgets: stage.MonthlyBudgetUSD > 0,
+		Lake: stage.LakeName, Key: props.Catalog.Key, Emails: stage.Alerts.Emails,
+		Budgets: stage.MonthlyBudgetUSD > 0 && stage.HasBudgets(),
 	})
 	pipeline.Chain = jobchain.New(stack, "Chain", jobchain.Props{
 		Name:  stage.LakeName + "-pipeline",
@@ -70,8 +71,12 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 	output(stack, "StateMachineArn", pipeline.Chain.StateMachineArn())
 	output(stack, "AlertTopicArn", told.Topic.TopicArn())
 	watch(pipeline, told, newStarter(pipeline, props), props)
-	if stage.MonthlyBudgetUSD > 0 {
+	switch {
+	case stage.MonthlyBudgetUSD > 0 && stage.HasBudgets():
 		newBudget(stack, told, stage)
+	case stage.MonthlyBudgetUSD > 0:
+		awscdk.Annotations_Of(stack).AddWarningV2(jsii.String("stedi:noBudgets"), jsii.Sprintf(
+			"stage %q: monthlyBudgetUSD makes no budget, as AWS Budgets is not in %s; set one in the standard account that pays", stage.Name, stage.Region))
 	}
 	return pipeline
 }

@@ -3,6 +3,7 @@ package jobchain
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -134,8 +135,11 @@ func retry(errors []string) *awsstepfunctions.RetryProps {
 
 // tell sends a message about a job that failed, and then fails the execution, also when nobody could be told.
 func tell(scope constructs.Construct, props Props) awsstepfunctions.IChainable {
-	region := *awscdk.Aws_REGION()
+	region := *awscdk.Stack_Of(scope).Region()
 	console := "https://" + region + ".console.aws.amazon.com/"
+	if strings.HasPrefix(region, "us-gov-") {
+		console = "https://console.amazonaws-us-gov.com/"
+	}
 	message := "{% 'Job ' & $states.input.job & ' of lakehouse " + props.Lake + " failed, and the jobs after it did not run.\\n\\n" +
 		"Reason: ' & $states.input.reason & '\\nError: ' & $states.input.error & '\\nJob run: ' & $states.input.run & '\\n" +
 		"Execution: ' & $states.context.Execution.Id & '\\n\\nWhere to look:\\n" +

@@ -29,7 +29,7 @@ const (
 type Stage struct {
 	Name          string        `json:"-"`                 // the key under "stages"
 	Account       string        `json:"account,omitempty"` // 12 digits; empty: the account of the CLI's credentials
-	Region        string        `json:"region,omitempty"`  // e.g. eu-central-1; empty: the Region of the CLI's environment
+	Region        string        `json:"region,omitempty"`  // e.g. eu-central-1, not one of China; empty: the Region of the CLI's environment
 	LakeName      string        `json:"lakeName"`          // names stacks, database, workgroup and state machine
 	ConsentGate   string        `json:"consentGate"`       // AsOf or Ever
 	DataRemoval   string        `json:"dataRemoval"`       // Retain, Delete or DeleteIfEmpty
@@ -46,7 +46,8 @@ type Stage struct {
 	// CatalogEncryption encrypts the Glue Data Catalog with the lake's key: all of it, for the whole account and Region, other
 	// databases included.
 	CatalogEncryption bool `json:"catalogEncryption,omitempty"`
-	// MonthlyBudgetUSD is what the lakehouse's services may cost in a month before the topic hears of it; 0: no budget.
+	// MonthlyBudgetUSD is what the lakehouse's services may cost in a month before the topic hears of it; 0: no budget. GovCloud has
+	// none: a warning says so.
 	MonthlyBudgetUSD int `json:"monthlyBudgetUSD,omitempty"`
 }
 

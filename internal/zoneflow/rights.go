@@ -3,6 +3,7 @@ package zoneflow
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -54,9 +55,9 @@ var actions = map[Right][]string{
 // table is where a table is, found in its template.
 type table struct {
 	name   string
-	bucket string // ARN
+	bucket string // ARN, as if the partition were aws
 	prefix string // customer/landing/
-	entry  string // ARN of the catalog entry, with wildcards for account and Region
+	entry  string // ARN of the catalog entry, as if the partition were aws, with wildcards for Region and account
 }
 
 // tables are the Glue tables of the app whose location is in S3.
@@ -195,6 +196,9 @@ type place struct {
 	resource string
 }
 
+// partition is that of an ARN. An app is deployed into one, so it tells no two resources apart.
+var partition = regexp.MustCompile(`^arn:aws(-[a-z]+)+:`)
+
 func places(statement cloud.Statement, right Right, tables []table, objects map[string]string) []place {
 	resources := statement.Resources
 	if len(statement.NotResources) > 0 || len(resources) == 0 {
@@ -202,6 +206,7 @@ func places(statement cloud.Statement, right Right, tables []table, objects map[
 	}
 	var reached []place
 	for _, resource := range resources {
+		resource = partition.ReplaceAllString(resource, "arn:aws:")
 		for _, table := range tables {
 			if right == Read || right == Write || right == Delete {
 				if name, alone := objects[strings.TrimPrefix(resource, table.bucket+"/")]; alone {
