@@ -78,6 +78,8 @@ type Network struct {
 	// Mode "new".
 	CIDR  string `json:"cidr,omitempty"`  // IPv4 block of the VPC, /16 to /24, shared evenly by the zones
 	Zones int    `json:"zones,omitempty"` // number of availability zones, 1 to 3, with one subnet each
+	// JobZone is the one of the zones whose subnet the jobs use, counted from 1; 0: the first. See docs/decisions/0015.
+	JobZone int `json:"jobZone,omitempty"`
 	// KeepDefaultSecurityGroup leaves the VPC's default security group as AWS makes it (open to its own members, which are
 	// none). Closing it takes a function, so only an environment without functions sets this.
 	KeepDefaultSecurityGroup bool `json:"keepDefaultSecurityGroup,omitempty"`
@@ -96,7 +98,8 @@ type Jobs struct {
 	Workers        int    `json:"workers"`        // 2 or more; one of them is the driver. Glue uses fewer when fewer will do
 	TimeoutMinutes int    `json:"timeoutMinutes"` // a run is stopped after so long
 	Flex           bool   `json:"flex,omitempty"` // cheaper spare capacity, which may be slow to start; G.1X and G.2X only
-	// TrustThisAccountOnly lets Glue take a job's role only for this account's jobs. See docs/operations.md before switching it on.
+	// TrustThisAccountOnly lets Glue take a job's role only for this account's jobs, and the role of catalogEncryption only for this
+	// account. See docs/operations.md before switching it on.
 	TrustThisAccountOnly bool `json:"trustThisAccountOnly,omitempty"`
 }
 

@@ -169,6 +169,7 @@ func (n Network) checkNew(found *findings) {
 	found.unless(good, "network.cidr", n.CIDR,
 		fmt.Sprintf("a private IPv4 block from /%d to /%d such as 10.40.0.0/22, with no bits set after the prefix", minPrefixBits, maxPrefixBits))
 	found.unless(n.Zones >= 1 && n.Zones <= maxZones, "network.zones", n.Zones, fmt.Sprintf("1 to %d", maxZones))
+	found.unless(n.JobZone >= 0 && n.JobZone <= n.Zones, "network.jobZone", n.JobZone, fmt.Sprintf("1 to network.zones (%d), or nothing for the first", n.Zones))
 	n.absentIDs(found)
 }
 
@@ -191,6 +192,9 @@ func (n Network) absentSize(found *findings) {
 	found.absent(n.Mode, "network.cidr", n.CIDR)
 	if n.Zones != 0 {
 		found.absent(n.Mode, "network.zones", strconv.Itoa(n.Zones))
+	}
+	if n.JobZone != 0 {
+		found.absent(n.Mode, "network.jobZone", strconv.Itoa(n.JobZone))
 	}
 	found.absentFlag(n.Mode, "network.keepDefaultSecurityGroup", n.KeepDefaultSecurityGroup)
 }
