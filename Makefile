@@ -91,7 +91,7 @@ test: setup checks ## run every test: security checks, Go, Spark, the embedded A
 	$(VENV)/bin/python -m pytest local/tests
 
 .PHONY: checks
-checks: setup ## let the security tools judge the templates of dev and prod with every network mode
+checks: setup ## let the security tools judge the templates of dev and prod with every network mode, and as strict as can be
 	@go run ./tools/checks
 
 .PHONY: mutations

@@ -64,6 +64,9 @@ func run() error {
 	if stage.Region == "" {
 		stage.Region = os.Getenv("CDK_DEFAULT_REGION")
 	}
+	if err := stage.CheckRegion(); err != nil {
+		return err
+	}
 	stacks.NewLakehouse(app, stacks.Props{Stage: stage, Contracts: contracts, Scripts: scripts})
 	synthesized := app.Synth(nil)
 	return checkZoneFlow(*synthesized.Directory(), stage, contracts)

@@ -46,7 +46,9 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 	stage := props.Stage
 	stack := newStack(scope, stage, "catalog", "Data lake, table catalog and query workgroup")
 	catalog := Catalog{Stack: stack, Database: strings.ReplaceAll(stage.LakeName, "-", "_")}
-	catalog.Key = lakekey.New(stack, "Key", lakekey.Props{Name: stage.LakeName, DeleteWithStack: deleted(stage)})
+	catalog.Key = lakekey.New(stack, "Key", lakekey.Props{
+		Name: stage.LakeName, Budgets: stage.HasBudgets(), DeleteWithStack: deleted(stage),
+	})
 	catalog.JobSecurity = gluejob.NewSecurity(stack, "JobSecurity", stage.LakeName, *catalog.Key.KeyArn())
 	catalog.addBuckets(stage)
 	database := awsglue.NewCfnDatabase(stack, jsii.String("Database"), &awsglue.CfnDatabaseProps{
@@ -58,7 +60,7 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 	})
 	database.ApplyRemovalPolicy(removal.Policy(deleted(stage)), nil)
 	if stage.CatalogEncryption {
-		database.AddResourceDependency(encryptCatalog(stack, catalog.Key), nil)
+		database.AddResourceDependency(encryptCatalog(stack, stage, catalog.Key), nil)
 	}
 	for _, table := range props.Contracts {
 		catalogtable.New(stack, pascalCase(table.Table), catalogtable.Props{
@@ -152,10 +154,15 @@ func readable(contracts contract.Set) (research, customers contract.Set) {
 // encryptCatalog encrypts the Glue Data Catalog of the whole account and Region. Glue takes a role for it, so that nobody who reads or
 // writes the catalog needs the key. Role and settings stay when the stack goes, as the key does: what was encrypted could not be read
 // without them.
-func encryptCatalog(stack awscdk.Stack, key awskms.Key) awsglue.CfnDataCatalogEncryptionSettings {
+func encryptCatalog(stack awscdk.Stack, stage config.Stage, key awskms.Key) awsglue.CfnDataCatalogEncryptionSettings {
+	var conditions *map[string]any
+	if stage.Jobs.TrustThisAccountOnly {
+		// Glue does not document on behalf of which resource it takes the role.
+		conditions = &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Aws_ACCOUNT_ID()}}
+	}
 	role := awsiam.NewRole(stack, jsii.String("CatalogEncryptionRole"), &awsiam.RoleProps{
 		Description: jsii.String("Glue encrypts and decrypts the Data Catalog"),
-		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("glue.amazonaws.com"), nil),
+		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("glue.amazonaws.com"), &awsiam.ServicePrincipalOpts{Conditions: conditions}),
 		InlinePolicies: &map[string]awsiam.PolicyDocument{"UseKey": statement.Document(
 			statement.Allow("UseKey", []string{*key.KeyArn()}, "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"),
 		)},

@@ -25,7 +25,7 @@ type checkedVariant struct {
 
 var checked []checkedVariant
 
-// variants synthesizes the stages dev and prod with every network mode, under the eyes of cdk-nag.
+// variants synthesizes the stages dev and prod, with every network mode and as strict as they can be, under the eyes of cdk-nag.
 func variants(t *testing.T) []checkedVariant {
 	t.Helper()
 	if checked != nil {

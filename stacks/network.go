@@ -1,5 +1,5 @@
 // Package stacks composes the constructs into what is deployed: catalog (the data), network, and pipeline (what moves the data).
-// References run one way: the network lets through the catalog's buckets, the pipeline uses both.
+// References run one way: the network lets through the catalog's lake, the pipeline uses both.
 package stacks
 
 import (
@@ -31,9 +31,7 @@ func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 		return Network{}
 	}
 	stack := newStack(scope, stage, "network", "Network of the jobs: S3 and nothing else")
-	buckets := []string{
-		*props.Catalog.Lake.BucketArn(), *props.Catalog.Results.BucketArn(), *props.Catalog.AccessLogs.BucketArn(),
-	}
+	lake := *props.Catalog.Lake.BucketArn()
 	if stage.Network.Mode == config.ExistingNetwork {
 		return Network{Stack: stack, Jobs: lakenetwork.Existing(stack, "Network", lakenetwork.ExistingProps{
 			Name:             stage.LakeName,
@@ -41,7 +39,7 @@ func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 			SubnetID:         stage.Network.SubnetID,
 			AvailabilityZone: stage.Network.AvailabilityZone,
 			RouteTableIDs:    stage.Network.RouteTableIDs,
-			Buckets:          buckets,
+			Lake:             lake,
 			PrivateEndpoints: stage.Network.PrivateEndpoints,
 		})}
 	}
@@ -49,7 +47,7 @@ func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 		Name:                     stage.LakeName,
 		CIDR:                     stage.Network.CIDR,
 		Zones:                    stage.Network.Zones,
-		Buckets:                  buckets,
+		Lake:                     lake,
 		PrivateEndpoints:         stage.Network.PrivateEndpoints,
 		KeepDefaultSecurityGroup: stage.Network.KeepDefaultSecurityGroup,
 		LogRetentionDays:         stage.RetentionDays.Logs,

@@ -58,7 +58,8 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 	job.Code.Script = script(stack, props.Scripts, maintenance)
 	pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(maintenance), job))
 	told := alerts.New(stack, "Alerts", alerts.Props{
-		Lake: stage.LakeName, Key: props.Catalog.Key, Emails: stage.Alerts.Emails, Budgets: stage.MonthlyBudgetUSD > 0,
+		Lake: stage.LakeName, Key: props.Catalog.Key, Emails: stage.Alerts.Emails,
+		Budgets: stage.MonthlyBudgetUSD > 0 && stage.HasBudgets(),
 	})
 	pipeline.Chain = jobchain.New(stack, "Chain", jobchain.Props{
 		Name:  stage.LakeName + "-pipeline",
@@ -70,8 +71,12 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 	output(stack, "StateMachineArn", pipeline.Chain.StateMachineArn())
 	output(stack, "AlertTopicArn", told.Topic.TopicArn())
 	watch(pipeline, told, newStarter(pipeline, props), props)
-	if stage.MonthlyBudgetUSD > 0 {
+	switch {
+	case stage.MonthlyBudgetUSD > 0 && stage.HasBudgets():
 		newBudget(stack, told, stage)
+	case stage.MonthlyBudgetUSD > 0:
+		awscdk.Annotations_Of(stack).AddWarningV2(jsii.String("stedi:noBudgets"), jsii.Sprintf(
+			"stage %q: monthlyBudgetUSD makes no budget, as AWS Budgets is not in %s; set one in the standard account that pays", stage.Name, stage.Region))
 	}
 	return pipeline
 }
@@ -94,9 +99,9 @@ func commonProps(stack awscdk.Stack, props PipelineProps) gluejob.Props {
 			TimeoutMinutes: stage.Jobs.TimeoutMinutes,
 			Flex:           stage.Jobs.Flex,
 		},
-		Network:     props.Network.Jobs,
-		Connections: newConnections(stack, props),
-		Security:    props.Catalog.JobSecurity,
+		Network:    props.Network.Jobs,
+		Connection: newConnection(stack, props),
+		Security:   props.Catalog.JobSecurity,
 		Logs: gluejob.Logs{
 			Prefix: jobLogs + stage.LakeName, RetentionDays: stage.RetentionDays.Logs, DeleteWithStack: deleted(stage),
 		},
@@ -123,31 +128,33 @@ func maintenanceProps(common gluejob.Props, props PipelineProps) gluejob.Props {
 	return job
 }
 
-// newConnections makes a Glue connection for each subnet: a run takes the first one with a working subnet and enough addresses.
-func newConnections(stack awscdk.Stack, props PipelineProps) []gluejob.Connection {
+// newConnection makes the Glue connection through which all jobs get their network, in the subnet that the stage names; without subnets
+// there is none. One only: Glue 6.0 is not among the versions that take another when the first has no room (docs/decisions/0015).
+func newConnection(stack awscdk.Stack, props PipelineProps) gluejob.Connection {
 	network := props.Network.Jobs
-	var connections []gluejob.Connection
-	for i, subnet := range network.Subnets {
-		name := fmt.Sprintf("%s-%d", props.Stage.LakeName, i+1)
-		connection := awsglue.NewCfnConnection(stack, jsii.Sprintf("Connection%d", i+1), &awsglue.CfnConnectionProps{
-			CatalogId: awscdk.Aws_ACCOUNT_ID(),
-			ConnectionInput: &awsglue.CfnConnection_ConnectionInputProperty{
-				Name:           jsii.String(name),
-				Description:    jsii.Sprintf("Network of the lakehouse's jobs: %s", network.Settings),
-				ConnectionType: jsii.String("NETWORK"),
-				PhysicalConnectionRequirements: &awsglue.CfnConnection_PhysicalConnectionRequirementsProperty{
-					SubnetId:            jsii.String(subnet.ID),
-					AvailabilityZone:    jsii.String(subnet.AvailabilityZone),
-					SecurityGroupIdList: jsii.Strings(network.SecurityGroupID),
-				},
-			},
-		})
-		if props.Stage.Network.Mode == config.ExistingNetwork {
-			acknowledgeZone(connection)
-		}
-		connections = append(connections, gluejob.Connection{Name: name, SubnetID: subnet.ID})
+	if len(network.Subnets) == 0 {
+		return gluejob.Connection{}
 	}
-	return connections
+	zone := max(props.Stage.Network.JobZone, 1)
+	subnet := network.Subnets[zone-1]
+	name := fmt.Sprintf("%s-%d", props.Stage.LakeName, zone)
+	connection := awsglue.NewCfnConnection(stack, jsii.Sprintf("Connection%d", zone), &awsglue.CfnConnectionProps{
+		CatalogId: awscdk.Aws_ACCOUNT_ID(),
+		ConnectionInput: &awsglue.CfnConnection_ConnectionInputProperty{
+			Name:           jsii.String(name),
+			Description:    jsii.Sprintf("Network of the lakehouse's jobs: %s", network.Settings),
+			ConnectionType: jsii.String("NETWORK"),
+			PhysicalConnectionRequirements: &awsglue.CfnConnection_PhysicalConnectionRequirementsProperty{
+				SubnetId:            jsii.String(subnet.ID),
+				AvailabilityZone:    jsii.String(subnet.AvailabilityZone),
+				SecurityGroupIdList: jsii.Strings(network.SecurityGroupID),
+			},
+		},
+	})
+	if props.Stage.Network.Mode == config.ExistingNetwork {
+		acknowledgeZone(connection)
+	}
+	return gluejob.Connection{Name: name, SubnetID: subnet.ID}
 }
 
 // acknowledgeZone tells the CDK's validation and cfn-lint that a zone by its name (W3010) is meant: it is that of the user's subnet.

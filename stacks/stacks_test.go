@@ -225,6 +225,58 @@ func TestExistingNetwork(t *testing.T) {
 	}
 }
 
+// One connection, in the subnet that the stage names, is all that a job may use.
+func TestJobsUseOneConnection(t *testing.T) {
+	stage := stageOf(t, "prod")
+	stage.Network.JobZone = 2
+	for zone, assembly := range map[int]assembly{1: ofStage(t, "prod"), 2: synthesize(t, stage, contracts(t))} {
+		var connections []string
+		for id, resource := range assembly.template(t, "pipeline").Resources {
+			switch resource.Type {
+			case "AWS::Glue::Connection":
+				connections = append(connections, id)
+				if subnet := fmt.Sprint(resource.Properties); !strings.Contains(subnet, fmt.Sprintf("NetworkSubnet%d", zone)) {
+					t.Errorf("connection %s is %s, want it in the subnet of zone %d", id, subnet, zone)
+				}
+			case "AWS::Glue::Job":
+				if used := fmt.Sprint(resource.Properties["Connections"]); used != fmt.Sprintf("map[Connections:[stedi-%d]]", zone) {
+					t.Errorf("job %s uses %s, want stedi-%d alone", id, used, zone)
+				}
+			}
+		}
+		if want := fmt.Sprintf("Connection%d", zone); !slices.Equal(connections, []string{want}) {
+			t.Errorf("connections are %q, want %s alone", connections, want)
+		}
+	}
+}
+
+// As strict as it can be, no service of AWS takes a role on behalf of another account. Functions of the CDK are its own business.
+func TestStrictRolesTrustThisAccountOnly(t *testing.T) {
+	seen := map[string]int{}
+	for _, variant := range variants(t) {
+		if !variant.Stage.Jobs.TrustThisAccountOnly {
+			continue
+		}
+		for _, stack := range load(t, variant.assembly) {
+			for _, id := range stack.OfType("AWS::IAM::Role") {
+				trust := text(t, stack.Resources[id].Properties["AssumeRolePolicyDocument"])
+				if !strings.Contains(trust, `"Service":"`) || strings.Contains(trust, `"lambda.amazonaws.com"`) {
+					continue
+				}
+				seen[variant.Title]++
+				if !strings.Contains(trust, `"StringEquals":{"aws:SourceAccount":{"Ref":"AWS::AccountId"}}`) {
+					t.Errorf("%s: role %s of stack %s trusts %s, want this account only", variant.Title, id, stack.Name, trust)
+				}
+			}
+		}
+	}
+	// The jobs and the state machine; in prod the starter, its schedules and the catalog's encryption too.
+	jobs := len(flows(contracts(t))) + 1
+	if seen["dev-strict"] != jobs+1 || seen["prod-strict"] != jobs+4 {
+		t.Errorf("roles that services take: %v, want %d in dev-strict and %d in prod-strict", seen, jobs+1, jobs+4)
+	}
+}
+
 // The account is Glue's to give a network for: no stack, no connection, no right to make network interfaces.
 func TestNoNetwork(t *testing.T) {
 	stage := stageOf(t, "dev")
@@ -320,7 +372,7 @@ func TestAlarms(t *testing.T) {
 	}
 	want := map[string][]string{
 		"dev":  {"failed-checks", "ignored-objects", "ledger-mismatch", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long"},
-		"prod": {"dead-letters", "failed-checks", "ignored-objects", "ledger-mismatch", "nothing-arrived", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long", "starter-failed"},
+		"prod": {"dead-letters", "failed-checks", "ignored-objects", "ledger-mismatch", "nothing-arrived", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long", "starter-failed", "starter-timed-out"},
 	}
 	for stage, names := range want {
 		var found []string
@@ -330,6 +382,9 @@ func TestAlarms(t *testing.T) {
 				continue
 			}
 			name := strings.TrimPrefix(resource.Properties["AlarmName"].(string), lake+"-")
+			if timedOut := strings.HasSuffix(name, "-timed-out"); timedOut != (resource.Properties["MetricName"] == "ExecutionsTimedOut") {
+				t.Errorf("stage %s: alarm %s watches %v", stage, name, resource.Properties["MetricName"])
+			}
 			found = append(found, name)
 			if !strings.Contains(string(operations), "`"+name+"`") {
 				t.Errorf("docs/operations.md does not say what alarm %s means", name)

@@ -95,6 +95,10 @@ func watch(pipeline Pipeline, told alerts.Alerts, started *starter.Starter, prop
 			Name: "starter-failed", Metric: started.Machine.MetricFailed(sum),
 			Description: "The pipeline was not started by its schedule or by files that landed. Start it by hand, then look into the starter.",
 		})
+		add("StarterTimedOut", alerts.Alarm{
+			Name: "starter-timed-out", Metric: started.Machine.MetricTimedOut(sum),
+			Description: "The pipeline was not started: for a day it was at work, or Step Functions did not answer. Look which run hangs, then start it by hand.",
+		})
 		add("DeadLetters", alerts.Alarm{
 			Name: "dead-letters", Metric: started.DeadLetters.MetricApproximateNumberOfMessagesVisible(&awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum")}),
 			Description: "A start of the pipeline, or the news of a file that landed, could not be delivered. Start the pipeline by hand, then empty the queue.",

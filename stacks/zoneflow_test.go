@@ -145,6 +145,21 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			},
 			[]string{"may list customer_landing and must not: statement ListObjectsInBucket"},
 		},
+		"lists everything without a prefix": {
+			func(t *testing.T, app cloud.Assembly) {
+				condition := statementOf(t, app, curator, "ListObjectsInBucket")["Condition"].(map[string]any)
+				condition["StringLikeIfExists"] = condition["StringLike"]
+				delete(condition, "StringLike")
+			},
+			[]string{"job customer_trusted_to_curated may list customer_landing and must not: statement ListObjectsInBucket"},
+		},
+		"looks up another job's intake": {
+			func(t *testing.T, app cloud.Assembly) {
+				condition := statementOf(t, app, curator, "ListObjectsInBucket")["Condition"].(map[string]any)
+				widen(condition["StringLike"].(map[string]any), "s3:prefix", "intake/ledger/step_trainer_trusted.json")
+			},
+			[]string{"may list object intake/ledger/step_trainer_trusted.json and must not: statement ListObjectsInBucket"},
+		},
 		"catalog entry": {
 			func(t *testing.T, app cloud.Assembly) {
 				statementOf(t, app, curator, "CommitToTable")["Resource"] = "arn:aws:glue:*:*:table/stedi/*"

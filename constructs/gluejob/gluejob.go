@@ -51,7 +51,7 @@ type Size struct {
 	Flex           bool // cheaper spare capacity
 }
 
-// Connection is a Glue connection through which a job gets its network.
+// Connection is a Glue connection through which a job gets its network. The zero value: Glue's own network.
 type Connection struct {
 	Name     string
 	SubnetID string
@@ -71,8 +71,8 @@ type Props struct {
 	Arguments   map[string]string // more of the script's own arguments; may be empty
 	Size        Size
 	Network     lakenetwork.Network
-	Connections []Connection // tried in turn, one a subnet; none: Glue's own network
-	Security    Security     // encrypts what Glue keeps of a run
+	Connection  Connection
+	Security    Security // encrypts what Glue keeps of a run
 	Logs        Logs
 	// TrustThisAccountOnly lets Glue take the role only on behalf of this account's jobs.
 	TrustThisAccountOnly bool
@@ -141,7 +141,7 @@ func New(scope constructs.Construct, id string, props Props) Job {
 		// Two runs of one job would write the same table; and who starts a job decides about another attempt, not Glue.
 		ExecutionProperty: &awsglue.CfnJob_ExecutionPropertyProperty{MaxConcurrentRuns: jsii.Number(1)},
 		MaxRetries:        jsii.Number(0),
-		Connections:       connections(props.Connections),
+		Connections:       connections(props.Connection),
 	})
 	job := Job{Name: props.Name, Role: role, Resource: resource, TimeoutMinutes: props.Size.TimeoutMinutes}
 	for _, stream := range []string{"Output", "Error"} {
@@ -215,13 +215,9 @@ func sparkSettings(lake string) string {
 	}, " --conf ")
 }
 
-func connections(list []Connection) any {
-	if len(list) == 0 {
+func connections(connection Connection) any {
+	if connection.Name == "" {
 		return nil
 	}
-	var names []string
-	for _, connection := range list {
-		names = append(names, connection.Name)
-	}
-	return &awsglue.CfnJob_ConnectionsListProperty{Connections: jsii.Strings(names...)}
+	return &awsglue.CfnJob_ConnectionsListProperty{Connections: jsii.Strings(connection.Name)}
 }

@@ -31,14 +31,17 @@ func s3Access(props Props) []awsiam.PolicyStatement {
 	for _, table := range props.written() {
 		written = append(written, props.Lake.BucketARN+"/"+table.Prefix()+"/*")
 	}
+	if props.Intake != "" {
+		listed = append(listed, props.Intake)
+	}
 	for _, table := range props.Reads {
 		read = append(read, props.Lake.BucketARN+"/"+table.Prefix()+"/*")
 	}
 	statements := []awsiam.PolicyStatement{
 		statement.AllowIf("ListObjectsInBucket", []string{props.Lake.BucketARN}, map[string]any{
-			// "IfExists" because S3 also asks for this right, with no prefix in the request, to answer "not found" for an object:
-			// the intake of a job that never ran.
-			"StringLikeIfExists": map[string]any{"s3:prefix": listed},
+			// Not "IfExists": a list without a prefix shows the keys of the whole lake. S3 asks for the right to just that before it says
+			// that there is no such key, so a job who looks whether an object is there lists the names that begin with its key.
+			"StringLike": map[string]any{"s3:prefix": listed},
 		}, "s3:ListBucket"),
 		statement.Allow("LocateBucket", []string{props.Lake.BucketARN}, "s3:GetBucketLocation"),
 		statement.Allow("AllObjectActions", written,
@@ -87,28 +90,24 @@ func glueAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatemen
 	}
 }
 
-// networkAccess is what Glue needs to give a run network interfaces in our subnets; without a connection it needs none of it.
+// networkAccess is what Glue needs to give a run network interfaces in our subnet; without a connection it needs none of it.
 // Source: the managed policy AWSGlueServiceRole, limited here to this network.
 func networkAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatement {
-	if len(props.Connections) == 0 {
+	if props.Connection.Name == "" {
 		return nil
 	}
 	interfaces := statement.ARN(scope, "ec2", "network-interface", "*")
 	catalogARN := statement.ARN(scope, "glue", "catalog", "")
-	used := []string{catalogARN}
-	placed := []string{interfaces, statement.ARN(scope, "ec2", "security-group", props.Network.SecurityGroupID)}
-	var subnets []string
-	for _, connection := range props.Connections {
-		used = append(used, statement.ARN(scope, "glue", "connection", connection.Name))
-		subnets = append(subnets, statement.ARN(scope, "ec2", "subnet", connection.SubnetID))
-	}
-	onlyOurs := map[string]any{"ArnEquals": map[string]any{"ec2:Subnet": subnets}}
+	used := []string{catalogARN, statement.ARN(scope, "glue", "connection", props.Connection.Name)}
+	subnet := statement.ARN(scope, "ec2", "subnet", props.Connection.SubnetID)
+	placed := []string{interfaces, statement.ARN(scope, "ec2", "security-group", props.Network.SecurityGroupID), subnet}
+	onlyOurs := map[string]any{"ArnEquals": map[string]any{"ec2:Subnet": subnet}}
 	return []awsiam.PolicyStatement{
 		statement.Allow("UseConnection", used, "glue:GetConnection"),
 		// These calls know no resource to limit them to.
 		statement.Allow("SeeNetwork", []string{"*"}, "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups",
 			"ec2:DescribeSubnets", "ec2:DescribeVpcAttribute", "ec2:DescribeVpcEndpoints"),
-		statement.Allow("CreateInterfaces", append(placed, subnets...), "ec2:CreateNetworkInterface"),
+		statement.Allow("CreateInterfaces", placed, "ec2:CreateNetworkInterface"),
 		statement.AllowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, "ec2:DeleteNetworkInterface"),
 		statement.AllowIf("TagInterfaces", []string{interfaces}, map[string]any{
 			"ForAllValues:StringEquals": map[string]any{"aws:TagKeys": []string{"aws-glue-service-resource"}},

@@ -3,6 +3,7 @@ package jobchain
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -98,13 +99,27 @@ func New(scope constructs.Construct, id string, props Props) awsstepfunctions.St
 			Actions: jsii.Strings("kms:Decrypt", "kms:GenerateDataKey"), Resources: &[]*string{key.KeyArn()},
 		}))
 	}
-	DependOnPolicyOnly(machine)
+	Finish(machine, props.Name)
 	return machine
 }
 
-// DependOnPolicyOnly drops the dependency on the role that the CDK states once more than needed, and keeps the one on its policy:
-// without that, the first execution could start before it may do anything.
-func DependOnPolicyOnly(machine awsstepfunctions.StateMachine) {
+// Finish does to a state machine of the given name what the CDK does not.
+//
+// Step Functions takes its role on behalf of this machine only, and of nobody who names the role in a machine of another account (a
+// confused deputy): the conditions that its guide asks for (docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html).
+//
+// The machine depends on the policy of its role: without that, the first execution could start before it may do anything. The CDK
+// states the dependency on the role itself once more than needed.
+func Finish(machine awsstepfunctions.StateMachine, name string) {
+	stack := awscdk.Stack_Of(machine)
+	role := machine.Role().Node().DefaultChild().(awsiam.CfnRole)
+	role.AddPropertyOverride(jsii.String("AssumeRolePolicyDocument.Statement.0.Condition"), map[string]any{
+		"StringEquals": map[string]any{"aws:SourceAccount": *stack.Account()},
+		"ArnLike": map[string]any{"aws:SourceArn": *stack.FormatArn(&awscdk.ArnComponents{
+			Service: jsii.String("states"), Resource: jsii.String("stateMachine"), ResourceName: jsii.String(name),
+			ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+		})},
+	})
 	policy := machine.Role().Node().FindChild(jsii.String("DefaultPolicy")).Node().DefaultChild().(awscdk.CfnResource)
 	machine.Node().DefaultChild().(awscdk.CfnResource).AddOverride(jsii.String("DependsOn"), &[]*string{policy.LogicalId()})
 }
@@ -119,11 +134,12 @@ func run(scope constructs.Construct, job gluejob.Job) awsstepfunctionstasks.Glue
 		// Without it the CDK writes a null here, which Glue's API does not know. It asks for an event that nobody listens to.
 		NotifyDelayAfter: awscdk.Duration_Minutes(jsii.Number(job.TimeoutMinutes)),
 	})
-	step.AddRetry(retry(transient))
+	step.AddRetry(Retry(transient...))
 	return step
 }
 
-func retry(errors []string) *awsstepfunctions.RetryProps {
+// Retry tries a call again after these errors.
+func Retry(errors ...string) *awsstepfunctions.RetryProps {
 	return &awsstepfunctions.RetryProps{
 		Errors:      jsii.Strings(errors...),
 		Interval:    awscdk.Duration_Seconds(jsii.Number(firstWaitSeconds)),
@@ -134,8 +150,11 @@ func retry(errors []string) *awsstepfunctions.RetryProps {
 
 // tell sends a message about a job that failed, and then fails the execution, also when nobody could be told.
 func tell(scope constructs.Construct, props Props) awsstepfunctions.IChainable {
-	region := *awscdk.Aws_REGION()
+	region := *awscdk.Stack_Of(scope).Region()
 	console := "https://" + region + ".console.aws.amazon.com/"
+	if strings.HasPrefix(region, "us-gov-") {
+		console = "https://console.amazonaws-us-gov.com/"
+	}
 	message := "{% 'Job ' & $states.input.job & ' of lakehouse " + props.Lake + " failed, and the jobs after it did not run.\\n\\n" +
 		"Reason: ' & $states.input.reason & '\\nError: ' & $states.input.error & '\\nJob run: ' & $states.input.run & '\\n" +
 		"Execution: ' & $states.context.Execution.Id & '\\n\\nWhere to look:\\n" +
@@ -153,7 +172,7 @@ func tell(scope constructs.Construct, props Props) awsstepfunctions.IChainable {
 		Error: jsii.String("{% $states.input.error %}"),
 		Cause: jsii.String("{% $states.input.job & ' (job run ' & $states.input.run & '): ' & $states.input.reason %}"),
 	})
-	publish.AddRetry(retry([]string{"States.TaskFailed"}))
+	publish.AddRetry(Retry("States.TaskFailed"))
 	publish.AddCatch(fail, &awsstepfunctions.CatchProps{Errors: jsii.Strings("States.ALL"), Outputs: input})
 	return publish.Next(fail)
 }

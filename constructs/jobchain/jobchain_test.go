@@ -195,3 +195,19 @@ func TestMisuse(t *testing.T) {
 	cdktest.Panics(t, func() { jobchain.New(stack, "Chain", jobchain.Props{Name: "shop"}) },
 		`jobchain Chain: Name is "shop" with 0 jobs and topic <nil>, want a name, at least one job and a topic`)
 }
+
+// Without the conditions whoever can name the role in a machine of another account has its rights.
+func TestStepFunctionsIsTrustedForThisMachineOnly(t *testing.T) {
+	template := synthesize(t)
+	template.Count("AWS::IAM::Role", 1)
+	template.Has("AWS::IAM::Role", map[string]any{"AssumeRolePolicyDocument": map[string]any{"Statement": []any{map[string]any{
+		"Action": "sts:AssumeRole", "Principal": map[string]any{"Service": "states.amazonaws.com"},
+		"Condition": map[string]any{
+			"StringEquals": map[string]any{"aws:SourceAccount": map[string]any{"Ref": "AWS::AccountId"}},
+			"ArnLike": map[string]any{"aws:SourceArn": map[string]any{"Fn::Join": []any{"", []any{
+				"arn:", map[string]any{"Ref": "AWS::Partition"}, ":states:", map[string]any{"Ref": "AWS::Region"}, ":",
+				map[string]any{"Ref": "AWS::AccountId"}, ":stateMachine:shop-pipeline",
+			}}}},
+		},
+	}}}})
+}

@@ -19,13 +19,14 @@ type Props struct {
 	// Name of the lakehouse; required. The key serves log groups, alarms and topics by name: /aws-glue/<Name>/... and
 	// /aws/vendedlogs/states/<Name>-..., alarms and topics <Name>-..., as CloudFormation names those of the stacks too.
 	Name            string
+	Budgets         bool // also serve AWS Budgets; false where there is none: KMS refuses a policy that names a service it does not know
 	DeleteWithStack bool // false: the key stays, and with it what it encrypts can be read
 }
 
 // New makes the key, which AWS rotates every year. It panics without a name.
 //
 // The key's policy lets the account's own IAM policies give rights on it, as the jobs' and readers' roles do: without that they would
-// have to be named here, and the stack of the data would depend on those that use it. Beside them it serves three AWS services, each
+// have to be named here, and the stack of the data would depend on those that use it. Beside them it serves up to three AWS services, each
 // for the lakehouse's own resources only, or the account's budgets. They are given by name pattern, because they are made in stacks that refer to this key.
 // The actions are those that the services' documentation asks for.
 func New(scope constructs.Construct, id string, props Props) awskms.Key {
@@ -58,12 +59,14 @@ func New(scope constructs.Construct, id string, props Props) awskms.Key {
 			"ArnLike":      map[string]any{"aws:SourceArn": arn("cloudwatch", "alarm:"+props.Name+"-*")},
 		},
 		"kms:Decrypt", "kms:GenerateDataKey*")
-	serve(key, "NotifyFromBudgets", "budgets.amazonaws.com",
-		map[string]any{
-			"StringEquals": map[string]any{"aws:SourceAccount": *stack.Account()},
-			"ArnLike":      map[string]any{"aws:SourceArn": fmt.Sprintf("arn:%s:budgets::%s:*", *stack.Partition(), *stack.Account())},
-		},
-		"kms:Decrypt", "kms:GenerateDataKey*")
+	if props.Budgets {
+		serve(key, "NotifyFromBudgets", "budgets.amazonaws.com",
+			map[string]any{
+				"StringEquals": map[string]any{"aws:SourceAccount": *stack.Account()},
+				"ArnLike":      map[string]any{"aws:SourceArn": fmt.Sprintf("arn:%s:budgets::%s:*", *stack.Partition(), *stack.Account())},
+			},
+			"kms:Decrypt", "kms:GenerateDataKey*")
+	}
 	return key
 }
 

@@ -30,6 +30,14 @@ func TestDefaults(t *testing.T) {
 	template.HasResource("AWS::KMS::Key", map[string]any{"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"})
 }
 
+func TestWithoutBudgetsTheirServiceIsNotNamed(t *testing.T) {
+	for _, key := range synthesize(t, lakekey.Props{Name: "shop"}).Resources("AWS::KMS::Key") {
+		if policy := text(t, key["KeyPolicy"]); strings.Contains(policy, "budgets") {
+			t.Errorf("the key's policy is %s, want nothing about budgets", policy)
+		}
+	}
+}
+
 func TestDeleteWithStack(t *testing.T) {
 	synthesize(t, lakekey.Props{Name: "shop", DeleteWithStack: true}).HasResource("AWS::KMS::Key", map[string]any{"DeletionPolicy": "Delete"})
 }
@@ -48,7 +56,7 @@ func TestPolicy(t *testing.T) {
 			`{"ArnLike":{"aws:SourceArn":"arn::budgets:::*"},"StringEquals":{"aws:SourceAccount":""}}`,
 			`["kms:Decrypt","kms:GenerateDataKey*"]`},
 	}
-	for _, key := range synthesize(t, lakekey.Props{Name: "shop"}).Resources("AWS::KMS::Key") {
+	for _, key := range synthesize(t, lakekey.Props{Name: "shop", Budgets: true}).Resources("AWS::KMS::Key") {
 		statements := key["KeyPolicy"].(map[string]any)["Statement"].([]any)
 		for _, statement := range statements {
 			statement := statement.(map[string]any)

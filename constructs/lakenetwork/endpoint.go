@@ -12,37 +12,34 @@ import (
 	"stedi-lakehouse/constructs/statement"
 )
 
-// s3Endpoint makes the gateway endpoint, which costs nothing, for the given route tables. It panics without buckets: the policy
+// s3Endpoint makes the gateway endpoint, which costs nothing, for the given route tables. It panics without a lake: the policy
 // would let nothing through.
-func s3Endpoint(scope constructs.Construct, vpc string, routeTables, buckets []string) {
-	if len(buckets) == 0 {
-		panic(fmt.Sprintf("lakenetwork %s: Buckets is empty, want the ARNs that the S3 endpoint lets through", *scope.Node().Id()))
+func s3Endpoint(scope constructs.Construct, vpc string, routeTables []string, lake string) {
+	if lake == "" {
+		panic(fmt.Sprintf("lakenetwork %s: Lake is empty, want the ARN of the bucket that the S3 endpoint lets through", *scope.Node().Id()))
 	}
 	awsec2.NewCfnVPCEndpoint(scope, jsii.String("S3Endpoint"), &awsec2.CfnVPCEndpointProps{
 		VpcId:           jsii.String(vpc),
 		VpcEndpointType: jsii.String("Gateway"),
 		ServiceName:     jsii.Sprintf("com.amazonaws.%s.s3", *awscdk.Aws_REGION()),
 		RouteTableIds:   list(routeTables),
-		PolicyDocument:  endpointPolicy(scope, buckets),
+		PolicyDocument:  endpointPolicy(scope, lake),
 	})
 }
 
-// endpointPolicy limits what can be reached, whoever asks: the lakehouse's buckets, the job code, and what Glue itself fetches.
-// What a job may do there is up to its role.
-func endpointPolicy(scope constructs.Construct, buckets []string) awsiam.PolicyDocument {
+// endpointPolicy limits what can be reached, whoever asks, to what jobs use: the lake, their code, and what Glue itself fetches. S3
+// writes access logs and Athena writes query results without this network. What a job may do there is up to its role.
+func endpointPolicy(scope constructs.Construct, lake string) awsiam.PolicyDocument {
 	stack := awscdk.Stack_Of(scope)
 	assets := fmt.Sprintf("arn:%s:s3:::cdk-%s-assets-%s-%s", *stack.Partition(), *stack.Synthesizer().BootstrapQualifier(),
 		*stack.Account(), *stack.Region())
 	glue := fmt.Sprintf("arn:%s:s3:::aws-glue-*%s*", *stack.Partition(), *stack.Region())
-	var objects []string
-	for _, bucket := range buckets {
-		objects = append(objects, bucket+"/*")
-	}
 	return statement.Document(
-		allowAnyone("LakeBuckets", buckets, "s3:ListBucket", "s3:GetBucketLocation"),
-		allowAnyone("LakeObjects", objects,
+		allowAnyone("LakeBucket", []string{lake}, "s3:ListBucket", "s3:GetBucketLocation"),
+		allowAnyone("LakeObjects", []string{lake + "/*"},
 			"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
-		allowAnyone("JobCode", []string{assets + "/*"}, "s3:GetObject"),
+		// Scripts and packages. Their names are hashes, which a network must not change with.
+		allowAnyone("JobCode", []string{assets + "/*.py", assets + "/*.zip"}, "s3:GetObject"),
 		allowAnyone("GlueServiceBuckets", []string{glue, glue + "/*"}, "s3:GetObject", "s3:ListBucket"),
 	)
 }
@@ -55,9 +52,17 @@ func allowAnyone(sid string, resources []string, actions ...string) awsiam.Polic
 
 // privateServices are what a job calls beside S3 when Glue's proxy is off: the catalog, and CloudWatch for metrics. Its logs go
 // through the proxy all the same (docs.aws.amazon.com/glue/latest/dg/connection-VPC-disable-proxy.html).
-var privateServices = []struct{ id, name, actions string }{
-	{"GlueEndpoint", "glue", "glue:*"},
-	{"MonitoringEndpoint", "monitoring", "cloudwatch:PutMetricData"},
+// They let through what the jobs' roles may do there (constructs/gluejob): onOwn on Glue's resources of this account and Region,
+// anywhere what knows no resource.
+var privateServices = []struct {
+	id, name        string
+	onOwn, anywhere []string
+}{
+	{
+		"GlueEndpoint", "glue", []string{"glue:GetConnection", "glue:GetDatabase", "glue:GetTable", "glue:UpdateTable"},
+		[]string{"glue:GetSecurityConfiguration"},
+	},
+	{"MonitoringEndpoint", "monitoring", nil, []string{"cloudwatch:PutMetricData"}},
 }
 
 // privateEndpoints makes an interface endpoint for each of these services, with an interface in every subnet, that answers the jobs
@@ -87,7 +92,12 @@ func privateEndpoints(scope constructs.Construct, network Network, label string)
 	for _, subnet := range network.Subnets {
 		subnets = append(subnets, subnet.ID)
 	}
+	own := statement.ARN(scope, "glue", "*", "")
 	for _, service := range privateServices {
+		statements := []awsiam.PolicyStatement{ownAccountOnly(scope, "OwnAccountOnly", "*", service.anywhere)}
+		if len(service.onOwn) > 0 {
+			statements = append(statements, ownAccountOnly(scope, "OwnResourcesOnly", own, service.onOwn))
+		}
 		awsec2.NewCfnVPCEndpoint(scope, jsii.String(service.id), &awsec2.CfnVPCEndpointProps{
 			VpcId:             jsii.String(network.VPCID),
 			VpcEndpointType:   jsii.String("Interface"),
@@ -95,15 +105,15 @@ func privateEndpoints(scope constructs.Construct, network Network, label string)
 			SubnetIds:         list(subnets),
 			SecurityGroupIds:  list([]string{*group.AttrGroupId()}),
 			PrivateDnsEnabled: jsii.Bool(true),
-			PolicyDocument:    statement.Document(ownAccountOnly(scope, service.actions)),
+			PolicyDocument:    statement.Document(statements...),
 		})
 	}
 }
 
-func ownAccountOnly(scope constructs.Construct, actions string) awsiam.PolicyStatement {
-	allowed := statement.AllowIf("OwnAccountOnly", []string{"*"}, map[string]any{
+func ownAccountOnly(scope constructs.Construct, sid, resource string, actions []string) awsiam.PolicyStatement {
+	allowed := statement.AllowIf(sid, []string{resource}, map[string]any{
 		"StringEquals": map[string]any{"aws:PrincipalAccount": *awscdk.Stack_Of(scope).Account()},
-	}, actions)
+	}, actions...)
 	allowed.AddAnyPrincipal()
 	return allowed
 }

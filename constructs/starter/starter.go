@@ -59,12 +59,12 @@ func New(scope constructs.Construct, id string, props Props) Starter {
 	}
 	this := constructs.NewConstruct(scope, jsii.String(id))
 	made := Starter{DeadLetters: newQueue(this, "DeadLetters")}
-	var landed awssqs.Queue
+	var news *queues
 	if props.LandingMinutes > 0 {
-		landed = newQueue(this, "Landed")
-		collect(this, props, landed, made.DeadLetters)
+		news = &queues{landed: newQueue(this, "Landed"), due: newQueue(this, "Due")}
+		collect(this, props, news.landed, made.DeadLetters)
 	}
-	made.Machine = newMachine(this, props, landed)
+	made.Machine = newMachine(this, props, news)
 	role := schedulerRole(this, made)
 	if props.Cron != "" {
 		schedule(this, "Schedule", made, role, "cron("+props.Cron+")", props.TimeZone, map[string]any{"landed": false})
@@ -85,7 +85,7 @@ func newQueue(scope constructs.Construct, id string) awssqs.Queue {
 	})
 }
 
-// collect puts the news of every landed file into the queue.
+// collect puts the news of every landed file into the queue, whatever its name: one that no job reads has to be in a run's report (R15).
 func collect(scope constructs.Construct, props Props, landed, dead awssqs.Queue) {
 	awsevents.NewRule(scope, jsii.String("Landing"), &awsevents.RuleProps{
 		Description: jsii.String("Files that land in the lake"),
@@ -94,33 +94,36 @@ func collect(scope constructs.Construct, props Props, landed, dead awssqs.Queue)
 			DetailType: jsii.Strings("Object Created"),
 			Detail: &map[string]any{
 				"bucket": map[string]any{"name": []string{props.Bucket}},
-				"object": map[string]any{"key": []any{
-					map[string]any{"wildcard": "*/landing/*.json"}, map[string]any{"wildcard": "*/landing/*.json.gz"},
-				}},
+				"object": map[string]any{"key": []any{map[string]any{"wildcard": "*/landing/*"}}},
 			},
 		},
 		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewSqsQueue(landed, &awseventstargets.SqsQueueProps{DeadLetterQueue: dead})},
 	})
 }
 
+// queues hold what is known of files that have landed: the news of them, and that a start is due because such news were thrown away.
+type queues struct {
+	landed, due awssqs.Queue
+}
+
 // newMachine makes the state machine. Its states, in JSONata:
 //
-//	landed? -> pipeline running? -> anything in the queue? -> empty it, wait
-//	        -> pipeline running? wait until not                              -> start
-func newMachine(scope constructs.Construct, props Props, landed awssqs.Queue) awsstepfunctions.StateMachine {
+//	landed? -> pipeline running? -> anything in the queue? -> note that a start is due, empty the queue, wait
+//	                             -> or a start due?
+//	        -> pipeline running? wait until not -> start -> forget that it was due
+//
+// News are thrown away before the start, so that none of a later file goes with them; the note lasts until the pipeline has started. An
+// execution that ends anywhere in between leaves it, and the next look starts the pipeline.
+func newMachine(scope constructs.Construct, props Props, news *queues) awsstepfunctions.StateMachine {
 	pipeline := *props.Pipeline.StateMachineArn()
-	start := awsstepfunctionstasks.CallAwsService_Jsonata(scope, jsii.String("Start"), &awsstepfunctionstasks.CallAwsServiceJsonataProps{
-		Service: jsii.String("sfn"), Action: jsii.String("startExecution"), IamAction: jsii.String("states:StartExecution"),
-		IamResources: jsii.Strings(pipeline),
-		Parameters:   &map[string]any{"StateMachineArn": pipeline, "Input": "{}"},
-	})
+	start := call(scope, "Start", "sfn", "startExecution", "states:StartExecution", pipeline, map[string]any{
+		// Asked again with the same name, Step Functions answers with the execution that the first attempt may have started.
+		"StateMachineArn": pipeline, "Input": "{}", "Name": "{% $states.context.Execution.Name %}",
+	}, nil)
 	running := func(id string) awsstepfunctionstasks.CallAwsService {
-		return awsstepfunctionstasks.CallAwsService_Jsonata(scope, jsii.String(id), &awsstepfunctionstasks.CallAwsServiceJsonataProps{
-			Service: jsii.String("sfn"), Action: jsii.String("listExecutions"), IamAction: jsii.String("states:ListExecutions"),
-			IamResources: jsii.Strings(pipeline),
-			Parameters:   &map[string]any{"StateMachineArn": pipeline, "StatusFilter": "RUNNING", "MaxResults": 1},
-			Outputs:      map[string]any{"running": "{% $count($states.result.Executions) %}"},
-		})
+		return call(scope, id, "sfn", "listExecutions", "states:ListExecutions", pipeline,
+			map[string]any{"StateMachineArn": pipeline, "StatusFilter": "RUNNING", "MaxResults": 1},
+			map[string]any{"running": "{% $count($states.result.Executions) %}"})
 	}
 	busy := awsstepfunctions.Condition_Jsonata(jsii.String("{% $states.input.running > 0 %}"))
 	wait := awsstepfunctions.Wait_Jsonata(scope, jsii.String("WaitForTheRun"), &awsstepfunctions.WaitJsonataProps{
@@ -130,11 +133,16 @@ func newMachine(scope constructs.Construct, props Props, landed awssqs.Queue) aw
 	wait.Next(atLast)
 	atLast.Next(awsstepfunctions.Choice_Jsonata(scope, jsii.String("Idle"), nil).When(busy, wait, nil).Otherwise(start))
 	var first awsstepfunctions.IChainable = atLast
-	if landed != nil {
+	if news != nil {
 		nothing := awsstepfunctions.Succeed_Jsonata(scope, jsii.String("NothingToDo"), nil)
 		look := running("IsARunUnderWay")
 		look.Next(awsstepfunctions.Choice_Jsonata(scope, jsii.String("NextTime"), nil).
-			When(busy, nothing, nil).Otherwise(emptyQueue(scope, landed, nothing, atLast)))
+			When(busy, nothing, nil).Otherwise(news.takeOut(scope, nothing, atLast)))
+		forget := callQueue(scope, "ForgetThatItWasDue", "purgeQueue", "sqs:PurgeQueue", news.due, map[string]any{}, nil)
+		// What was due to somebody else's start is not this one's to forget: it may have begun before the last news came.
+		landed := awsstepfunctions.Condition_Jsonata(jsii.String("{% $states.context.Execution.Input.landed %}"))
+		start.Next(awsstepfunctions.Choice_Jsonata(scope, jsii.String("WasItDue"), nil).
+			When(landed, forget, nil).Otherwise(awsstepfunctions.Succeed_Jsonata(scope, jsii.String("Started"), nil)))
 		first = awsstepfunctions.Choice_Jsonata(scope, jsii.String("WhyStarted"), nil).
 			When(awsstepfunctions.Condition_Jsonata(jsii.String("{% $states.input.landed %}")), look, nil).Otherwise(atLast)
 	}
@@ -148,30 +156,51 @@ func newMachine(scope constructs.Construct, props Props, landed awssqs.Queue) aw
 			Destination: props.Log, Level: awsstepfunctions.LogLevel_ALL, IncludeExecutionData: jsii.Bool(false),
 		},
 	})
-	jobchain.DependOnPolicyOnly(machine)
+	jobchain.Finish(machine, props.Name)
 	return machine
 }
 
-// emptyQueue looks into the queue, empties it when there is something in it, and goes on.
-func emptyQueue(scope constructs.Construct, landed awssqs.Queue, nothing awsstepfunctions.IChainable, next awsstepfunctionstasks.CallAwsService) awsstepfunctions.IChainable {
-	call := func(id, action, iam string, parameters map[string]any, outputs any) awsstepfunctionstasks.CallAwsService {
-		parameters["QueueUrl"] = *landed.QueueUrl()
-		return awsstepfunctionstasks.CallAwsService_Jsonata(scope, jsii.String(id), &awsstepfunctionstasks.CallAwsServiceJsonataProps{
-			Service: jsii.String("sqs"), Action: jsii.String(action), IamAction: jsii.String(iam), IamResources: &[]*string{landed.QueueArn()},
-			Parameters: &parameters, Outputs: outputs,
-		})
+// takeOut looks into the queue. When there is something in it, it notes that a start is due, empties the queue and goes on; it goes on
+// as well when a start is due from before.
+func (q *queues) takeOut(scope constructs.Construct, nothing awsstepfunctions.IChainable, next awsstepfunctionstasks.CallAwsService) awsstepfunctions.IChainable {
+	count := func(id string, queue awssqs.Queue) awsstepfunctionstasks.CallAwsService {
+		return callQueue(scope, id, "getQueueAttributes", "sqs:GetQueueAttributes", queue,
+			map[string]any{"AttributeNames": []string{"ApproximateNumberOfMessages"}},
+			map[string]any{"found": "{% $number($states.result.Attributes.ApproximateNumberOfMessages) %}"})
 	}
-	count := call("HasAnythingLanded", "getQueueAttributes", "sqs:GetQueueAttributes",
-		map[string]any{"AttributeNames": []string{"ApproximateNumberOfMessages"}},
-		map[string]any{"landed": "{% $number($states.result.Attributes.ApproximateNumberOfMessages) %}"})
-	empty := call("EmptyTheQueue", "purgeQueue", "sqs:PurgeQueue", map[string]any{}, nil)
+	anything := awsstepfunctions.Condition_Jsonata(jsii.String("{% $states.input.found > 0 %}"))
+	note := callQueue(scope, "NoteThatAStartIsDue", "sendMessage", "sqs:SendMessage", q.due,
+		map[string]any{"MessageBody": "{% $states.context.Execution.Id %}"}, nil)
+	empty := callQueue(scope, "EmptyTheQueue", "purgeQueue", "sqs:PurgeQueue", q.landed, map[string]any{}, nil)
 	settle := awsstepfunctions.Wait_Jsonata(scope, jsii.String("WaitUntilEmpty"), &awsstepfunctions.WaitJsonataProps{
 		Time: awsstepfunctions.WaitTime_Duration(awscdk.Duration_Seconds(jsii.Number(purgeSeconds))),
 	})
-	empty.Next(settle).Next(next)
-	count.Next(awsstepfunctions.Choice_Jsonata(scope, jsii.String("Landed?"), nil).
-		When(awsstepfunctions.Condition_Jsonata(jsii.String("{% $states.input.landed > 0 %}")), empty, nil).Otherwise(nothing))
-	return count
+	note.Next(empty).Next(settle).Next(next)
+	due := count("IsAStartDue", q.due)
+	due.Next(awsstepfunctions.Choice_Jsonata(scope, jsii.String("Due?"), nil).When(anything, next, nil).Otherwise(nothing))
+	landed := count("HasAnythingLanded", q.landed)
+	landed.Next(awsstepfunctions.Choice_Jsonata(scope, jsii.String("Landed?"), nil).When(anything, note, nil).Otherwise(due))
+	return landed
+}
+
+// call calls an AWS service about one resource, several times if it has to: calls of SDKs have no list of errors that pass, so all are
+// tried again, except time-outs.
+func call(
+	scope constructs.Construct, id, service, action, iam, resource string, parameters map[string]any, outputs any,
+) awsstepfunctionstasks.CallAwsService {
+	made := awsstepfunctionstasks.CallAwsService_Jsonata(scope, jsii.String(id), &awsstepfunctionstasks.CallAwsServiceJsonataProps{
+		Service: jsii.String(service), Action: jsii.String(action), IamAction: jsii.String(iam), IamResources: jsii.Strings(resource),
+		Parameters: &parameters, Outputs: outputs,
+	})
+	made.AddRetry(jobchain.Retry("States.TaskFailed"))
+	return made
+}
+
+func callQueue(
+	scope constructs.Construct, id, action, iam string, queue awssqs.Queue, parameters map[string]any, outputs any,
+) awsstepfunctionstasks.CallAwsService {
+	parameters["QueueUrl"] = *queue.QueueUrl()
+	return call(scope, id, "sqs", action, iam, *queue.QueueArn(), parameters, outputs)
 }
 
 // schedulerRole lets EventBridge Scheduler start the starter, for this account's schedules only.

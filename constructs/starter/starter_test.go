@@ -74,7 +74,7 @@ func TestLandedFilesAreCollected(t *testing.T) {
 			"source": []any{"aws.s3"}, "detail-type": []any{"Object Created"},
 			"detail": map[string]any{
 				"bucket": map[string]any{"name": []any{"lake"}},
-				"object": map[string]any{"key": []any{map[string]any{"wildcard": "*/landing/*.json"}, map[string]any{"wildcard": "*/landing/*.json.gz"}}},
+				"object": map[string]any{"key": []any{map[string]any{"wildcard": "*/landing/*"}}},
 			},
 		},
 		"Targets": []any{map[string]any{"DeadLetterConfig": assertions.Match_AnyValue()}},
@@ -85,8 +85,8 @@ func TestLandedFilesAreCollected(t *testing.T) {
 		}
 	}
 	policies, err := json.Marshal(template.Resources("AWS::SQS::QueuePolicy"))
-	if err != nil || strings.Count(string(policies), "aws:SecureTransport") != 2 {
-		t.Errorf("policies of the queues are %s, want TLS only for both", policies)
+	if err != nil || strings.Count(string(policies), "aws:SecureTransport") != 3 {
+		t.Errorf("policies of the queues are %s, want TLS only for all", policies)
 	}
 }
 
@@ -114,6 +114,100 @@ func TestStateMachine(t *testing.T) {
 			if (strings.Contains(actions, "states:") || strings.Contains(actions, "sqs:")) && statement["Resource"] == "*" {
 				t.Errorf("the starter may %s on everything", actions)
 			}
+		}
+	}
+}
+
+type state struct {
+	Type, Resource, Next, Default string
+	End                           bool
+	Arguments                     map[string]any
+	Choices                       []struct{ Condition, Next string }
+	Retry                         []struct {
+		ErrorEquals []string
+		MaxAttempts int
+	}
+}
+
+// states are those of the starter, without what only a deployment can tell.
+func states(t *testing.T, template cdktest.Template) map[string]state {
+	t.Helper()
+	var machine struct{ States map[string]state }
+	for id, properties := range template.Resources("AWS::StepFunctions::StateMachine") {
+		if !strings.HasPrefix(id, "Starter") {
+			continue
+		}
+		var text strings.Builder
+		for _, part := range properties["DefinitionString"].(map[string]any)["Fn::Join"].([]any)[1].([]any) {
+			switch part := part.(type) {
+			case string:
+				text.WriteString(part)
+			case map[string]any: // of a queue or machine: its logical id, without the CDK's hash
+				text.WriteString(strings.TrimRight(fmt.Sprint(part["Ref"]), "0123456789ABCDEF"))
+			}
+		}
+		if err := json.Unmarshal([]byte(text.String()), &machine); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return machine.States
+}
+
+// The news of files are thrown away only while a note says that a start is due, and the note only after the start.
+func TestNoSignalIsLost(t *testing.T) {
+	found := states(t, synthesize(t, func(*starter.Props) {}))
+	path := []string{"NoteThatAStartIsDue", "EmptyTheQueue", "WaitUntilEmpty", "IsItRunning", "Idle"}
+	for i, name := range path[:len(path)-1] {
+		if found[name].Next != path[i+1] {
+			t.Errorf("after %s comes %q, want %q", name, found[name].Next, path[i+1])
+		}
+	}
+	for _, test := range []struct{ choice, yes, no string }{
+		{"Landed?", "NoteThatAStartIsDue", "IsAStartDue"},
+		{"Due?", "IsItRunning", "NothingToDo"},
+		{"Idle", "WaitForTheRun", "Start"},
+		{"WasItDue", "ForgetThatItWasDue", "Started"},
+	} {
+		if got := found[test.choice]; len(got.Choices) != 1 || got.Choices[0].Next != test.yes || got.Default != test.no {
+			t.Errorf("%s leads to %+v, else to %q, want %q, else %q", test.choice, got.Choices, got.Default, test.yes, test.no)
+		}
+	}
+	if found["Start"].Next != "WasItDue" || found["Start"].Arguments["Name"] != "{% $states.context.Execution.Name %}" {
+		t.Errorf("Start is %+v, want the name of the execution, so that a second attempt starts no second run, and WasItDue after it", found["Start"])
+	}
+	for name, queue := range map[string]string{
+		"HasAnythingLanded": "Landed", "EmptyTheQueue": "Landed", "IsAStartDue": "Due", "NoteThatAStartIsDue": "Due", "ForgetThatItWasDue": "Due",
+	} {
+		if url := fmt.Sprint(found[name].Arguments["QueueUrl"]); url != "Starter"+queue {
+			t.Errorf("%s is about %s, want Starter%s", name, url, queue)
+		}
+	}
+}
+
+func TestEveryCallIsTriedAgain(t *testing.T) {
+	tasks := 0
+	for name, state := range states(t, synthesize(t, func(*starter.Props) {})) {
+		if state.Type != "Task" {
+			continue
+		}
+		tasks++
+		if len(state.Retry) != 1 || state.Retry[0].ErrorEquals[0] != "States.TaskFailed" || state.Retry[0].MaxAttempts < 3 {
+			t.Errorf("%s is tried again %+v, want on States.TaskFailed, three times or more", name, state.Retry)
+		}
+	}
+	if tasks != 8 {
+		t.Errorf("%d tasks, want 8", tasks)
+	}
+}
+
+func TestStepFunctionsIsTrustedForThisMachineOnly(t *testing.T) {
+	for id, role := range synthesize(t, func(*starter.Props) {}).Resources("AWS::IAM::Role") {
+		if !strings.HasPrefix(id, "StarterStateMachine") {
+			continue
+		}
+		trust, err := json.Marshal(role["AssumeRolePolicyDocument"])
+		if err != nil || !strings.Contains(string(trust), `"aws:SourceAccount":{"Ref":"AWS::AccountId"}`) || !strings.Contains(string(trust), `:stateMachine:shop-starter"`) {
+			t.Errorf("the starter's role trusts %s, want Step Functions for this account's shop-starter only", trust)
 		}
 	}
 }

@@ -78,10 +78,10 @@ class S3Store:
                 yield Object(found["Key"], f"{etag}-{modified}", found["Size"], modified)
 
     def read(self, key: str) -> bytes | None:
-        try:
-            return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except self._s3.exceptions.NoSuchKey:
+        # S3 says "no such key" only to those who may list the whole bucket; to others, "access denied". A job may list this key.
+        if all(found.key != key for found in self.list(key)):
             return None
+        return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
 
     def open(self, key: str) -> BinaryIO:
         return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]

@@ -66,7 +66,7 @@ def versions(lake):
 
 
 def test_who_withdraws_or_cannot_be_read_is_in_no_table(lake):
-    """Cases 05, 06, 10 and 14. Whom a record suspends is so until the next one that can be read, and in a full refresh too (R13)."""
+    """Cases 05, 06, 10 and 14. A record suspends until the next one that can be read, and in a full refresh too (R13)."""
     lake.deliver("customer", *(written(customer(email, 0, research=10, serial=device(email))) for email in PEOPLE))
     lake.deliver("accelerometer", *(written(sample(email, 100)) for email in PEOPLE))
     lake.deliver("step_trainer", *(written(step(device(email), 100)) for email in PEOPLE))
@@ -256,7 +256,7 @@ def test_a_copy_of_an_old_record_decides_nothing(lake):
 
 
 def test_a_copy_is_measured_against_its_own_file(lake):
-    """Case replay-future: the copy that is delivered when its time has come counts, once and for all; copies of the first do not."""
+    """Case replay-future: a copy that is delivered when its time has come counts, once and for all."""
     later = 1_700_000_000 + 3 * 86_400
     row = {**customer(STAYS, 0), "lastUpdateDate": later * 1000, "shareWithResearchAsOfDate": T}
     lake.deliver("customer", row)

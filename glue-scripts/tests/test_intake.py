@@ -334,9 +334,13 @@ def test_bucket_with_nothing_below_a_prefix_lists_nothing(s3):
     assert list(S3Store("lake").list("a/")) == []
 
 
+FOUND = {"Contents": [{"Key": key, "ETag": '"x"', "Size": 3} for key in ("a.json", "a.json.old")]}
+
+
 def test_bucket_reads_and_writes_objects(s3):
     where = {"Bucket": "lake", "Key": "a.json"}
     s3.add_response("put_object", {}, {**where, "Body": b"xyz"})
+    s3.add_response("list_objects_v2", FOUND, {"Bucket": "lake", "Prefix": "a.json"})
     s3.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"xyz"), 3)}, where)
     store = S3Store("lake")
     store.write("a.json", b"xyz")
@@ -344,7 +348,9 @@ def test_bucket_reads_and_writes_objects(s3):
 
 
 def test_bucket_without_the_object_reads_none_and_other_errors_are_not_hidden(s3):
-    s3.add_client_error("get_object", "NoSuchKey", http_status_code=404)
+    # Not by asking for it: S3 says "no such key" to those only who may list the whole bucket.
+    s3.add_response("list_objects_v2", {"Contents": FOUND["Contents"][1:]}, {"Bucket": "lake", "Prefix": "a.json"})
+    s3.add_response("list_objects_v2", FOUND)
     s3.add_client_error("get_object", "AccessDenied", http_status_code=403)
     store = S3Store("lake")
     assert store.read("a.json") is None

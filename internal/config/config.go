@@ -29,7 +29,7 @@ const (
 type Stage struct {
 	Name          string        `json:"-"`                 // the key under "stages"
 	Account       string        `json:"account,omitempty"` // 12 digits; empty: the account of the CLI's credentials
-	Region        string        `json:"region,omitempty"`  // e.g. eu-central-1; empty: the Region of the CLI's environment
+	Region        string        `json:"region,omitempty"`  // e.g. eu-central-1, not one of China; empty: the Region of the CLI's environment
 	LakeName      string        `json:"lakeName"`          // names stacks, database, workgroup and state machine
 	ConsentGate   string        `json:"consentGate"`       // AsOf or Ever
 	DataRemoval   string        `json:"dataRemoval"`       // Retain, Delete or DeleteIfEmpty
@@ -46,7 +46,8 @@ type Stage struct {
 	// CatalogEncryption encrypts the Glue Data Catalog with the lake's key: all of it, for the whole account and Region, other
 	// databases included.
 	CatalogEncryption bool `json:"catalogEncryption,omitempty"`
-	// MonthlyBudgetUSD is what the lakehouse's services may cost in a month before the topic hears of it; 0: no budget.
+	// MonthlyBudgetUSD is what the lakehouse's services may cost in a month before the topic hears of it; 0: no budget. GovCloud has
+	// none: a warning says so.
 	MonthlyBudgetUSD int `json:"monthlyBudgetUSD,omitempty"`
 }
 
@@ -77,6 +78,8 @@ type Network struct {
 	// Mode "new".
 	CIDR  string `json:"cidr,omitempty"`  // IPv4 block of the VPC, /16 to /24, shared evenly by the zones
 	Zones int    `json:"zones,omitempty"` // number of availability zones, 1 to 3, with one subnet each
+	// JobZone is the one of the zones whose subnet the jobs use, counted from 1; 0: the first. See docs/decisions/0015.
+	JobZone int `json:"jobZone,omitempty"`
 	// KeepDefaultSecurityGroup leaves the VPC's default security group as AWS makes it (open to its own members, which are
 	// none). Closing it takes a function, so only an environment without functions sets this.
 	KeepDefaultSecurityGroup bool `json:"keepDefaultSecurityGroup,omitempty"`
@@ -95,7 +98,8 @@ type Jobs struct {
 	Workers        int    `json:"workers"`        // 2 or more; one of them is the driver. Glue uses fewer when fewer will do
 	TimeoutMinutes int    `json:"timeoutMinutes"` // a run is stopped after so long
 	Flex           bool   `json:"flex,omitempty"` // cheaper spare capacity, which may be slow to start; G.1X and G.2X only
-	// TrustThisAccountOnly lets Glue take a job's role only for this account's jobs. See docs/operations.md before switching it on.
+	// TrustThisAccountOnly lets Glue take a job's role only for this account's jobs, and the role of catalogEncryption only for this
+	// account. See docs/operations.md before switching it on.
 	TrustThisAccountOnly bool `json:"trustThisAccountOnly,omitempty"`
 }
 

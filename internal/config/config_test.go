@@ -94,8 +94,10 @@ func TestLoadAccepts(t *testing.T) {
 		"largest VPC":            {`10.40.0.0/22`, `172.16.0.0/16`},
 		"smallest VPC":           {`10.40.0.0/22`, `192.168.7.0/24`},
 		"no network":             {newVPC, `{"mode": "none"}`},
+		"jobs in another zone":   {`"zones": 2`, `"zones": 2, "jobZone": 2`},
 		"private endpoints":      {`"zones": 2`, `"zones": 2, "privateEndpoints": true`},
 		"private, existing":      {newVPC, strings.Replace(existingVPC, `"vpcId"`, `"privateEndpoints": true, "vpcId"`, 1)},
+		"GovCloud":               {`"lakeName"`, `"region": "us-gov-west-1", "lakeName"`},
 		"readers":                {`"queries"`, `"readers": {"research": ["arn:aws:iam::111122223333:role/team/analyst"], "customers": ["arn:aws:iam::111122223333:root"]}, "queries"`},
 		"catalog encryption":     {`"delete"`, `"retain"`, `"queries"`, `"catalogEncryption": true, "queries"`},
 		"no functions":           {`"zones": 2`, `"zones": 2, "keepDefaultSecurityGroup": true`},
@@ -149,7 +151,7 @@ func TestVariants(t *testing.T) {
 			t.Errorf("%s: %v", variant.Title, err)
 		}
 	}
-	if got, want := strings.Join(titles, " "), "dev-new dev-existing dev-none prod-new prod-existing prod-none"; got != want {
+	if got, want := strings.Join(titles, " "), "dev-new dev-existing dev-none dev-strict prod-new prod-existing prod-none prod-strict"; got != want {
 		t.Errorf("variants are %s, want %s", got, want)
 	}
 }
@@ -164,6 +166,10 @@ func TestLoadRefuses(t *testing.T) {
 		"no stages":                {[]string{`"stages"`, `"@stages/x"`}, `context key "stages" is missing`},
 		"mistyped option":          {[]string{`"stage": "dev"`, `"stage": "dev", "consentgate": "ever"`}, `context key "consentgate" is unknown; allowed: stages, stage, consentGate, dataRemoval, allowDataRemoval`},
 		"gate on the command line": {[]string{`"stage": "dev"`, `"stage": "dev", "consentGate": "never"`}, `stage "dev": consentGate is "never", allowed: as-of, ever`},
+		"zone there is not":        {[]string{`"zones": 2`, `"zones": 2, "jobZone": 3`}, `network.jobZone is 3, allowed: 1 to network.zones (2), or nothing for the first`},
+		"zone of an existing VPC":  {[]string{newVPC, strings.Replace(existingVPC, `"vpcId"`, `"jobZone": 1, "vpcId"`, 1)}, `network.jobZone is "1", allowed: nothing with network.mode "existing"`},
+		"China":                    {[]string{`"lakeName"`, `"region": "cn-north-1", "lakeName"`}, `stage "dev": region is "cn-north-1", allowed: a Region of the partitions aws and aws-us-gov`},
+		"isolated":                 {[]string{`"lakeName"`, `"region": "us-isob-east-1", "lakeName"`}, `region is "us-isob-east-1", allowed: a Region of the partitions aws and aws-us-gov`},
 		"unknown key":              {[]string{`"lakeName"`, `"lakename"`}, `dev.lakename: unknown key; allowed: account, region, lakeName`},
 		"unknown network key":      {[]string{`"zones": 2`, `"zones": 2, "nat": true`}, `dev.network.nat: unknown key; allowed: mode, privateEndpoints, cidr, zones`},
 		"missing key":              {[]string{`"dataRemoval": "delete",`, ``}, "dev.dataRemoval: missing"},

@@ -20,6 +20,7 @@ const Production = "prod"
 var (
 	accountPattern  = regexp.MustCompile(`^\d{12}$`)
 	regionPattern   = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d$`)
+	otherPartitions = regexp.MustCompile(`^cn-|^(us|eu)-iso`)
 	zonePattern     = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d[a-z]$`)
 	lakeNamePattern = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 	vpcPattern      = regexp.MustCompile(`^vpc-[0-9a-f]+$`)
@@ -62,7 +63,7 @@ const (
 func (s Stage) mistakes() []error {
 	found := &findings{stage: s.Name}
 	found.unless(s.Account == "" || accountPattern.MatchString(s.Account), "account", s.Account, "12 digits, or nothing to use the CLI's account")
-	found.unless(s.Region == "" || regionPattern.MatchString(s.Region), "region", s.Region, "a Region such as eu-central-1, or nothing to use the CLI's")
+	found.errors = append(found.errors, s.regionMistakes()...)
 	found.unless(lakeNamePattern.MatchString(s.LakeName) && len(s.LakeName) <= 32, "lakeName", s.LakeName,
 		"lower-case letters and digits, words parted by one -, at most 32 characters")
 	found.oneOf("consentGate", s.ConsentGate, AsOf, Ever)
@@ -79,6 +80,28 @@ func (s Stage) mistakes() []error {
 	s.checkErasure(found)
 	found.unless(s.MonthlyBudgetUSD >= 0, "monthlyBudgetUSD", s.MonthlyBudgetUSD, "US dollars, or 0 for no budget")
 	return found.errors
+}
+
+// CheckRegion refuses a Region that the lakehouse is not made for. Load does so too; a Region that the CLI fills in later is checked by
+// this alone.
+func (s Stage) CheckRegion() error {
+	return errors.Join(s.regionMistakes()...)
+}
+
+// regionMistakes refuses what is no Region, and every partition of AWS but two. The names of services and their principals, and which
+// services there are, differ in the others, and nothing of it was tried.
+func (s Stage) regionMistakes() []error {
+	found := &findings{stage: s.Name}
+	well := s.Region == "" || regionPattern.MatchString(s.Region)
+	found.unless(well, "region", s.Region, "a Region such as eu-central-1, or nothing to use the CLI's")
+	found.unless(!well || otherPartitions.FindString(s.Region) == "", "region", s.Region,
+		"a Region of the partitions aws and aws-us-gov: China's (aws-cn) and the isolated ones have other names for services, and are not supported")
+	return found.errors
+}
+
+// HasBudgets says whether AWS Budgets is where the stage is. It is not in GovCloud, whose costs are on the bill of a standard account.
+func (s Stage) HasBudgets() bool {
+	return !strings.HasPrefix(s.Region, "us-gov-")
 }
 
 // checkErasure holds what is left of a deleted row to the promise: the table's old versions and then their files, and the copies in
@@ -146,6 +169,7 @@ func (n Network) checkNew(found *findings) {
 	found.unless(good, "network.cidr", n.CIDR,
 		fmt.Sprintf("a private IPv4 block from /%d to /%d such as 10.40.0.0/22, with no bits set after the prefix", minPrefixBits, maxPrefixBits))
 	found.unless(n.Zones >= 1 && n.Zones <= maxZones, "network.zones", n.Zones, fmt.Sprintf("1 to %d", maxZones))
+	found.unless(n.JobZone >= 0 && n.JobZone <= n.Zones, "network.jobZone", n.JobZone, fmt.Sprintf("1 to network.zones (%d), or nothing for the first", n.Zones))
 	n.absentIDs(found)
 }
 
@@ -168,6 +192,9 @@ func (n Network) absentSize(found *findings) {
 	found.absent(n.Mode, "network.cidr", n.CIDR)
 	if n.Zones != 0 {
 		found.absent(n.Mode, "network.zones", strconv.Itoa(n.Zones))
+	}
+	if n.JobZone != 0 {
+		found.absent(n.Mode, "network.jobZone", strconv.Itoa(n.JobZone))
 	}
 	found.absentFlag(n.Mode, "network.keepDefaultSecurityGroup", n.KeepDefaultSecurityGroup)
 }

@@ -1,12 +1,15 @@
 package config
 
-// Variant is a stage with one of the ways to get a network: what the checks judge, beyond the stages as they are in cdk.json.
+// Variant is a stage with one of the ways to get a network, or with every switch that makes it stricter: what the checks judge, beyond
+// the stages as they are in cdk.json.
 type Variant struct {
 	Stage Stage
-	Title string // e.g. prod-existing
+	Title string // e.g. prod-existing or prod-strict
 }
 
-// Variants are the stages dev and prod, each with every network mode. Ids of a network that is already there are made up.
+// Variants are the stages dev and prod, each with every network mode, and each as strict as it can be: in its own network with private
+// endpoints, with roles that trust this account only, and with an encrypted catalog where the data is retained. Ids of a network that
+// is already there are made up.
 func Variants(context map[string]any) ([]Variant, error) {
 	var variants []Variant
 	for _, name := range []string{"dev", Production} {
@@ -27,6 +30,11 @@ func Variants(context map[string]any) ([]Variant, error) {
 			variant.Network = network
 			variants = append(variants, Variant{Stage: variant, Title: name + "-" + network.Mode})
 		}
+		strict := stage
+		strict.Network.PrivateEndpoints = true
+		strict.Jobs.TrustThisAccountOnly = true
+		strict.CatalogEncryption = stage.DataRemoval == Retain
+		variants = append(variants, Variant{Stage: strict, Title: name + "-strict"})
 	}
 	return variants, nil
 }

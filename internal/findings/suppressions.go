@@ -53,8 +53,8 @@ var Suppressions = []Suppression{
 		"the jobs' security configuration is in the catalog stack, beside its key, where this rule does not look; rules of ours hold it and the jobs to it",
 	},
 	{
-		Nag, `AwsSolutions-SQS3`, `pipeline/Starter/(DeadLetters|Landed)/Resource`,
-		"the one is the queue of dead letters; the messages of the other are only counted, and then dropped: the files themselves are in the lake",
+		Nag, `AwsSolutions-SQS3`, `pipeline/Starter/(DeadLetters|Due|Landed)/Resource`,
+		"the one is the queue of dead letters; the messages of the others are only counted, and then dropped: the files themselves are in the lake",
 	},
 
 	{
@@ -80,7 +80,7 @@ var Suppressions = []Suppression{
 		"the service of CloudWatch Logs, limited by its encryption context to our log groups as AWS documents it; parliament knows neither",
 	},
 	{
-		Parliament, `(UNKNOWN_PRINCIPAL|MISMATCHED_TYPE)`, `pipeline/(AlertsTopicPolicy|Starter(DeadLetters|Landed)Policy).*`,
+		Parliament, `(UNKNOWN_PRINCIPAL|MISMATCHED_TYPE)`, `pipeline/(AlertsTopicPolicy|Starter(DeadLetters|Due|Landed)Policy).*`,
 		"CloudWatch, AWS Budgets and EventBridge, each limited to our own alarms, budgets or rule; parliament does not know these services, nor an ARN that is put together",
 	},
 	{
@@ -88,6 +88,10 @@ var Suppressions = []Suppression{
 		"the call on a state machine, as AWS documents it; parliament knows the one on map runs only",
 	},
 
-	{Checkov, `CKV_AWS_27`, `pipeline/Starter(DeadLetters|Landed).*`, "encrypted with SQS's own key: names of objects only, and EventBridge would need a right to our key"},
+	{
+		Checkov, `CKV_AWS_94`, `catalog/CatalogEncryption`,
+		"encrypted, in the mode SSE-KMS-WITH-SERVICE-ROLE, which checkov does not know: nobody who reads the catalog needs the key",
+	},
+	{Checkov, `CKV_AWS_27`, `pipeline/Starter(DeadLetters|Due|Landed).*`, "encrypted with SQS's own key: names of objects only, and EventBridge would need a right to our key"},
 	{Checkov, `CKV_AWS_158`, `(catalog/EmptyBucketsLog|network/NetworkCloseDefaultGroupLog).*`, fromCDK + "; its log names buckets and groups, no data, and CloudWatch encrypts it with its own key"},
 }

@@ -3,6 +3,7 @@ package zoneflow
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -54,9 +55,9 @@ var actions = map[Right][]string{
 // table is where a table is, found in its template.
 type table struct {
 	name   string
-	bucket string // ARN
+	bucket string // ARN, as if the partition were aws
 	prefix string // customer/landing/
-	entry  string // ARN of the catalog entry, with wildcards for account and Region
+	entry  string // ARN of the catalog entry, as if the partition were aws, with wildcards for Region and account
 }
 
 // tables are the Glue tables of the app whose location is in S3.
@@ -109,8 +110,8 @@ func (m matrix) add(holder, place string, right Right, by source) {
 
 // rights computes the matrix. Conditions are taken for fulfilled, except s3:prefix of a list; what cannot be told from the templates
 // counts as a wildcard; statements that deny count for nothing. So a right may be seen that nobody has, but none is missed.
-// Objects are keys in the lake that holders own alone: a statement that names exactly such an object gives rights on it, not on the
-// table that it is part of.
+// Objects are keys in the lake that holders own alone: a statement that names exactly such an object, as resource or as prefix of a
+// list, gives rights on it, not on the table that it is part of.
 func rights(app cloud.Assembly, tables []table, objects map[string]string) matrix {
 	names := holders(app)
 	found := matrix{}
@@ -195,6 +196,9 @@ type place struct {
 	resource string
 }
 
+// partition is that of an ARN. An app is deployed into one, so it tells no two resources apart.
+var partition = regexp.MustCompile(`^arn:aws(-[a-z]+)+:`)
+
 func places(statement cloud.Statement, right Right, tables []table, objects map[string]string) []place {
 	resources := statement.Resources
 	if len(statement.NotResources) > 0 || len(resources) == 0 {
@@ -202,6 +206,7 @@ func places(statement cloud.Statement, right Right, tables []table, objects map[
 	}
 	var reached []place
 	for _, resource := range resources {
+		resource = partition.ReplaceAllString(resource, "arn:aws:")
 		for _, table := range tables {
 			if right == Read || right == Write || right == Delete {
 				if name, alone := objects[strings.TrimPrefix(resource, table.bucket+"/")]; alone {
@@ -211,44 +216,57 @@ func places(statement cloud.Statement, right Right, tables []table, objects map[
 					continue
 				}
 			}
-			if reaches(statement, right, resource, table) {
+			if reaches(statement, right, resource, table, objects) {
 				reached = append(reached, place{table.name, resource})
+			}
+			if right == List && cloud.Overlap(resource, table.bucket) {
+				for _, pattern := range prefixes(statement) {
+					if name, alone := objects[pattern]; alone && strings.HasPrefix(pattern, table.prefix) {
+						reached = append(reached, place{name, resource})
+					}
+				}
 			}
 		}
 	}
 	return reached
 }
 
-func reaches(statement cloud.Statement, right Right, resource string, table table) bool {
+func reaches(statement cloud.Statement, right Right, resource string, table table, objects map[string]string) bool {
 	switch right {
 	case Read, Write, Delete:
 		return cloud.Overlap(resource, table.bucket+"/"+table.prefix+"*")
 	case List:
-		return cloud.Overlap(resource, table.bucket) && lists(statement, table.prefix)
+		return cloud.Overlap(resource, table.bucket) && lists(statement, table.prefix, objects)
 	case Administer:
 		return cloud.Overlap(resource, table.bucket)
 	}
 	return cloud.Overlap(resource, table.entry)
 }
 
-// lists says whether the statement's condition on s3:prefix, if it has one, lets a folder be listed.
-func lists(statement cloud.Statement, prefix string) bool {
-	limited := false
+// lists says whether the statement lets a folder be listed. A statement that does not limit s3:prefix lets everything be listed.
+func lists(statement cloud.Statement, prefix string, objects map[string]string) bool {
+	patterns := prefixes(statement)
+	for _, pattern := range patterns {
+		if _, alone := objects[pattern]; !alone && (cloud.Overlap(pattern, prefix+"*") || prefix == pattern+"/") {
+			return true
+		}
+	}
+	return patterns == nil
+}
+
+// prefixes are the values that the statement limits s3:prefix to; nil: it does not. Operators like StringLikeIfExists and
+// ForAllValues:StringLike do not either: they hold for a request without a prefix, which lists the whole bucket.
+func prefixes(statement cloud.Statement) []string {
+	var found []string
 	for operator, keys := range statement.Conditions {
-		if !strings.HasPrefix(operator, "StringLike") && !strings.HasPrefix(operator, "StringEquals") {
+		if operator != "StringLike" && operator != "StringEquals" {
 			continue
 		}
 		for key, patterns := range keys {
-			if !strings.EqualFold(key, "s3:prefix") {
-				continue
-			}
-			limited = true
-			for _, pattern := range patterns {
-				if cloud.Overlap(pattern, prefix+"*") || prefix == pattern+"/" {
-					return true
-				}
+			if strings.EqualFold(key, "s3:prefix") {
+				found = append(found, patterns...)
 			}
 		}
 	}
-	return !limited
+	return found
 }

@@ -20,7 +20,7 @@ type Grant struct {
 	// wildcard *.
 	Holder string
 	Rights map[string][]Right // by table
-	// Object is the key of one object in the lake that is the holder's alone to read and write; empty: none.
+	// Object is the key of one object in the lake that is the holder's alone to look up, read and write; empty: none.
 	Object string
 	// Upkeep marks a holder that rewrites or deletes the rows of tables without adding any: it may write trusted tables without
 	// being their gate.
@@ -32,6 +32,8 @@ var (
 	Reader  = []Right{Read, List, See}
 	Writer  = []Right{Read, List, See, Write, Delete, Change}
 	Remover = []Right{List, Delete, Administer}
+
+	owner = []Right{Read, List, Write} // of who keeps an object of its own
 )
 
 // Check compares the rights that the app's policies give with the grants. The error names every statement that gives more, every
@@ -149,7 +151,7 @@ func wanted(holder string, grants []Grant) Grant {
 
 func (g Grant) allows(place string, right Right) bool {
 	if g.Object != "" && place == "object "+g.Object {
-		return right == Read || right == Write
+		return slices.Contains(owner, right)
 	}
 	return slices.Contains(g.Rights[place], right)
 }
@@ -181,7 +183,7 @@ func missing(given matrix, grants []Grant) []string {
 				}
 			}
 		}
-		for _, right := range []Right{Read, Write} {
+		for _, right := range owner {
 			if _, has := given[grant.Holder]["object "+grant.Object][right]; !has && grant.Object != "" {
 				mistakes = append(mistakes, fmt.Sprintf("%s may not %s object %s and needs to", grant.Holder, right, grant.Object))
 			}

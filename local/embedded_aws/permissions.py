@@ -6,24 +6,38 @@ The emulator has the checks and leaves them off; a job's credentials here are th
 import json
 import secrets
 import time
+from urllib.parse import unquote
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id
-from ministack.services import iam, sts
+from ministack.services import iam, s3, sts
 
 GLUE = "glue.amazonaws.com"
 HOURS = 12
 
 
 _tag_context = iam_actions.request_tag_context
+_additional_checks = iam_actions.s3_additional_checks
 
 
 def install(app) -> None:
-    """Two things about a request that conditions ask for, and the emulator does not say."""
+    """Things about a request that conditions ask for and the emulator does not say, and a right that it does not ask for."""
     # Buckets refuse requests without TLS. On this machine there is none, nor anything between the job and the emulator.
     pin = app.pin_request_origin
     app.pin_request_origin = lambda source_ip, secure_transport: pin(source_ip, True)
     iam_actions.request_tag_context = _context
+    iam_actions.s3_additional_checks = _checks
+
+
+def _checks(method: str, path: str, headers: dict, body: bytes, params: dict) -> list[tuple[str, str]]:
+    """S3 says that an object is not there only to those who may list its bucket, in a list that names no prefix."""
+    checks = _additional_checks(method, path, headers, body, params)
+    bucket, _, key = path.lstrip("/").partition("/")
+    found = s3._buckets.get(bucket)
+    is_read = iam_actions._s3_action(method, path, params) == "GetObject"
+    if is_read and found is not None and unquote(key) not in found["objects"]:
+        checks = [*checks, ("s3:ListBucket", f"arn:aws:s3:::{bucket}")]
+    return checks
 
 
 def _context(service: str, action: str, body: bytes, params: dict) -> dict:

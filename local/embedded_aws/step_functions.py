@@ -1,9 +1,10 @@
-"""glue:startJobRun and glue:startJobRun.sync for the emulated Step Functions."""
+"""glue:startJobRun and glue:startJobRun.sync for the emulated Step Functions, and a start that is asked for twice."""
 
 import json
 import threading
 import time
 
+from ministack.core.responses import json_response
 from ministack.services import glue, stepfunctions
 
 from embedded_aws.glue_jobs import ACTIVE, batch_stop_job_run
@@ -14,12 +15,23 @@ POLL_SECONDS = 0.2
 # The execution that a thread works for; the emulator runs each in a thread of its own and does not tell a task whose it is.
 _working_for = threading.local()
 _emulator_run_execution = stepfunctions._run_execution
+_emulator_start_execution = stepfunctions._start_execution
 
 
 def install() -> None:
     """Add the integration to the emulator's."""
     stepfunctions._SERVICE_DISPATCH[RESOURCE] = start_job_run
     stepfunctions._run_execution = _run_execution
+    stepfunctions._start_execution = _start_execution
+
+
+def _start_execution(data: dict) -> tuple:
+    """Asked twice for an execution with the same name and input, Step Functions answers with the first one while it runs."""
+    for arn, found in list(stepfunctions._executions.items()):
+        same = (found["stateMachineArn"], found["name"], found["input"])
+        if found["status"] == "RUNNING" and same == (data.get("stateMachineArn"), data.get("name"), data.get("input", "{}")):
+            return json_response({"executionArn": arn, "startDate": found["startDate"]})
+    return _emulator_start_execution(data)
 
 
 def _run_execution(arn: str) -> None:

@@ -77,6 +77,14 @@ def test_a_job_may_do_what_its_role_allows_and_no_more(aws: EmbeddedAWS, job) ->
     refused = run(aws, name, Arguments={"--key": "theirs/a"})
     assert refused["JobRunState"] == "FAILED"
     assert "AccessDenied" in refused["ErrorMessage"]
+    # Whether an object is there is for those to know who may list the bucket.
+    unknown = run(aws, name, Arguments={"--key": "mine/none"})
+    assert "AccessDenied" in unknown["ErrorMessage"]
+    list_all = READ_MINE["Statement"][0] | {"Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{BUCKET}"}
+    aws.client("iam").put_role_policy(RoleName="job", PolicyName="List", PolicyDocument=json.dumps({"Statement": [list_all]}))
+    unknown = run(aws, name, Arguments={"--key": "mine/none"})
+    aws.client("iam").delete_role_policy(RoleName="job", PolicyName="List")
+    assert "NoSuchKey" in unknown["ErrorMessage"]
 
 
 def test_a_job_needs_a_role_that_trusts_glue(aws: EmbeddedAWS, job) -> None:
@@ -100,6 +108,17 @@ def test_a_failed_script_is_a_failed_run_and_execution(aws: EmbeddedAWS, job) ->
     assert json.loads(ended["cause"])["ErrorMessage"] == "customer_landing: 1 malformed row"
     state = aws.client("glue").get_job_runs(JobName=name)["JobRuns"][0]["JobRunState"]
     assert state == "FAILED"
+
+
+def test_an_execution_that_is_asked_for_twice_is_started_once(aws: EmbeddedAWS) -> None:
+    states = aws.client("stepfunctions")
+    wait = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 2, "End": True}}}
+    machine = states.create_state_machine(name="twice", definition=json.dumps(wait), roleArn=ROLE)["stateMachineArn"]
+    first = states.start_execution(stateMachineArn=machine, name="once", input="{}")["executionArn"]
+    assert states.start_execution(stateMachineArn=machine, name="once", input="{}")["executionArn"] == first
+    aws.wait_execution(first)
+    with pytest.raises(states.exceptions.ExecutionAlreadyExists):
+        states.start_execution(stateMachineArn=machine, name="once", input="{}")
 
 
 def test_a_stopped_execution_stops_the_run_that_it_waits_for(aws: EmbeddedAWS, job) -> None:

@@ -251,6 +251,24 @@ def test_files_that_landed_start_one_run(app: App) -> None:
     assert {look["status"] for look in looks} == {"SUCCEEDED"}
 
 
+def test_a_look_that_fails_after_it_took_the_news_is_made_up_for(app: App) -> None:
+    wait_until_idle(app)
+    states = app.aws.client("stepfunctions")
+    # An execution that has this name already makes the start fail, as anything may.
+    states.start_execution(stateMachineArn=app.outputs["StateMachineArn"], name="taken", input="{}")
+    wait_until_idle(app)
+    app.aws.client("s3").put_object(Bucket=app.outputs["LakeBucketName"], Key="accelerometer/landing/not-read.csv", Body=b"x")
+    before = len(app.executions())
+    started = states.start_execution(stateMachineArn=app.starter, name="taken", input='{"landed": true}')
+    assert app.aws.wait_execution(started["executionArn"])["status"] == "FAILED"
+    assert len(app.executions()) == before
+    assert app.run(app.starter, {"landed": True})["status"] == "SUCCEEDED"
+    assert len(app.executions()) == before + 1, "the news of the file was thrown away, and no run has seen it"
+    wait_until_idle(app)
+    app.run(app.starter, {"landed": True})
+    assert len(app.executions()) == before + 1, "the start is no longer due"
+
+
 def test_the_schedule_starts_a_run_also_when_nothing_has_landed(app: App) -> None:
     wait_until_idle(app)
     before = len(app.executions())

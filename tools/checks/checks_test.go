@@ -55,6 +55,8 @@ const good = `
   "EncryptionConfiguration": {"EncryptionOption": "SSE_KMS", "KmsKey": "k"}}}}},
 "Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"TracingConfiguration": {"Enabled": true},
   "LoggingConfiguration": {"Level": "ALL", "IncludeExecutionData": false, "Destinations": [{"x": "y"}]}}},
+"Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+  "Principal": {"Service": "states.amazonaws.com"}, "Condition": {"StringEquals": {"aws:SourceAccount": "1"}}}]}}},
 "Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"RetentionInDays": 30}},
 "Results0123ABCD": {"Type": "AWS::S3::Bucket", "Properties": {"LoggingConfiguration": {"LogFilePrefix": "Results/"}, "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"BucketKeyEnabled": true,
   "ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "k"}}]}, "VersioningConfiguration": {"Status": "Enabled"}, "LifecycleConfiguration": {"Rules": [
@@ -91,6 +93,8 @@ func TestGuardRules(t *testing.T) {
 		{"S3_OUR_KEY", "Results0123ABCD", `, "KMSMasterKeyID": "k"`, ``},
 		{"S3_OUR_KEY", "Results0123ABCD", `"BucketKeyEnabled": true`, `"BucketKeyEnabled": false`},
 		{"S3_LOGS_AND_RESULTS_EXPIRE", "Results0123ABCD", `"ExpirationInDays": 30, `, ``},
+		{"ROLES_FOR_THIS_ACCOUNT_ONLY", "Role", `, "Condition": {"StringEquals": {"aws:SourceAccount": "1"}}`, ``},
+		{"ROLES_FOR_THIS_ACCOUNT_ONLY", "Role", `"states.amazonaws.com"}, "Condition": {"StringEquals": {"aws:SourceAccount": "1"}}`, `"scheduler.amazonaws.com"}`},
 		{"LOGS_RETENTION", "Log", `"RetentionInDays": 30`, ``},
 		{"S3_FORGETS", "Results0123ABCD", `"DaysAfterInitiation": 7`, `"DaysAfterInitiation": 8`},
 		{"S3_FORGETS", "Results0123ABCD", `"NoncurrentDays": 14`, `"NoncurrentDays": 31`},

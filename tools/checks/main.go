@@ -1,4 +1,4 @@
-// Checks lets security tools judge the templates of the stages dev and prod with every network mode:
+// Checks lets security tools judge the templates of the stages dev and prod, with every network mode and as strict as they can be:
 //
 //	go run ./tools/checks [-only checkov,cfn-guard,parliament,asl-validator,cfn-lint]
 //

@@ -17,6 +17,11 @@ const (
 	reader      = "constructs/reader/reader.go"
 	alerts      = "constructs/alerts/alerts.go"
 	settings    = "internal/config/removal.go"
+	validation  = "internal/config/validate.go"
+	starter     = "constructs/starter/starter.go"
+	watch       = "stacks/watch.go"
+	pipeline    = "stacks/pipeline.go"
+	rights      = "internal/zoneflow/rights.go"
 )
 
 // controls are what the code does for the safety of the data, and the change that undoes it.
@@ -67,6 +72,11 @@ var controls = []mutation{
 	{"roles: read their sources only", policies, `read = append(read, props.Lake.BucketARN+"/"+table.Prefix()+"/*")`, `read = append(read, props.Lake.BucketARN+"/"+table.Source+"/*")`},
 	{"roles: write their tables only", policies, `written = append(written, props.Lake.BucketARN+"/"+table.Prefix()+"/*")`, `written = append(written, props.Lake.BucketARN+"/"+table.Source+"/*")`},
 	{"roles: list their folders only", policies, `listed = append(listed, table.Prefix()+"/*")`, `listed = append(listed, table.Source+"/*")`},
+	{"roles: list with a prefix only", policies, `"StringLike": map[string]any{"s3:prefix": listed},`, `"StringLikeIfExists": map[string]any{"s3:prefix": listed},`},
+	{"zone flow: sees lists without a prefix", rights, `if operator != "StringLike" && operator != "StringEquals" {`, `if !strings.HasPrefix(operator, "StringLike") {`},
+	{"zone flow: reads ARNs of any partition", rights, `resource = partition.ReplaceAllString(resource, "arn:aws:")`, ``},
+	{"roles: Glue takes them for our jobs only", gluejob, `if !props.TrustThisAccountOnly {`, `if !props.TrustThisAccountOnly || true {`},
+	{"catalog: Glue takes its role for us only", catalog, `if stage.Jobs.TrustThisAccountOnly {`, `if stage.Jobs.TrustThisAccountOnly && false {`},
 	{"roles: read sources, no more", policies, `statement.Allow("ReadSources", read, "s3:GetObject")`, `statement.Allow("ReadSources", read, "s3:*Object")`},
 	{"roles: their own intake only", policies, `props.Lake.BucketARN + "/" + props.Intake}`, `props.Lake.BucketARN + "/intake/*"}`},
 	{"roles: our key only", policies, `statement.Allow("UseLakeKey", []string{props.Lake.KeyARN}`, `statement.Allow("UseLakeKey", []string{"*"}`},
@@ -85,7 +95,20 @@ var controls = []mutation{
 	{"chain: no data in its log", jobchain, `IncludeExecutionData: jsii.Bool(false)`, `IncludeExecutionData: jsii.Bool(true)`},
 	{"chain: every event logged", jobchain, `LogLevel_ALL`, `LogLevel_ERROR`},
 	{"chain: timeout", jobchain, `jsii.Number(minutes)`, `jsii.Number(minutes * 1000)`},
-	{"network: endpoint for our buckets only", endpoint, `objects = append(objects, bucket+"/*")`, `objects = append(objects, bucket+"/*", "*")`},
+	{"states: roles for this account only", jobchain, `"StringEquals": map[string]any{"aws:SourceAccount": *stack.Account()},`, ``},
+	{"states: roles for one machine only", jobchain, `ResourceName: jsii.String(name),`, `ResourceName: jsii.String("*"),`},
+	{"starter: notes that a start is due", starter, `note.Next(empty).Next(settle).Next(next)`, `_, _ = note, empty.Next(settle).Next(next)`},
+	{"starter: looks for such a note", starter, `When(anything, note, nil).Otherwise(due))`, `When(anything, note, nil).Otherwise(nothing))`},
+	{"starter: forgets it after the start only", starter, `note.Next(empty)`, `note.Next(callQueue(scope, "Forget", "purgeQueue", "sqs:PurgeQueue", q.due, map[string]any{}, nil)).Next(empty)`},
+	{"starter: starts once, however often it asks", starter, `"Input": "{}", "Name": "{% $states.context.Execution.Name %}",`, `"Input": "{}",`},
+	{"starter: tries calls again", starter, `made.AddRetry(jobchain.Retry("States.TaskFailed"))`, ``},
+	{"starter: hears of any landed object", starter, `"*/landing/*"}`, `"*/landing/*.json"}`},
+	{"alarms: the starter's time-outs", watch, `started.Machine.MetricTimedOut(sum)`, `started.Machine.MetricFailed(sum)`},
+	{"stages: Regions of known partitions only", validation, `otherPartitions.FindString(s.Region) == ""`, `true`},
+	{"network: endpoint for the lake only", endpoint, `[]string{lake + "/*"},`, `[]string{lake + "/*", "*"},`},
+	{"network: endpoint for job code only", endpoint, `[]string{assets + "/*.py", assets + "/*.zip"}`, `[]string{assets + "/*"}`},
+	{"network: Glue endpoint for the jobs' calls", endpoint, `"glue:GetTable", "glue:UpdateTable"}`, `"glue:GetTable", "glue:*"}`},
+	{"network: jobs in the named zone", pipeline, `zone := max(props.Stage.Network.JobZone, 1)`, `zone := 1`},
 	{"network: no public addresses", lakenetwork, `MapPublicIpOnLaunch: jsii.Bool(false)`, `MapPublicIpOnLaunch: jsii.Bool(true)`},
 	{
 		"network: no ingress but from workers", lakenetwork,
