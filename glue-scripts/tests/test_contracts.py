@@ -1,16 +1,22 @@
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lakehouse import contracts, landing
-from lakehouse.contracts import Check, Limits
+from lakehouse import contracts, lines
+from lakehouse.contracts import Check, Limits, Time
 from lakehouse.errors import LakehouseError
-from lakehouse.ledger import EXCLUSIONS
+from lakehouse.intake import Ignored
+from lakehouse.ledger import EXCLUSIONS, Entry
 from support import KEEPS, LANDING, SCRIPTS, TARGETS
 
 ALL = (*LANDING, *TARGETS, *KEEPS)
+REASONS = {
+    *(lines.MALFORMED, lines.WRONG_TYPE, lines.MISSING_KEY),
+    *(lines.MALFORMED_EMAIL, lines.IMPLAUSIBLE_TIME, lines.FUTURE_TIME),
+}
 
 
 def document(**column):
@@ -24,7 +30,8 @@ def test_every_table_has_a_contract(table):
     assert contract.table == table
     assert set(contract.key) <= set(contract.names)
     assert set(contract.sort) <= set(contract.names)
-    assert {check.column for check in contract.checks} | set(contract.limits.future_ms) <= set(contract.names)
+    limited = {*contract.limits.future_ms, *contract.limits.earliest_ms}
+    assert {check.column for check in contract.checks} | limited <= set(contract.names)
 
 
 @pytest.mark.parametrize("table", [*TARGETS, *KEEPS])
@@ -34,16 +41,71 @@ def test_a_row_without_a_key_fails_the_checks_of_every_table(table):
     assert set(contract.key) <= {column.name for column in contract.columns if column.required}
 
 
-@pytest.mark.parametrize("table", LANDING)
-def test_landing_has_a_limit_for_its_time(table):
-    (allowed,) = contracts.load(table).limits.future_ms.values()
-    assert 0 < allowed <= 86_400_000
+@pytest.mark.parametrize(
+    ("table", "address", "events", "consents"),
+    [
+        (
+            "customer_landing",
+            "email",
+            {"registrationdate", "lastupdatedate"},
+            {"sharewithresearchasofdate", "sharewithpublicasofdate", "sharewithfriendsasofdate"},
+        ),
+        ("accelerometer_landing", "user", {"timestamp"}, set()),
+        ("step_trainer_landing", "", {"sensorreadingtime"}, set()),
+    ],
+)
+def test_landing_has_limits_for_all_its_times_and_names_people_by_an_address(table, address, events, consents):
+    """R11, R12: every whole number of ms has a kind, and so limits of at most a day and from 2000 on."""
+    contract = contracts.load(table)
+    assert contract.address == address
+    assert {time.column for time in contract.times if not time.given} == events
+    assert {time.column for time in contract.times if time.given} == consents
+    assert events | consents == {column.name for column in contract.columns if column.type == "bigint"}
+    for time in contract.times:
+        assert 0 < time.ahead <= 86_400_000
+        assert time.earliest >= 946_684_800_000
+
+
+@pytest.mark.parametrize("table", [*TARGETS, *KEEPS])
+def test_only_landing_tables_have_kinds(table):
+    contract = contracts.load(table)
+    assert (contract.address, contract.times) == ("", [])
+
+
+def test_of_customers_no_row_may_be_put_aside_that_does_not_say_whose_it_is():
+    """R13: nobody would know who is to be suspended. Readings may be nobody's."""
+    assert contracts.load("customer_landing").limits.unnamed_share == 0
+    assert [contracts.load(table).limits.unnamed_share for table in LANDING[1:]] == [None, None]
+    assert {contracts.load(table).limits.quarantined_share for table in LANDING} == {0.01}
+
+
+def test_what_suspends_is_kept_by_person_and_line():
+    contract = contracts.load("customer_suspension")
+    assert contract.key == ("email", "fingerprint")
+    assert [column.name for column in contract.columns if column.required] == ["email", "fingerprint", "delivered"]
+    assert contract.job is None
+
+
+@pytest.mark.parametrize("source", ["customer", "accelerometer", "step_trainer"])
+def test_quarantine_has_room_for_what_is_wrong_and_where(source):
+    names = contracts.load(f"{source}_quarantine").names
+    assert {"file", "version", "position", "reason", "column_name", "detail", "line", "encoding", "run_id"} <= set(names)
+
+
+def test_ledger_takes_every_outcome_and_an_example():
+    contract = contracts.load("run_ledger")
+    (outcomes,) = [set(check.values) for check in contract.checks if check.column == "outcome"]
+    entry = Entry("job", "run", "t", "full", suspended=1, ignored={"hidden": Ignored(1, "k")}, drift={"a": 1}, total=1)
+    entry = replace(entry, excluded={"duplicate": 1}, quarantined={"malformed": 1})
+    assert {outcome for outcome, _, _ in entry.counts()} == outcomes
+    assert contract.names[-1] == "example"
+    assert not contract.columns[-1].required
 
 
 @pytest.mark.parametrize("source", ["customer", "accelerometer", "step_trainer"])
 def test_quarantine_takes_every_reason_that_reading_gives_and_none_of_the_gates(source):
     (check,) = contracts.load(f"{source}_quarantine").checks
-    assert (check.check, check.column, set(check.values)) == ("accepted_values", "reason", set(landing.REASONS))
+    assert (check.check, check.column, set(check.values)) == ("accepted_values", "reason", REASONS)
     assert not set(check.values) & set(EXCLUSIONS)
 
 
@@ -73,13 +135,15 @@ def test_prefix_is_source_and_zone():
 def test_defaults_of_a_column():
     (column,) = contracts.parse(document()).columns
     assert column == contracts.Column(
-        "email", "string", json_key="email", required=False, personal=False, since=1, description=""
+        "email", "string", json_key="email", required=False, personal=False, since=1, description="", kind=""
     )
 
 
 def test_defaults_of_a_contract():
     contract = contracts.parse(document())
-    assert (contract.limits, contract.checks, contract.sort) == (Limits({}, 0.01), (), ())
+    limits = Limits(future_ms={}, earliest_ms={}, quarantined_share=0.01, unnamed_share=None, optional=False)
+    assert (contract.limits, contract.checks, contract.sort) == (limits, (), ())
+    assert (contract.address, contract.times) == ("", [])
 
 
 def test_limits_checks_and_order_are_those_of_the_document():
@@ -87,11 +151,42 @@ def test_limits_checks_and_order_are_those_of_the_document():
         {"check": "accepted_range", "column": "email", "min": 0},
         {"check": "accepted_values", "column": "email", "values": ["a", "b"]},
     ]
-    limits = {"future_ms": {"email": 5}, "quarantined_share": 0}
+    limits = {"future_ms": {"email": 5}, "earliest_ms": {"email": 7}, "quarantined_share": 0, "unnamed_share": 0.5}
     contract = contracts.parse({**document(), "limits": limits, "checks": checks, "layout": {"sort": ["email"]}})
-    assert contract.limits == Limits({"email": 5}, 0)
+    assert contract.limits == Limits({"email": 5}, {"email": 7}, 0, 0.5)
     assert contract.checks == (Check("accepted_range", "email", min=0), Check("accepted_values", "email", values=("a", "b")))
     assert contract.sort == ("email",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "time"),
+    [
+        ("event_time", {}, Time("at", 946_684_800_000, 86_400_000, given=False)),
+        ("consent_time", {}, Time("at", 946_684_800_000, 86_400_000, given=True)),
+        ("event_time", {"future_ms": {"at": 0}, "earliest_ms": {"at": 5}}, Time("at", 5, 0, given=False)),
+        ("consent_time", {"future_ms": {"other": 0}}, Time("at", 946_684_800_000, 86_400_000, given=True)),
+    ],
+)
+def test_times_have_the_usual_limits_or_those_of_the_document(kind, limits, time):
+    """R12."""
+    parsed = contracts.parse({**document(name="at", type="bigint", kind=kind), "limits": limits})
+    assert parsed.times == [time]
+    assert parsed.address == ""
+
+
+def test_a_column_without_a_kind_has_no_limits_and_is_no_address():
+    assert contracts.parse(document(type="bigint")).times == []
+    assert contracts.parse(document(kind="email")).address == "email"
+    assert contracts.parse(document(kind="email")).times == []
+
+
+@pytest.mark.parametrize(
+    ("value", "event", "consent"), [(-5, True, False), (0, True, False), (1, True, True), (99, True, True), (100, False, False)]
+)
+def test_what_is_before_the_first_plausible_time(value, event, consent):
+    """A consent date of 0 or less says that no consent is given (R2)."""
+    assert Time("at", 100, 0, given=False).is_early(value) is event
+    assert Time("at", 100, 0, given=True).is_early(value) is consent
 
 
 def test_unknown_type_names_table_column_and_what_is_allowed():
@@ -112,10 +207,11 @@ def test_package_works_from_a_zip(tmp_path):
             archive.write(file, file.relative_to(SCRIPTS))
     program = f"""
 import lakehouse.job
-from lakehouse import contracts, intake, queries
+from lakehouse import contracts, intake, lines, queries
 assert contracts.__file__.startswith({str(package)!r}), contracts.__file__
 for table in {TARGETS}:
     assert "select" in queries.text(contracts.load(table).zone, table)
+assert lines.Judge(contracts.load("step_trainer_landing")).judge(b"[]", 0).reason == "malformed"
 assert len(intake.rules("as-of")) == 64
 """
     environment = {"PYTHONPATH": str(package), "PATH": "/usr/bin:/bin"}

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from lakehouse import contracts, ledger, tables
 from lakehouse.errors import DoesNotAddUp, LakehouseError
+from lakehouse.intake import Ignored
 from lakehouse.ledger import EXCLUSIONS, Entry, Gate, Gated, Tally
 from support import create_table
 
@@ -25,6 +26,8 @@ ENTRY = Entry(
     inserted=2,
     removed=4,
     drift={"firmware": 5},
+    suspended=7,
+    ignored={"hidden": Ignored(8, "step_trainer/landing/_SUCCESS"), "unknown_name": Ignored(9, "step_trainer/landing/a b.csv")},
 )
 
 
@@ -158,6 +161,11 @@ def test_entry_is_one_line_of_json():
         "removed": 4,
         "drift": {"firmware": 5},
         "total": None,
+        "suspended": 7,
+        "ignored": {
+            "hidden": {"objects": 8, "example": "step_trainer/landing/_SUCCESS"},
+            "unknown_name": {"objects": 9, "example": "step_trainer/landing/a b.csv"},
+        },
     }
 
 
@@ -168,29 +176,52 @@ def test_counts_of_an_entry_are_its_numbers_by_outcome_and_reason():
         ("inserted", "all", 2),
         ("updated", "all", 0),
         ("removed", "all", 4),
+        ("suspended", "all", 7),
         ("excluded", "duplicate", 1),
         ("excluded", "no_consent", 1),
         ("quarantined", "malformed", 1),
         ("drift", "firmware", 5),
+        ("ignored", "hidden", 8),
+        ("ignored", "unknown_name", 9),
     ]
 
 
 def test_a_run_with_nothing_new_counts_zeros():
     counts = Entry("job", "run-1", "t", "unchanged").counts()
-    assert [rows for _, _, rows in counts] == [0] * 5
+    assert [(outcome, rows) for outcome, _, rows in counts] == [
+        (outcome, 0) for outcome in ("read", "accepted", "inserted", "updated", "removed")
+    ]
 
 
-def test_entry_is_written_down_with_a_row_a_count(spark):
+def test_nobody_suspended_is_recorded_and_a_job_without_people_records_nothing_of_them():
+    """A 0 says that somebody has looked."""
+    nobody = replace(ENTRY, suspended=0).counts()
+    assert ("suspended", "all", 0) in nobody
+    assert replace(ENTRY, suspended=None).counts() == [count for count in nobody if count[0] != "suspended"]
+
+
+def test_every_reason_for_a_suspended_person_is_one_that_is_counted():
+    """Else rows left out as suspended would not add up."""
+    assert "suspended" in EXCLUSIONS
+    assert len(set(EXCLUSIONS)) == len(EXCLUSIONS)
+
+
+@pytest.mark.parametrize("version", [None, 1], ids=["new table", "table of the first contract"])
+def test_entry_is_written_down_with_a_row_a_count(spark, version):
     name = "glue_catalog.ledger.run_ledger"
     spark.sql("create namespace glue_catalog.ledger")
     try:
-        create_table(spark, name, contracts.load("run_ledger"))
+        create_table(spark, name, contracts.load("run_ledger"), only_version=version)
         ledger.record(spark, name, ENTRY)
-        ledger.record(spark, name, replace(ENTRY, run_id="run-2", drift={}))
+        ledger.record(spark, name, replace(ENTRY, run_id="run-2", drift={}, suspended=None))
         rows = spark.table(name).collect()
         first = [row for row in rows if row.run_id == "run-1"]
         assert {(row.outcome, row.reason, row.rows) for row in first} == set(ENTRY.counts())
-        assert len(rows) == 2 * len(ENTRY.counts()) - 1
+        assert len(rows) == 2 * len(ENTRY.counts()) - 2
+        assert {row.outcome for row in first} - {row.outcome for row in rows if row.run_id == "run-2"} == {"drift", "suspended"}
+        assert {(row.reason, row.example) for row in first if row.example is not None} == {
+            (reason, found.example) for reason, found in ENTRY.ignored.items()
+        }
         assert {(row.job, row.table_name) for row in rows} == {("step_trainer_trusted", "step_trainer_trusted")}
         (recorded,) = {row.recorded_at for row in first}
         assert recorded > 1_700_000_000_000
@@ -242,8 +273,40 @@ def test_metrics_for_alarms_have_the_lake_alone():
         ("TableRows", lake, ("Table", "step_trainer_trusted")): 9,
         ("RowsDelivered", lake): 6,
         ("RowsQuarantined", lake): 1,
+        ("ObjectsIgnored", lake): 9,
         ("RunsNotAddingUp", lake): 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("ignored", "number"),
+    [({}, 0), ({"hidden": Ignored(8, "k"), "folder_marker": Ignored(2, "k")}, 0), ({"unknown_name": Ignored(9, "k")}, 9)],
+    ids=["none", "by rule", "by name"],
+)
+def test_the_alarm_of_ignored_objects_is_about_names_that_say_nothing(ignored, number):
+    """And hears of it when there is none any more."""
+    cloudwatch = CloudWatch()
+    ledger.put_metrics(cloudwatch, "StediLakehouse", "stedi-dev", replace(ENTRY, ignored=ignored), reads_landing=True)
+    assert values(cloudwatch, "ObjectsIgnored") == [number]
+
+
+def test_a_job_that_reads_no_landing_files_says_nothing_for_their_alarms():
+    cloudwatch = CloudWatch()
+    ledger.put_metrics(cloudwatch, "StediLakehouse", "stedi-dev", ENTRY, reads_landing=False)
+    assert [values(cloudwatch, name) for name in ("RowsDelivered", "RowsQuarantined", "ObjectsIgnored")] == [[], [], []]
+
+
+def values(cloudwatch, name):
+    """What was put of a metric that has the lake alone."""
+    data = [metric for call in cloudwatch.calls for metric in call["MetricData"] if metric["MetricName"] == name]
+    assert all(metric["Dimensions"] == [{"Name": "Lake", "Value": "stedi-dev"}] for metric in data)
+    return [metric["Value"] for metric in data]
+
+
+def test_no_metric_shows_the_key_of_an_object():
+    cloudwatch = CloudWatch()
+    ledger.put_metrics(cloudwatch, "StediLakehouse", "stedi-dev", ENTRY, reads_landing=True)
+    assert "landing/" not in json.dumps(cloudwatch.calls)
 
 
 def test_metrics_are_as_cloudwatch_takes_them():

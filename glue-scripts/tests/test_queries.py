@@ -17,10 +17,18 @@ def check(ddl, contract=STEPS):
 @pytest.fixture(scope="module")
 def nothing(spark):
     """No row in any view that a SELECT reads."""
-    for name in (*LANDING, *TARGETS, "customer_consent"):
+    for name in (*LANDING, *TARGETS, "customer_consent", "customer_suspension"):
         view(spark, name, [])
     view(spark, "customer_current", [], contracts.load("customer_consent"))
-    for zone, name in (("landing", "customer_records"), ("trusted", "people"), ("trusted", "devices"), ("curated", "subjects")):
+    rejected = "email string, lastupdatedate bigint, serialnumber string, file_modified bigint, line string"
+    spark.createDataFrame([], rejected).createOrReplaceTempView("customer_rejected")
+    for zone, name in (
+        ("landing", "customer_records"),
+        ("trusted", "suspended"),
+        ("trusted", "people"),
+        ("trusted", "devices"),
+        ("curated", "subjects"),
+    ):
         view_of(spark, zone, name)
     for source in ("accelerometer", "step_trainer"):
         schema = StructType([*contracts.load(f"{source}_trusted").schema.fields]).add("in_table", BooleanType())
@@ -41,10 +49,35 @@ def test_first_gates_give_what_the_second_ones_need_and_the_file(spark, nothing,
     assert rows.collect() == []
 
 
-def test_consent_has_the_columns_of_its_contract(spark, nothing):
-    rows = queries.select(spark, "consent", "customer_consent")
-    assert rows.schema == contracts.load("customer_consent").schema
+@pytest.mark.parametrize("zone", ["consent", "suspension"])
+def test_what_is_kept_of_everybody_has_the_columns_of_its_contract(spark, nothing, zone):
+    rows = queries.select(spark, zone, f"customer_{zone}")
+    found = [(field.name, field.dataType) for field in rows.schema]
+    assert found == [(field.name, field.dataType) for field in contracts.load(f"customer_{zone}").schema]
     assert rows.collect() == []
+
+
+def test_suspended_are_people_and_their_devices(spark, nothing):
+    rows = spark.table("suspended")
+    assert [(field.name, field.dataType.simpleString()) for field in rows.schema] == [
+        ("email", "string"),
+        ("serialnumber", "string"),
+    ]
+    assert rows.collect() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [
+        ("accelerometer_gated", ["suspended", "people"]),
+        ("step_trainer_gated", ["suspended", "devices"]),
+        ("customer_trusted", ["suspended"]),
+        ("suspended", []),
+    ],
+)
+def test_every_gate_asks_who_is_suspended(name, shared):
+    """And the SELECT that says so is a view before those that read it."""
+    assert queries.shared("trusted", name) == shared
 
 
 @pytest.mark.parametrize("name", ["people", "devices"])

@@ -91,6 +91,89 @@ def test_new_column_is_added_with_its_description(spark, make):
     assert table.schema["note"].metadata["comment"] == "The device's \\own\\ note."
 
 
+def comments(table):
+    return {field.name: field.metadata.get("comment") for field in table.schema}
+
+
+def snapshots(spark):
+    return spark.table(f"{NAME}.snapshots").count()
+
+
+def test_columns_get_the_descriptions_of_the_contract_in_one_commit(spark, make):
+    """A table's template says nothing of its columns, and a description may be written anew."""
+    columns = "sensorreadingtime bigint comment 'Of old.', serialnumber string, distancefromobject int comment ''"
+    spark.sql(f"create table {NAME} ({columns}) using iceberg")
+    plain = replace(STEPS, columns=tuple(replace(column, description="") for column in STEPS.columns))
+    spark.createDataFrame([(1, "a", 10)], STEPS.schema).writeTo(NAME).append()
+    # Everything but the descriptions.
+    for statement in tables.alterations(tables.state(spark, NAME), STEPS):
+        spark.sql(statement)
+    before, version, made = metadata_versions(spark), tables.version(spark, NAME), snapshots(spark)
+    contract = replace(
+        STEPS, columns=(replace(STEPS.columns[0], description='The device\'s \\own\\ time; "ms".'), *STEPS.columns[1:])
+    )
+    table = tables.reconcile(spark, NAME, contract)
+    wanted = {column.name: column.description for column in contract.columns}
+    assert all(wanted.values())
+    assert comments(table) == comments(tables.state(spark, NAME)) == wanted
+    assert table == tables.state(spark, NAME)
+    # What readers see is the same version, and nothing was written but what the table is.
+    assert metadata_versions(spark) == before + 1
+    assert (tables.version(spark, NAME), snapshots(spark)) == (version, made)
+    assert [tuple(row) for row in spark.table(NAME).collect()] == [(1, "a", 10)]
+    assert tables.reconcile(spark, NAME, contract) == table
+    assert metadata_versions(spark) == before + 1
+    assert set(comments(tables.reconcile(spark, NAME, plain)).values()) <= {None, ""}
+
+
+def test_descriptions_are_those_that_differ(spark, make):
+    make(STEPS)
+    nothing_said = tables.state(spark, NAME)
+    assert tables.descriptions(nothing_said, STEPS) == {column.name: column.description for column in STEPS.columns}
+    described = tables.reconcile(spark, NAME, STEPS)
+    assert tables.descriptions(described, STEPS) == {}
+    contract = replace(STEPS, columns=(*STEPS.columns[:2], replace(STEPS.columns[2], description="Another one.")))
+    assert tables.descriptions(described, contract) == {"distancefromobject": "Another one."}
+    # A column that is not there yet gets its description with it.
+    added = with_column(STEPS, name="note", type="double", description="A note.")
+    assert tables.descriptions(described, added) == {}
+    # To say nothing of a column of which nothing is said is no change.
+    plain = replace(STEPS, columns=tuple(replace(column, description="") for column in STEPS.columns))
+    assert tables.descriptions(nothing_said, plain) == {}
+
+
+def test_the_state_after_tells_of_everything_that_was_changed(spark, make):
+    """Columns, properties, order and descriptions at once: whoever asks next finds nothing to do."""
+    make(STEPS)
+    contract = with_column(STEPS, name="note", type="double", description="A note.")
+    table = tables.reconcile(spark, NAME, contract)
+    assert table == tables.state(spark, NAME)
+    assert comments(table) == {column.name: column.description for column in contract.columns}
+    assert table.sort == contract.sort
+    assert tables.alterations(table, contract) == []
+    assert tables.descriptions(table, contract) == {}
+    assert tables.version(spark, NAME) == tables.NEVER_WRITTEN
+
+
+def test_a_table_that_does_not_fit_is_not_described(spark, make):
+    make(with_column(STEPS, name="stray", type="int"))
+    versions = metadata_versions(spark)
+    with pytest.raises(LakehouseError, match="column stray is not in the contract"):
+        tables.reconcile(spark, NAME, STEPS)
+    assert metadata_versions(spark) == versions
+
+
+def test_a_draft_that_is_open_is_published_though_the_table_was_described_meanwhile(spark, make):
+    """Nothing of its rows is touched."""
+    make(STEPS)
+    append(spark, (1, "a", 10))
+    with tables.draft(spark, NAME) as draft:
+        append(spark, (2, "a", 20), to=draft.name)
+        tables.reconcile(spark, NAME, STEPS)
+        draft.publish()
+    assert rows(spark) == [(1, "a", 10), (2, "a", 20)]
+
+
 def test_format_version_1_is_raised(spark, make):
     columns = "sensorreadingtime bigint, serialnumber string"
     spark.sql(f"create table {NAME} ({columns}) using iceberg tblproperties ('format-version' = '1')")
