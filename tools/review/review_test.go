@@ -290,7 +290,7 @@ var samples = []sample{
 		name:     "change the worker count",
 		settings: func(a *app) { a.stage.Jobs.Workers = 10 },
 		head:     "Safe: AWS::Glue::Job+1 resources change", // the jobs, and the dashboard with its costs
-		says:     []string{"## Cost", "| prod | $5.00 | $0.", " → **$"},
+		says:     []string{"## Cost", "| prod | $5.20 | $0.", " → **$"},
 	},
 	{
 		name: "remove encryption",
