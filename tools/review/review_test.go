@@ -146,7 +146,7 @@ var samples = []sample{
 				jsii.String("Policies.1.PolicyDocument.Statement.0.Condition"))
 		},
 		head: "UNSAFE: widens 1 permission",
-		says: []string{"`ListObjectsInBucket`: Condition `StringLikeIfExists s3:prefix`: −"},
+		says: []string{"`ListObjectsInBucket`: Condition `StringLike s3:prefix`: −"},
 	},
 	{
 		name: "widen a policy: a statement more, for a role that is there",
