@@ -287,11 +287,20 @@ def reconcile(spark: SparkSession, name: str, contract: Contract) -> TableState:
         spark.sql(statement)
     described = descriptions(before, contract)
     if described:
-        change = iceberg(spark, name).updateSchema()
-        for column, text in described.items():
-            change = change.updateColumnDoc(column, text)
-        change.commit()
+        _describe(spark, name, described)
     return state(spark, name) if statements or described else before
+
+
+def _describe(spark: SparkSession, name: str, described: dict[str, str]) -> None:
+    change = iceberg(spark, name).updateSchema()
+    for column, text in described.items():
+        change = change.updateColumnDoc(column, text)
+    try:
+        change.commit()
+    except Exception as error:
+        # Another run is ahead, and says the same of the columns: whether it has also written rows is seen when this one publishes.
+        if not is_conflict(error):
+            raise
 
 
 def descriptions(table: TableState, contract: Contract) -> dict[str, str]:

@@ -334,7 +334,8 @@ def test_bucket_with_nothing_below_a_prefix_lists_nothing(s3):
     assert list(S3Store("lake").list("a/")) == []
 
 
-FOUND = {"Contents": [{"Key": key, "ETag": '"x"', "Size": 3} for key in ("a.json", "a.json.old")]}
+WHEN = datetime(2026, 5, 1, tzinfo=UTC)
+FOUND = {"Contents": [{"Key": key, "ETag": '"x"', "Size": 3, "LastModified": WHEN} for key in ("a.json", "a.json.old")]}
 
 
 def test_bucket_reads_and_writes_objects(s3):

@@ -29,7 +29,6 @@ JUDGES = {source: Judge(contracts.load(f"{source}_landing")) for source in SOURC
 MODIFIED = 1_700_000_000_000  # ms; when what is judged here was delivered
 LATEST = MODIFIED + 86_400_000
 TIME = 1_650_000_000_000
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 GOOD = {
     "customer": {"email": "ann@example.com", "lastUpdateDate": TIME},
     "accelerometer": {"user": "ann@example.com", "timestamp": TIME, "x": 0.5, "y": 0, "z": -1.0},
@@ -229,7 +228,6 @@ def test_bytes_of_a_line():
     assert len(padded(LONGEST_LINE)) == LONGEST_LINE == 1024 * 1024
     assert judge(padded(LONGEST_LINE)).reason is None
     assert judge(padded(LONGEST_LINE + 1)) == ((None,) * 3, MALFORMED, None, "a line of more than 1 MiB", False, ())
-    assert judge(BYTE_ORDER_MARK + padded(LONGEST_LINE)).reason is None
     # Blanks count, and bytes rather than characters.
     assert judge(padded(LONGEST_LINE) + b" ").reason == MALFORMED
     assert judge(padded(LONGEST_LINE).replace(b"a", "\u00e9".encode(), 1)).reason == MALFORMED
@@ -416,8 +414,8 @@ LINES_OF_JSON = {
     "y_blanks_within": LINE.replace(":", "\t : \r").replace(",", "\n, "),
     "y_no_blanks": LINE.replace(" ", ""),
     "y_keys_escaped": LINE.replace("serial", r"\u0073eria\u006c"),
-    "y_byte_order_mark": f"\ufeff{LINE}",
-    "y_byte_order_mark_and_blanks": f"\ufeff {LINE}",
+    "n_byte_order_mark_of_no_file": f"\ufeff{LINE}",
+    "n_byte_order_mark_and_blanks": f"\ufeff {LINE}",
     "n_two_byte_order_marks": f"\ufeff\ufeff{LINE}",
     "n_byte_order_mark_behind": f"{LINE}\ufeff",
     "n_byte_order_mark_behind_a_blank": f" \ufeff{LINE}",
@@ -931,7 +929,7 @@ def test_the_oracle_says_the_same_of_mutated_lines(source):
 
 def by_oracle(line, source):
     found = oracle.Delivered()
-    oracle.read_line(line.removeprefix(BYTE_ORDER_MARK), "f", 1, MODIFIED, oracle.SOURCES[source], found)
+    oracle.read_line(line, "f", 1, MODIFIED, oracle.SOURCES[source], found)
     return found
 
 
