@@ -6,7 +6,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse import queries
+from lakehouse import contracts, queries
 from lakehouse.delivery import Delivery
 from lakehouse.job import Result, Run
 from lakehouse.queries import REASON
@@ -41,19 +41,35 @@ def compute(run: Run) -> Result:
     suspended = run.cache(queries.select(run.spark, "trusted", "suspended"))
     run.view(suspended, "suspended")
     people = suspended.select("email").distinct()
-    lifted = suspended_before.join(people, "email", "left_anti").join(now, "email", "left_anti")
+    gated = run.gate(run.contract)
+    decided = _decided_now(gated.rows)
+    lifted = suspended_before.join(people, "email", "left_anti").join(decided, "email", "left_anti")
     if not full and not lifted.isEmpty():
         run.plan = run.plan.everything()
         return compute(run)
 
-    gated = run.gate(run.contract)
-    scope = None if full else _decided_now(gated.rows, people.join(suspended_before, "email", "left_anti"))
+    # Besides, only rows of those can change who are suspended from now on.
+    changed = decided.unionByName(people.join(suspended_before, "email", "left_anti")).distinct()
+    scope = None if full else lambda table: table.join(changed, "email", "left_semi")
     written = run.make_equal(run.job.target, gated.accepted, count, scope)
     run.make_equal(CONSENT, current, count, None if full else lambda table: table.join(now, "email", "left_semi"))
     if rejected is not None or full:
-        # Every run has all of them at hand: they are few.
-        run.make_equal(SUSPENSION, suspending, count)
+        _write_suspending(run, suspending, count)
     return Result((gated,), written, delivery=read, suspended=people.count())
+
+
+def _write_suspending(run: Run, suspending: DataFrame, count: int) -> None:
+    """Every run has all rows at hand: they are few. They are published before the consent, and what is to go from them goes after
+    that: a run that dies in between leaves more people suspended, never less.
+    """
+    key = list(contracts.load(SUSPENSION).key)
+    going = run.draft(SUSPENSION).rows().join(suspending.select(*key), key, "left_anti")
+    if going.isEmpty():
+        run.make_equal(SUSPENSION, suspending, count)
+    else:
+        suspending = run.cache(suspending)
+        run.make_equal(SUSPENSION, suspending.unionByName(run.cache(going)), count)
+        run.afterwards[SUSPENSION] = suspending
 
 
 def _known(run: Run, table: str) -> DataFrame:
@@ -61,8 +77,6 @@ def _known(run: Run, table: str) -> DataFrame:
     return rows.limit(0) if run.plan.full else rows
 
 
-def _decided_now(gated: DataFrame, suspended: DataFrame):
-    """Persons whose current record is among those read, and those who are suspended from now on: only their rows can change."""
-    superseded = F.coalesce(F.col(REASON), F.lit("")) == "superseded"
-    people = gated.where(~superseded).select("email").unionByName(suspended).distinct()
-    return lambda table: table.join(people, "email", "left_semi")
+def _decided_now(gated: DataFrame) -> DataFrame:
+    """Persons whose current record is among those read."""
+    return gated.where(F.coalesce(F.col(REASON), F.lit("")) != "superseded").select("email").distinct()

@@ -149,9 +149,11 @@ def _require_few(found: Found, given: float | None) -> None:
 def _too_many(found: Found, what: str) -> TooManyQuarantined:
     drift = ", ".join(f"{name} {count}" for name, count in found.drift.items())
     unknown = f" Keys that the contract does not know, by rows: {drift}." if drift else ""
+    # A customer record that is removed suspends nobody any more.
+    mend = "Correct the files" if found.contract.limits.unnamed_share is not None else "Correct or remove the files"
     return TooManyQuarantined(
         f"{found.contract.table}: {what}. Nothing was written.{unknown} "
-        "Correct or remove the files; or run the job with --quarantined_share 1 to put these rows aside"
+        f"{mend}; or run the job with --quarantined_share 1 to put these rows aside"
     )
 
 

@@ -165,6 +165,8 @@ class Run:
         self._versions = {name: tables.version(spark, self.name(name)) for name in (job.target, *job.keeps)}
         self._cached: list[DataFrame] = []
         self.changed: set[str] = set()
+        # Rows that a table has to have once all are published, where that must not be before.
+        self.afterwards: dict[str, DataFrame] = {}
 
     def __enter__(self) -> Run:
         return self
@@ -277,9 +279,16 @@ class Run:
         own = (*self.job.keeps, self.job.target)
         for table in (*own, *(other for other in self._drafts if other not in own)):
             if table in self.changed:
-                self.draft(table).publish()
-                publish.compact(self.spark, self.name(table), contracts.load(table))
-                self.draft(table).follow()
+                self._publish(table)
+        for table, rows in self.afterwards.items():
+            del self._drafts[table]
+            self.make_equal(table, rows)
+            self._publish(table)
+
+    def _publish(self, table: str) -> None:
+        self.draft(table).publish()
+        publish.compact(self.spark, self.name(table), contracts.load(table))
+        self.draft(table).follow()
 
     def finish(self) -> None:
         """Records what was read. Only from here on it counts as taken in."""

@@ -46,7 +46,7 @@ def _customers(contract: Contract) -> Job:
         target=contract.table,
         compute=customers.compute,
         landing=f"{contract.source}_landing",
-        keeps=(customers.CONSENT, customers.SUSPENSION),
+        keeps=(customers.SUSPENSION, customers.CONSENT),
     )
 
 

@@ -35,7 +35,8 @@ _MOST_NAMES = 20
 
 _REASON, _DRIFT, _VERDICT = "_reason", "_drift", "_verdict"
 _SPACE = " \t\r\n"
-_GZIP = "1F8B"
+# How files begin that are no text: gzip, zip, bzip2, xz, zstd, lz4, Parquet, Avro, UTF-16.
+_NO_TEXT = ("1F8B", "504B0304", "425A68", "FD377A585A", "28B52FFD", "04224D18", "50415231", "4F626A01", "FFFE", "FEFF")
 # For zlib: with the header and checksum of a gzip.
 _AS_GZIP = 16 + zlib.MAX_WBITS
 _PIECE = 1024 * 1024
@@ -146,7 +147,7 @@ class Landing:
         `column_name`, `detail`, `many` (an unknown number of rows), `line`, `encoding`, and of the contract's columns what could
         be read.
 
-        A file whose name does not say that it is a gzip is one bad row when it is one, at position 0 and without a line.
+        A file that is no text, or a gzip by another name, is one bad row, at position 0 and without a line.
         """
         more = ("_metadata.file_block_start", F.monotonically_increasing_id().alias("_order"))
         lines = self._lines(self._paths, *more, blank_too=True)
@@ -159,13 +160,13 @@ class Landing:
         numbered = lines.select("*", F.row_number().over(in_file).alias("position"))
         numbered = numbered.where(~_blank(_text()))
         bad = self._classified(numbered, "position", "_line", _VERDICT).where(F.col(_REASON).isNotNull())
-        head = F.substring("_line", 1, 2)
-        packed = F.max((F.col("position") == 1) & (head == F.unhex(F.lit(_GZIP)))).over(Window.partitionBy("file_path"))
-        bad = bad.withColumn("_gzip", packed & ~F.endswith(F.lower("file_path"), F.lit(".gz")))
+        begins = [F.startswith("_line", F.unhex(F.lit(magic))) for magic in _NO_TEXT]
+        no_text = (F.col("position") == 1) & reduce(lambda a, b: a | b, begins)
+        bad = bad.withColumn("_whole", F.max(no_text).over(Window.partitionBy("file_path")))
         text = F.is_valid_utf8(_text())
         line = F.when(text, _text()).otherwise(F.base64("_line"))
         told = [F.col(_VERDICT)[name].alias(name) for name in ("reason", "column_name", "detail", "many")]
-        each = bad.where("not _gzip").select(
+        each = bad.where("not _whole").select(
             "file_path",
             "file_modified",
             F.col("position").cast("bigint").alias("position"),
@@ -174,8 +175,8 @@ class Landing:
             F.when(text, "utf-8").otherwise("base64").alias("encoding"),
             *self.contract.names,
         )
-        whole = bad.where("_gzip").select("file_path", "file_modified").distinct()
-        given = {"position": 0, "reason": MALFORMED, "detail": "a gzip by another name", "many": True}
+        whole = bad.where("_whole").select("file_path", "file_modified").distinct()
+        given = {"position": 0, "reason": MALFORMED, "detail": "no text, or packed and not named so", "many": True}
         missing = [F.lit(given.get(field.name)).cast(field.dataType).alias(field.name) for field in each.schema[2:]]
         return each.unionByName(whole.select("file_path", "file_modified", *missing))
 
@@ -269,8 +270,11 @@ class Landing:
 
     def _in_any_order(self) -> str:
         """Pattern of an object with as many of the contract's keys as there are, and white space where JSON allows it."""
-        entries = [rf'"{re.escape(column.json_key)}"\s*+:\s*+{self._usual_value(column)}' for column in self.contract.columns]
-        entry = rf"\s*+(?:{'|'.join(entries)})\s*+"
+        space = f"[{_SPACE}]*+"
+        entries = [
+            f'"{re.escape(column.json_key)}"{space}:{space}{self._usual_value(column)}' for column in self.contract.columns
+        ]
+        entry = f"{space}(?:{'|'.join(entries)}){space}"
         return rf"^\{{{entry}(?:,{entry}){{{len(entries) - 1}}}\}}\z"
 
     def _implausible(self) -> Column:

@@ -22,12 +22,12 @@ MALFORMED_EMAIL, IMPLAUSIBLE_TIME, FUTURE_TIME = "malformed_email", "implausible
 LONGEST_LINE, MOST_LEVELS, LONGEST_NUMBER = 1024 * 1024, 100, 1000
 # Names of unknown keys come from outside: only those are told that the contract could have meant.
 OTHER = "(other)"
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
-_ALIKE = 0.8
+_NAME = re.compile(r"[A-Za-z_]+\Z")
+_ALIKE, _MOST_LETTERS_MORE = 0.8, 3
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
-# A document ends and another one begins, or an array does: nobody knows how many rows that was meant to be (R14).
+# An array begins, or one object ends and another one begins: nobody knows how many rows that was meant to be (R14).
 _WHITE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_MORE_THAN_ONE = re.compile(rf"\A\ufeff?[{_WHITE}]*+\[|\}}[{_WHITE},\x1e]*+\{{")
+_MORE_THAN_ONE = re.compile(rf'\A\ufeff?[{_WHITE}]*+\[|\}}[^"{{}}]*+\{{')
 _NUMBER = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?\Z", re.ASCII)
 _BITS = {"int": 31, "bigint": 63}
 
@@ -97,7 +97,9 @@ class Judge:
             found = [problem for problem in problems if problem.reason == reason]
             if found:
                 detail = ", ".join(f"{problem.key}: {problem.text}" for problem in found)
-                return Verdict(tuple(values), reason, found[0].key, detail, drift=drift)
+                # Rows wrapped in an object that is none itself.
+                many = self._keys.keys().isdisjoint(given) and _is_more_than_one(line)
+                return Verdict(tuple(values), reason, found[0].key, detail, many, drift)
         return Verdict(tuple(values), drift=drift)
 
     def _sorted_out(self, pairs: _Object) -> tuple[dict[str, Any], list[str], list[str]]:
@@ -115,9 +117,8 @@ class Judge:
         if written is None:
             if not column.required:
                 return None, None
-            similar = difflib.get_close_matches(_letters(column.json_key), map(_letters, unknown), 1, _ALIKE)
-            met = [key for key in unknown if similar and _letters(key) == similar[0] and _NAME.match(key)]
-            return problem(MISSING_KEY, f"missing, met {met[0]}" if met else "missing")
+            met = next((key for key in unknown if _is_meant(key, column.json_key)), None)
+            return problem(MISSING_KEY, f"missing, met {met}" if met else "missing")
         try:
             value = _typed(written, column.type)
         except ValueError as error:
@@ -138,12 +139,15 @@ class Judge:
 
     def _told(self, key: str) -> str:
         """The name of an unknown key as it may be told: it comes from outside, and may be anything."""
-        names = map(_letters, self._keys)
-        return key if _NAME.match(key) and difflib.get_close_matches(_letters(key), names, 1, _ALIKE) else OTHER
+        return key if any(_is_meant(key, column.json_key) for column in self._columns) else OTHER
 
 
-def _letters(key: str) -> str:
-    return re.sub("[^a-z0-9]", "", key.lower())
+def _is_meant(key: str, known: str) -> bool:
+    """Whether an unknown key looks like another spelling of a known one, with nothing to it that could tell of somebody."""
+    written, wanted = (re.sub("[^a-z]", "", name.lower()) for name in (key, known))
+    if not _NAME.match(key) or len(written) > len(wanted) + _MOST_LETTERS_MORE:
+        return False
+    return difflib.SequenceMatcher(None, written, wanted).ratio() >= _ALIKE
 
 
 def _is_more_than_one(line: bytes) -> bool:

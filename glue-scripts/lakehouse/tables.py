@@ -298,7 +298,7 @@ def _describe(spark: SparkSession, name: str, described: dict[str, str]) -> None
     try:
         change.commit()
     except Exception as error:
-        # Another run is ahead, and says the same of the columns: whether it has also written rows is seen when this one publishes.
+        # Another run is ahead, and says the same of the columns. Whether it has also written rows is seen on publication.
         if not is_conflict(error):
             raise
 

@@ -446,7 +446,11 @@ LONGEST_NUMBER = 1000  # characters
 EARLIEST_MS = 946_684_800_000  # 2000-01-01T00:00:00Z
 CLOCK_SKEW_MS = 24 * 60 * 60 * 1000  # a time may be this much later than its file: clocks differ
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-GZIP_MAGIC = b"\x1f\x8b"
+# How files begin that are no text: gzip, zip, bzip2, xz, zstd, lz4, Parquet, Avro, UTF-16.
+NO_TEXT = tuple(
+    bytes.fromhex(magic)
+    for magic in ("1f8b", "504b0304", "425a68", "fd377a585a", "28b52ffd", "04224d18", "50415231", "4f626a01", "fffe", "feff")
+)
 
 
 @dataclass(frozen=True)
@@ -533,6 +537,9 @@ def read_line(line: bytes, path: str, number: int, modified: int, source: Source
             found.unknown.append((path, number))
     else:
         known = {key.lower() for key in source.columns}
+        # Rows wrapped in an object that is none itself.
+        if not any(lower(key) in known for key, _ in pairs) and is_several(line):
+            found.unknown.append((path, number))
         found.drift.update(key for key, _ in pairs if lower(key) not in known)
         reason = row_reason(fields, source, modified)
     if reason is None:
@@ -562,8 +569,8 @@ def unpacked(file: Path) -> bytes | None:
     """The lines of a file; None when the file as a whole cannot be used."""
     content = file.read_bytes()
     if file.name.lower().endswith(".gz"):
-        return gunzip(content)
-    return None if content.startswith(GZIP_MAGIC) else content
+        content = gunzip(content)
+    return None if content is None or content.startswith(NO_TEXT) else content
 
 
 def gunzip(content: bytes) -> bytes | None:
@@ -611,7 +618,7 @@ def first_delivered(words: list[Word]) -> list[Word]:
 
 # R14
 
-SEVERAL = re.compile(rf"\A\ufeff?[{WHITE_SPACE}]*\[|\}}[{WHITE_SPACE},\x1e]*\{{")
+SEVERAL = re.compile(rf"\A\ufeff?[{WHITE_SPACE}]*\[|\}}[^\"{{}}]*\{{")
 
 
 def is_several(line: bytes) -> bool:

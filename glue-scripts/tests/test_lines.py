@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from unittest.mock import ANY
 
 import oracle
 import pytest
@@ -473,6 +474,10 @@ MANY = {
     "two documents and a record separator": f"{LINE}\x1e{LINE}",
     "two documents and a line separator": f"{LINE}\u2028{LINE}",
     "two documents and several": f"{LINE} ,\x1e\u00a0{LINE}",
+    "a word between": f"{LINE} and {LINE}",
+    "a colon between": f"{LINE}:{LINE}",
+    "a zero-width space between": f"{LINE}\u200b{LINE}",
+    "an array between": f"{LINE}[]{LINE}",
     "the second one cut": f'{LINE}{{"a',
     "the first one broken": f"{LINE[:-9]}}}{LINE}",
     "in the middle of no UTF-8": f"\udce9{LINE}{LINE}",
@@ -481,14 +486,11 @@ MANY = {
     "a key twice, and objects in a list": f'{{"a": 1, "a": 2, "b": [{{}}, {{}}], {LINE[1:]}',
 }
 ONE = {
+    "a text between": f'{LINE}, "and", {LINE}',
     "cut": LINE[:-3],
     "a record separator in front": f"\x1e{LINE}",
     "a bracket in the end": f"{LINE}[",
-    "a word between": f"{LINE} and {LINE}",
-    "a colon between": f"{LINE}:{LINE}",
-    "a zero-width space between": f"{LINE}\u200b{LINE}",
     "an array behind": f"{LINE}[]",
-    "an array between": f"{LINE}[]{LINE}",
     "beginnings": "{{{",
     "ends": "}}}",
     "a key twice": f'{{"serialNumber": "b", {LINE[1:]}',
@@ -499,6 +501,12 @@ ONE = {
 def test_what_holds_an_unknown_number_of_rows(name):
     verdict = judge((MANY | ONE)[name])
     assert (verdict.reason, verdict.many) == (MALFORMED, name in MANY)
+
+
+def test_rows_wrapped_in_an_object_that_is_none_are_an_unknown_number():
+    for wrapped in (f'{{"Records": [{LINE}, {LINE}]}}', f'{{"a": {LINE}, "b": [{LINE},{LINE}]}}'):
+        assert judge(wrapped)[1:5] == (MISSING_KEY, "sensorReadingTime", ANY, True)
+    assert not judge(f'{{"Records": [{LINE}]}}').many
 
 
 @pytest.mark.parametrize(

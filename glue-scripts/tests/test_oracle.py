@@ -885,12 +885,12 @@ SEVERAL = {
     "with a no-break space between": f"{ROWS}\u00a0{ROWS}",
     "with a comma between": f"{ROWS} , {ROWS}",
     "with a record separator between": f"\x1e{ROWS}\x1e{ROWS}",
+    "a word between": f"{ROWS}x{ROWS}",
     "the second one cut": f"{ROWS}{{",
     "not UTF-8 either": '{"a": "\udcff"}{"a": 1}',
 }
 ONE = {
     "cut": ROWS[:-1],
-    "a word between": f"{ROWS}x{ROWS}",
     "a text behind": f'{ROWS},"text"',
     "an object in a list": f'{{"a": {ROWS}',
     "a record separator in front": f"\x1e{ROWS}",
@@ -903,6 +903,20 @@ ONE = {
 def test_several_documents_in_a_line_are_an_unknown_number(lake, case):
     assert lake.lines(sample(), SEVERAL[case], sample()) == [(2, "malformed")]
     assert compute(lake.folder, "as-of").unknown["accelerometer"] == [("accelerometer/landing/bad.json", 2)]
+
+
+def test_rows_wrapped_in_an_object_that_is_none_are_an_unknown_number(lake):
+    assert lake.lines(f'{{"Records": [{ROWS}, {ROWS}]}}', f'{{"Records": [{ROWS}]}}') == [(1, "missing_key"), (2, "missing_key")]
+    assert compute(lake.folder, "as-of").unknown["accelerometer"] == [("accelerometer/landing/bad.json", 1)]
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x28\xb5\x2f\xfd\n{", b"PK\x03\x04", ROWS.encode("utf-16"), gzip.compress(gzip.compress(b"x"))]
+)
+def test_a_file_that_is_no_text_is_lost_whole(lake, content):
+    name = "accelerometer/landing/bad.json" + (".gz" if content.startswith(b"\x1f") else "")
+    lake.put(name, content)
+    assert compute(lake.folder, "as-of").unknown["accelerometer"] == [(name, 0)]
 
 
 @pytest.mark.parametrize("case", ONE)
