@@ -96,6 +96,13 @@ class Landing:
         parts += [self._strange_lines()] if self._strange else []
         return [self._classified(lines) for lines in parts]
 
+    def look(self) -> None:
+        """Finds out which files have usual lines only. Asked before `rows`, where nobody needs a survey."""
+        usual = F.when(_is_readable(), _text().rlike(self._usual())).otherwise(False)
+        lines = self._lines(self._paths).select("file_path", usual.alias("_is_usual"))
+        files = lines.groupBy("file_path").agg(F.count_if(~F.col("_is_usual")).alias("odd")).collect()
+        self._uniform = {self._path(file) for file in files if not file.odd} - {None}
+
     def survey(self, name: str, cache: Callable[[DataFrame], DataFrame]) -> DataFrame:
         """Who is in which file: `file_path` and the values of a text column in its good rows. Asked before `rows`; knows `lines`
         then.
@@ -107,7 +114,7 @@ class Landing:
         lines = self._lines(self._paths).select("file_path", usual.alias(name))
         value = F.lower(name) if name == self.contract.address else F.col(name)
         values, files = _by_file(lines.select("file_path", value.alias(name), (F.col(name) == "").alias("_odd")), name, cache)
-        self._uniform = {self._path(file) for file in files if not file.odd and self._path(file)}
+        self._uniform = {self._path(file) for file in files if not file.odd} - {None}
         self.lines = sum(file.lines for file in files)
         rest = self._rest() if files or self._strange else []
         if not rest:
