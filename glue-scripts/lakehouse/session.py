@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 TASKS_PER_CORE = 4
 _EMPTY_RELATION = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 BROADCAST_BYTES = 64 * 1024 * 1024
+ARROW_BATCH_BYTES = 16 * 1024 * 1024
 
 
 def start(name: str) -> SparkSession:
@@ -25,6 +26,8 @@ def start(name: str) -> SparkSession:
         "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
         # ICU's tables take a second to load, for letters that e-mail addresses do not have.
         "spark.sql.icu.caseMappings.enabled": "false",
+        # Of lines for the judge, which may be long.
+        "spark.sql.execution.arrow.maxBytesPerBatch": ARROW_BATCH_BYTES,
         # Customers are few beside readings: ship them to the readings instead of sorting both.
         "spark.sql.autoBroadcastJoinThreshold": BROADCAST_BYTES,
     }

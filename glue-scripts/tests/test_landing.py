@@ -588,6 +588,19 @@ def test_files_are_read_alike_after_a_survey(files_lake, lake):
     assert surveyed.counts() == other.counts()
 
 
+def test_files_are_read_alike_after_a_look(lines_lake, lake):
+    nulls = {**CUSTOMER, "phone": None, "birthDay": None, "shareWithResearchAsOfDate": T}
+    early = {**CUSTOMER, "lastUpdateDate": 1, "email": "Ann@Example.com"}
+    for rows in ([CUSTOMER, nulls], [nulls, early], [nulls, {**CUSTOMER, "Phone": "1"}], [CUSTOMER, "{"]):
+        lake.deliver("customer", *rows, modified=MODIFIED)
+    for one in (lines_lake, lake):
+        looked, other = landing(one, "customer"), landing(one, "customer")
+        looked.look()
+        assert sorted(map(repr, looked.rows.collect())) == sorted(map(repr, other.rows.collect()))
+        assert looked.counts() == other.counts()
+        assert rejected(looked) == rejected(other)
+
+
 # --- files that cannot be read to their end ---
 
 
