@@ -153,6 +153,20 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			},
 			[]string{"job customer_trusted_to_curated may list customer_landing and must not: statement ListObjectsInBucket"},
 		},
+		"lists with an empty prefix": {
+			func(t *testing.T, app cloud.Assembly) {
+				condition := statementOf(t, app, curator, "ListObjectsInBucket")["Condition"].(map[string]any)
+				widen(condition["StringLike"].(map[string]any), "s3:prefix", "")
+			},
+			[]string{"job customer_trusted_to_curated may list customer_landing and must not: statement ListObjectsInBucket"},
+		},
+		"lists with a short prefix": {
+			func(t *testing.T, app cloud.Assembly) {
+				condition := statementOf(t, app, curator, "ListObjectsInBucket")["Condition"].(map[string]any)
+				widen(condition["StringLike"].(map[string]any), "s3:prefix", "customer/lan")
+			},
+			[]string{"job customer_trusted_to_curated may list customer_landing and must not: statement ListObjectsInBucket"},
+		},
 		"looks up another job's intake": {
 			func(t *testing.T, app cloud.Assembly) {
 				condition := statementOf(t, app, curator, "ListObjectsInBucket")["Condition"].(map[string]any)

@@ -23,7 +23,8 @@ const graceMinutes = 15
 
 // transient are the errors of the Glue API that another attempt may not meet. A run that failed is not among them: its job would
 // only meet the same rows again. Neither is ConcurrentRunsExceededException: somebody else runs the job, and who that is matters.
-var transient = []string{"Glue.ThrottlingException", "Glue.InternalServiceException", "Glue.OperationTimeoutException", "Glue.ServiceUnavailableException"}
+// AWSGlueException stands for what the SDK of Step Functions has no name for, such as "Rate exceeded".
+var transient = []string{"Glue.AWSGlueException", "Glue.ThrottlingException", "Glue.InternalServiceException", "Glue.OperationTimeoutException", "Glue.ServiceUnavailableException"}
 
 // Attempts after the first one, 10, 20, 40, 80 s later.
 const (

@@ -243,11 +243,12 @@ func reaches(statement cloud.Statement, right Right, resource string, table tabl
 	return cloud.Overlap(resource, table.entry)
 }
 
-// lists says whether the statement lets a folder be listed. A statement that does not limit s3:prefix lets everything be listed.
+// lists says whether the statement lets keys of a folder be listed: a list gives all keys that begin with the prefix it asks for, so
+// an empty or a short one gives more than its own folder. A statement that does not limit s3:prefix lets everything be listed.
 func lists(statement cloud.Statement, prefix string, objects map[string]string) bool {
 	patterns := prefixes(statement)
 	for _, pattern := range patterns {
-		if _, alone := objects[pattern]; !alone && (cloud.Overlap(pattern, prefix+"*") || prefix == pattern+"/") {
+		if _, alone := objects[pattern]; !alone && cloud.Overlap(pattern+"*", prefix+"*") {
 			return true
 		}
 	}
