@@ -520,7 +520,7 @@ def test_a_table_that_is_replaced_while_it_is_read_makes_the_run_fail(old, monke
 
 def test_of_four_runs_at_once_none_doubles_a_row_and_losers_know_why(lake):
     people = [customer(f"p{n}@example.com", 1, research=1) for n in range(5)]
-    lake.deliver("customer", *people, {**people[0], "lastUpdateDate": "x"})
+    lake.deliver("customer", *people, {**people[0], "email": "bad@example.com", "lastUpdateDate": "x"})
     options = Options(lake.uri, lake.database, quarantined_share=1.0)
     outcomes = at_once(lake.spark, *[partial(job.run, job=jobs.named(CUSTOMERS), options=options)] * 4)
     winners = [one for one in outcomes if isinstance(one, Entry)]

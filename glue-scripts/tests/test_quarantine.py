@@ -261,7 +261,7 @@ def test_past_the_limit_a_run_fails_before_it_writes_and_says_where_to_look(lake
     assert str(caught.value).startswith(
         "customer_landing: 2 of 100 rows cannot be used, more than 1.00%: 1 future_time (lastUpdateDate: later than its file), "
         "1 missing_key (lastUpdateDate: missing, met last_update_date); for example line 4 of customer/landing/a.json. "
-        "Nothing was written. Keys that the contract does not know, by rows: last_update_date 1. Correct or remove the files; "
+        "Nothing was written. Keys that the contract does not know, by rows: last_update_date 1. Correct the files; "
     )
     assert not any(word in str(caught.value) for word in ("Planted", "planted", "ann@", "5550100", "1900000000000"))
     assert set(versions(lake).values()) == {tables.NEVER_WRITTEN}
