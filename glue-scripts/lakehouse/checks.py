@@ -5,66 +5,67 @@ not_null follows from the contract's required columns and unique from its key; t
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Mapping
 
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
-
-from lakehouse import tables
+from lakehouse import queries
 from lakehouse.contracts import Check, Contract
+from lakehouse.engines import Engine, Rows
 from lakehouse.errors import FailedChecks
 
 
-def row_checks(contract: Contract) -> dict[str, Column]:
-    """For each check that looks at one row: what it is called, and what is true of a row that fails it."""
-    found = {f"not_null({column.name})": F.col(column.name).isNull() for column in contract.columns if column.required}
+def row_checks(contract: Contract) -> dict[str, str]:
+    """For each check that looks at one row: what it is called, and, in SQL, what is true of a row that fails it."""
+    found = {f"not_null({column.name})": f'"{column.name}" is null' for column in contract.columns if column.required}
     for check in contract.checks:
-        column = F.col(check.column)
         if check.check == "accepted_range":
-            found[f"accepted_range({check.column})"] = _outside(column, check)
+            found[f"accepted_range({check.column})"] = _outside(check)
         elif check.check == "accepted_values":
-            found[f"accepted_values({check.column})"] = ~column.isin(*check.values)
+            values = ", ".join(map(queries.literal, check.values))
+            found[f"accepted_values({check.column})"] = f'"{check.column}" not in ({values})'
     return found
 
 
-def _outside(column: Column, check: Check) -> Column:
-    bounds = [column < check.min] if check.min is not None else []
-    bounds += [column > check.max] if check.max is not None else []
-    return reduce(lambda a, b: a | b, bounds)
+def _outside(check: Check) -> str:
+    bounds = [f'"{check.column}" < {check.min}'] if check.min is not None else []
+    bounds += [f'"{check.column}" > {check.max}'] if check.max is not None else []
+    return " or ".join(bounds)
 
 
-def count_columns(contract: Contract) -> list[Column]:
-    """Aggregates: how many rows fail each check, under the check's name."""
-    return [F.count_if(failing).alias(name) for name, failing in row_checks(contract).items()]
+def rows(engine: Engine, changed: Rows, contract: Contract) -> None:
+    """Fails when one of these rows fails a check that looks at one row."""
+    failing = row_checks(contract)
+    counts = ", ".join(f"count_if({condition})" for condition in failing.values())
+    (found,) = engine.fetch(f"select {counts} from changed", changed=changed) if failing else [()]
+    _require(contract, dict(zip(failing, found, strict=True)))
 
 
-def table_failures(spark: SparkSession, rows: DataFrame, contract: Contract, touched: DataFrame | None) -> dict[str, int]:
-    """How many keys or values fail the checks that look at the whole table. `touched`: the only rows whose key may be double."""
-    found = {f"unique({', '.join(contract.key)})": _doubles(rows, contract, touched)}
+def table(engine: Engine, whole: Rows, touched: Rows, contract: Contract, others: Mapping[str, Rows]) -> None:
+    """Fails when the table fails a check that looks at all of it. `touched`: the only rows of it whose key may be double; `others`:
+    what relationships are to."""
+    keys = queries.listed(contract.key)
+    # Counting hashes is much cheaper than grouping by the key; two keys with one hash only lead to the exact look.
+    ((total, different),) = engine.fetch(f"select count(*), count(distinct {engine.hash(keys)}) from touched", touched=touched)
+    doubles = 0
+    if total != different:
+        ((doubles,),) = engine.fetch(
+            f"select count(*) from (select {keys} from touched group by {keys} having count(*) > 1)", touched=touched
+        )
+    found = {f"unique({', '.join(contract.key)})": doubles}
     for check in contract.checks:
         if check.check == "relationships":
-            found[f"relationships({check.column})"] = _strangers(spark, rows, check)
-    return found
+            ((found[f"relationships({check.column})"],),) = engine.fetch(
+                f'select count(distinct "{check.column}") from whole anti join known on whole."{check.column}" = known."{check.field}" '
+                f'where "{check.column}" is not null',
+                whole=whole,
+                known=others[check.to],
+            )
+    _require(contract, found)
 
 
-def _doubles(rows: DataFrame, contract: Contract, touched: DataFrame | None) -> int:
-    """How many keys there are twice. `touched`: the only rows whose key may be."""
-    keys = rows.select(*contract.key)
-    if touched is not None:
-        keys = tables.near(keys, touched, contract).join(touched.select(*contract.key), list(contract.key), "left_semi")
-    # Counting hashes is much cheaper than grouping by the key; two keys with one hash only lead to the exact look.
-    total, different = keys.agg(F.count(F.lit(1)), F.count_distinct(F.xxhash64(*contract.key))).first()
-    return 0 if total == different else keys.groupBy(*contract.key).count().where("count > 1").count()
-
-
-def _strangers(spark: SparkSession, rows: DataFrame, check: Check) -> int:
-    known = spark.table(check.to).select(F.col(check.field).alias(check.column))
-    values = rows.select(check.column).where(F.col(check.column).isNotNull()).distinct()
-    return values.join(known, check.column, "left_anti").count()
-
-
-def require(table: str, failures: dict[str, int]) -> None:
+def _require(contract: Contract, failures: dict[str, int]) -> None:
     """Fails when a check failed, with its name and how often; never with a value."""
     failed = ", ".join(f"{name} failed {count} times" for name, count in failures.items() if count)
     if failed:
-        raise FailedChecks(f"{table}: checks of the contract: {failed}; nothing was published, readers see the old version")
+        raise FailedChecks(
+            f"{contract.table}: checks of the contract: {failed}; nothing was published, readers see the old version"
+        )

@@ -7,26 +7,9 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from pyspark.sql.types import (
-    BooleanType,
-    DataType,
-    DoubleType,
-    IntegerType,
-    LongType,
-    StringType,
-    StructField,
-    StructType,
-)
-
 from lakehouse.errors import LakehouseError
 
-SPARK_TYPES: dict[str, type[DataType]] = {
-    "string": StringType,
-    "int": IntegerType,
-    "bigint": LongType,
-    "double": DoubleType,
-    "boolean": BooleanType,
-}
+TYPES = ("string", "int", "bigint", "double", "boolean")
 
 # Tables that every source has, described once in contracts/each_source.
 EACH_SOURCE = ("index", "quarantine")
@@ -48,10 +31,6 @@ class Column:
     since: int = 1
     description: str = ""
     kind: str = ""
-
-    @property
-    def spark_type(self) -> DataType:
-        return SPARK_TYPES[self.type]()
 
     @property
     def is_time(self) -> bool:
@@ -119,7 +98,6 @@ class Job:
     subject: str = ""
     subjects: str = ""
     rows_of: str = ""
-    by_person: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,14 +124,9 @@ class Contract:
         return [column.name for column in self.columns]
 
     @property
-    def schema(self) -> StructType:
-        """Spark schema of the table. Every column is nullable: what is required is checked, not assumed."""
-        return StructType([StructField(column.name, column.spark_type) for column in self.columns])
-
-    @property
-    def landing_schema(self) -> StructType:
-        """Spark schema of the delivered JSON: the same columns under the names they have in the files."""
-        return StructType([StructField(column.json_key, column.spark_type) for column in self.columns])
+    def types(self) -> dict[str, str]:
+        """Type by column. Every column may be null: what is required is checked, not assumed."""
+        return {column.name: column.type for column in self.columns}
 
     @property
     def times(self) -> list[Time]:
@@ -208,7 +181,7 @@ def _followed_by(contract: Contract) -> tuple[str, ...]:
 
 
 def parse(document: dict[str, Any]) -> Contract:
-    """A contract from its JSON document. Its form is checked at build time; here only what Spark cannot do without."""
+    """A contract from its JSON document. Its form is checked at build time; here only what the jobs cannot do without."""
     columns = tuple(_column(document["table"], entry) for entry in document["columns"])
     return Contract(
         table=document["table"],
@@ -233,8 +206,8 @@ def _check(entry: dict[str, Any]) -> Check:
 
 
 def _column(table: str, entry: dict[str, Any]) -> Column:
-    if entry["type"] not in SPARK_TYPES:
-        allowed = ", ".join(SPARK_TYPES)
+    if entry["type"] not in TYPES:
+        allowed = ", ".join(TYPES)
         raise LakehouseError(f"contract {table}: column {entry['name']} has type {entry['type']}, expected one of {allowed}")
     return Column(
         name=entry["name"],

@@ -5,51 +5,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
-from lakehouse import contracts, queries, tables
-from lakehouse.delivery import Delivery
-from lakehouse.job import Result, Run, Scope
-from lakehouse.queries import REASON
+from lakehouse import contracts, queries
+from lakehouse.engines import Rows
+from lakehouse.run import ReadEverything, Result, Run
 
 CONSENT, SUSPENSION = "customer_consent", "customer_suspension"
+_NOBODY = "select cast(null as string) as email, cast(null as string) as serialnumber where false"
 
 
 def compute(run: Run) -> Result:
     """A run reads new files. Who was suspended and is not any more, without a record among them, makes it read everything."""
-    full = run.plan.full
-    read = Delivery(run)
-    read.landing.look()
-    run.view(read.rows, "customer_landing")
-    records = run.cache(queries.select(run.spark, "landing", "customer_records"))
-    # For the number of files of a table; and what was found beside the good rows is known then.
-    count = records.count()
-    rejected = read.settle().rejected
-    run.view(records, "customer_records")
-    known = run.draft(CONSENT).rows()
-    known = known.limit(0) if full else known
-    run.view(known, CONSENT)
-    current = run.cache(queries.select(run.spark, "consent", CONSENT))
-    run.view(current, "customer_current")
-    had_suspending = tables.rows(run.spark, run.name(SUSPENSION)) > 0
+    engine, drafts, full = run.engine, run.drafts, run.plan.full
+    read = run.delivered()
+    records = engine.keep(queries.select(engine, "landing", "customer_records", customer_landing=read.rows))
+    rejected = read.found.rejected
+    known = _unless(run, full, drafts.rows(CONSENT))
+    current = engine.keep(queries.select(engine, "consent", CONSENT, customer_records=records, customer_consent=known))
     suspended = None
-    if rejected is not None or (had_suspending and not full):
+    if rejected is not None or (not full and run.tables.rows(SUSPENSION)):
         suspended = _suspended(run, rejected, known, current)
-    run.view(suspended.now if suspended else queries.rows(run.spark, [], "email string, serialnumber string"), "suspended")
-
-    gated = run.gate(run.contract)
-    decided = _decided_now(gated.rows)
-    if suspended and not full:
-        if not suspended.lifted.join(decided, "email", "left_anti").isEmpty():
-            run.plan = run.plan.everything()
-            return compute(run)
-        decided = decided.unionByName(suspended.people_since).distinct()
-    written = run.make_equal(run.job.target, gated.accepted, count, None if full else _of(decided))
-    run.make_equal(CONSENT, current, count, None if full else _of(current.select("email")))
-    if rejected is not None or (had_suspending and full):
-        _write_suspending(run, suspended and suspended.by, count)
-    return Result((gated,), written, delivery=read, suspended=suspended.people.count() if suspended else 0)
+    nobody = engine.sql(_NOBODY)
+    gated = run.gate(customer_records=records, customer_current=current, suspended=suspended.now if suspended else nobody)
+    scope = None
+    if not full:
+        # Persons whose current record is among those read, and who is suspended since this run.
+        decided = engine.sql(f"select email from gated where coalesce({queries.REASON}, '') <> 'superseded'", gated=gated.rows)
+        if suspended:
+            lifted = "select count(*) from lifted anti join decided on lifted.email = decided.email"
+            if engine.fetch(lifted, lifted=suspended.lifted, decided=decided) != [(0,)]:
+                raise ReadEverything
+            both = "select email from decided union all select email from since"
+            decided = engine.sql(both, decided=decided, since=suspended.people_since)
+        scope = _of(run, run.job.target, decided)
+    written = drafts.make_equal(run.job.target, gated.accepted, scope)
+    drafts.make_equal(CONSENT, current, None if full else _of(run, CONSENT, current))
+    afterwards = _write_suspending(run, suspended.by if suspended else None)
+    people = _count(run, suspended.people) if suspended else 0
+    return Result((gated,), written, delivery=read, suspended=people, afterwards=afterwards)
 
 
 @dataclass(frozen=True)
@@ -58,48 +50,75 @@ class _Suspended:
     those who were not before this run; `lifted`: of those who were.
     """
 
-    by: DataFrame
-    now: DataFrame
-    people: DataFrame
-    people_since: DataFrame
-    lifted: DataFrame
+    by: Rows
+    now: Rows
+    people: Rows
+    people_since: Rows
+    lifted: Rows
 
 
-def _suspended(run: Run, rejected: DataFrame | None, known: DataFrame, current: DataFrame) -> _Suspended:
-    by = run.draft(SUSPENSION).rows()
-    by = by.limit(0) if run.plan.full else by
-    run.view(by, SUSPENSION)
-    before = run.cache(queries.select(run.spark, "trusted", "suspended").select("email").distinct())
+def _suspended(run: Run, rejected: Rows | None, known: Rows, current: Rows) -> _Suspended:
+    engine = run.engine
+    there = _unless(run, run.plan.full, run.drafts.rows(SUSPENSION))
+    before = _people(run, there, known)[1]
+    by = there
     if rejected is not None:
-        run.view(rejected, "customer_rejected")
-        by = run.cache(queries.select(run.spark, "suspension", SUSPENSION))
-    run.view(by, SUSPENSION)
-    run.view(known.join(current.select("email"), "email", "left_anti").unionByName(current), CONSENT)
-    now = run.cache(queries.select(run.spark, "trusted", "suspended"))
-    people = now.select("email").distinct()
-    return _Suspended(by, now, people, people.join(before, "email", "left_anti"), before.join(people, "email", "left_anti"))
+        by = engine.keep(queries.select(engine, "suspension", SUSPENSION, customer_rejected=rejected, customer_suspension=there))
+    everybody = engine.sql(
+        f"select {_CONSENT_COLUMNS} from known anti join current on known.email = current.email "
+        f"union all select {_CONSENT_COLUMNS} from current",
+        known=known,
+        current=current,
+    )
+    now, people = _people(run, by, everybody)
+    but = "select a.email from a anti join b on a.email = b.email"
+    return _Suspended(by, now, people, engine.sql(but, a=people, b=before), engine.sql(but, a=before, b=people))
 
 
-def _of(people: DataFrame) -> Scope:
-    return lambda table: table.join(people, "email", "left_semi")
+_CONSENT_COLUMNS = queries.listed(contracts.load(CONSENT).names)
 
 
-def _write_suspending(run: Run, suspending: DataFrame | None, count: int) -> None:
+def _people(run: Run, by: Rows, consent: Rows) -> tuple[Rows, Rows]:
+    """Who is suspended with which device, and the people alone."""
+    engine = run.engine
+    now = engine.keep(queries.select(engine, "trusted", "suspended", customer_suspension=by, customer_consent=consent))
+    return now, engine.sql("select distinct email from now_suspended", now_suspended=now)
+
+
+def _count(run: Run, rows: Rows) -> int:
+    ((number,),) = run.engine.fetch("select count(*) from counted", counted=rows)
+    return number
+
+
+def _of(run: Run, table: str, people: Rows) -> Rows:
+    """The rows of these people that there are in a table of theirs."""
+    text = "select present.* from present semi join people on present.email = people.email"
+    return run.engine.sql(text, present=run.drafts.rows(table), people=people)
+
+
+def _unless(run: Run, full: bool, rows: Rows) -> Rows:
+    """Nothing of an earlier run counts where everything is read anew."""
+    return run.engine.sql("select * from present where false", present=rows) if full else rows
+
+
+def _write_suspending(run: Run, suspending: Rows | None) -> dict[str, Rows]:
     """Every run has all rows at hand: they are few. They are published before the consent, and what is to go from them goes after
-    that: a run that dies in between leaves more people suspended, never less.
+    that: a run that dies in between leaves more people suspended, never less. Gives what is written afterwards.
     """
-    there = run.draft(SUSPENSION).rows()
-    suspending = there.limit(0) if suspending is None else suspending
-    key = list(contracts.load(SUSPENSION).key)
-    going = there.join(suspending.select(*key), key, "left_anti")
-    if going.isEmpty():
-        run.make_equal(SUSPENSION, suspending, count)
-    else:
-        suspending = run.cache(suspending)
-        run.make_equal(SUSPENSION, suspending.unionByName(run.cache(going)), count)
-        run.afterwards[SUSPENSION] = suspending
-
-
-def _decided_now(gated: DataFrame) -> DataFrame:
-    """Persons whose current record is among those read."""
-    return gated.where(F.coalesce(F.col(REASON), F.lit("")) != "superseded").select("email").distinct()
+    engine, drafts = run.engine, run.drafts
+    there = drafts.rows(SUSPENSION)
+    if suspending is None:
+        if not run.plan.full or not run.tables.rows(SUSPENSION):
+            return {}
+        suspending = engine.sql("select * from present where false", present=there)
+    same = " and ".join(f'there."{key}" = suspending."{key}"' for key in contracts.load(SUSPENSION).key)
+    going = f"select there.* from there anti join suspending on {same}"
+    going = engine.keep(engine.sql(going, there=there, suspending=suspending))
+    if not _count(run, going):
+        drafts.make_equal(SUSPENSION, suspending)
+        return {}
+    suspending = engine.keep(suspending)
+    columns = queries.listed(contracts.load(SUSPENSION).names)
+    both = f"select {columns} from suspending union all select {columns} from going"
+    drafts.make_equal(SUSPENSION, engine.sql(both, suspending=suspending, going=going))
+    return {SUSPENSION: suspending}

@@ -1,91 +1,19 @@
-"""Reads what was delivered since the last run, and puts aside what cannot be used."""
+"""Reads what was delivered since the last run, and says what of it cannot be used, and whether that is too much."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
 
-from pyspark.sql import Column, DataFrame, Row
-from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
-
-from lakehouse import landing, queries
+from lakehouse import queries
 from lakehouse.contracts import Contract
-from lakehouse.errors import LakehouseError, TooManyQuarantined
-from lakehouse.landing import Landing
-from lakehouse.lines import MALFORMED
-from lakehouse.storage import Object
+from lakehouse.engines import Engine, Rows
+from lakehouse.errors import TooManyQuarantined
+from lakehouse.storage import Object, Store
 
-if TYPE_CHECKING:
-    from lakehouse.job import Run
-
-# Places and columns that a message names at most.
-_MOST_PLACES, _MOST_DETAILS = 20, 5
-
-
-class Delivery:
-    """The new objects of a landing table.
-
-    `rows`: the good rows. `settle()`, once an action has consumed them: what was found on the way.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        # An object without bytes holds no row.
-        files = [one for one in run.plan.new if one.size]
-        # A gzip that does not end well is not used at all: seen before anything of it is.
-        damaged = _damaged(run, files)
-        self._damaged = [one for one in files if one in damaged]
-        self.landing = Landing(run.spark, run.landing, run.options.lake_uri, [one for one in files if one not in damaged])
-        self._found: Found | None = None
-
-    @property
-    def rows(self) -> DataFrame:
-        return self.landing.rows
-
-    def settle(self, exact: bool = False) -> Found:
-        """Fails when more rows are bad than is allowed, also of an unknown number. `exact`: with a pass of its own to count the
-        good ones."""
-        if self._found and not exact:
-            return self._found
-        run = self._run
-        counts = self.landing.recount() if exact else self.landing.counts()
-        good = counts.read - counts.bad
-        drift = self.landing.drift() if counts.drifting else {}
-        if counts.bad or self._damaged:
-            rejected = _rejected(run, self.landing, counts, self._damaged).localCheckpoint()
-            reasons = {row["reason"]: row["count"] for row in rejected.groupBy("reason").count().orderBy("reason").collect()}
-            found = Found(run.landing, good, reasons, rejected, drift)
-            _require_few(found, run.options.quarantined_share)
-        else:
-            found = Found(run.landing, good, {}, None, drift)
-        self._found = found
-        return found
-
-
-def _damaged(run: Run, files: list[Object]) -> set[Object]:
-    """Those of the files that are no good gzip. Fails when something else keeps a file from being read: it may be read later."""
-    compressed = [one for one in files if one.is_packed]
-    readable = [run.store.uri(one.key) for one in compressed if not landing.strange(one)]
-    if len(readable) == len(compressed) and (not readable or landing.readable(run.spark, readable)):
-        return set()
-    found = set()
-    for one in compressed:
-        try:
-            if landing.damaged(run.store.open(one.key)):
-                found.add(one)
-        except Exception as error:
-            raise _unreadable(run, one.key, type(error).__name__) from error
-    if not found and not any(map(landing.strange, compressed)):
-        raise _unreadable(run, "a .gz file", "by Spark, and each of them is a good one")
-    return found
-
-
-def _unreadable(run: Run, what: str, why: str) -> LakehouseError:
-    return LakehouseError(
-        f"{run.landing.table}: {what} cannot be read now ({why}), so nothing was written; "
-        "see that the job may read and decrypt what is delivered, and run it again"
-    )
+# Places, columns and unknown keys that are told at most.
+_MOST_PLACES, _MOST_DETAILS, _MOST_NAMES = 20, 5, 20
 
 
 @dataclass(frozen=True)
@@ -93,13 +21,13 @@ class Found:
     """What a run met in its landing files.
 
     `good`: rows that can be used, `quarantined`: the others by reason, a file quarantined whole counting as one row.
-    `rejected`: those rows as Landing.rejected gives them, with `file` and `version`; None when there are none.
+    `rejected`: those rows as Landed.rejected gives them, with `version`; None when there are none.
+    `drift`: rows with a key that the contract does not know, by key.
     """
 
-    contract: Contract
     good: int
     quarantined: dict[str, int]
-    rejected: DataFrame | None
+    rejected: Rows | None
     drift: dict[str, int]
 
     @property
@@ -107,87 +35,106 @@ class Found:
         return self.good + sum(self.quarantined.values())
 
 
-def _rejected(run: Run, source: Landing, counts: landing.Counts, damaged: list[Object]) -> DataFrame:
-    known = "file string, version string, file_modified bigint, position bigint, reason string, detail string, many boolean"
-    schema = StructType.fromDDL(f"{known}, column_name string, line string, encoding string")
-    schema = StructType([*schema.fields, *run.landing.schema.fields])
-    whole = [(one.key, one.version, one.modified, 0, MALFORMED, "a damaged gzip, or none", True) for one in damaged]
-    rows = queries.rows(run.spark, [(*row, *[None] * (len(schema) - len(row))) for row in whole], schema)
-    if not counts.bad:
-        return rows
-    versions = queries.rows(run.spark, [(one.key, one.version) for one in run.plan.new], "file string, version string")
-    lines = source.rejected(counts).withColumn("file", file_key(run, F.col("file_path"))).drop("file_path")
-    return lines.join(F.broadcast(versions), "file", "left").select(*schema.names).unionByName(rows)
+class Delivery:
+    """Landing objects as rows. `rows`: the good ones, with the contract's columns, `file_path` and `file_modified`.
 
+    `found`: what was found in them. Asking for it fails when more rows are bad than is allowed, also of an unknown number.
+    `share`: see Options.quarantined_share.
+    """
 
-# --- how much may be put aside ---
-
-
-def _require_few(found: Found, given: float | None) -> None:
-    """Fails when more rows are bad than is allowed; `given`: the share that somebody has accepted for this run."""
-    limits, rejected = found.contract.limits, found.rejected
-    many = rejected.where("many")
-    # Of all rows an unknown number is any share.
-    if (given is None or given < 1) and (number := many.count()):
-        places = _places(many.orderBy("file", "position").take(_MOST_PLACES), number)
-        raise _too_many(found, f"{number} files or lines hold an unknown number of rows (R14): {places}")
-    share = limits.unnamed_share if given is None else given
-    if share is not None and found.contract.address:
-        unnamed = rejected.where(F.col(found.contract.address).isNull())
-        if (number := unnamed.count()) > share * found.read:
-            places = _places(unnamed.orderBy("file", "position").take(_MOST_PLACES), number)
-            raise _too_many(found, f"{number} of {found.read} rows cannot be used and do not say whose they are (R13): {places}")
-    share = limits.quarantined_share if given is None else given
-    if (bad := sum(found.quarantined.values())) > share * found.read:
-        example = _place(rejected.orderBy("file", "position").first())
-        raise _too_many(
-            found,
-            f"{bad} of {found.read} rows cannot be used, more than {share:.2%}: {_reasons(found)}; for example {example}",
+    def __init__(self, engine: Engine, contract: Contract, store: Store, objects: Sequence[Object], share: float | None) -> None:
+        self._engine, self._contract, self._share = engine, contract, share
+        # An object without bytes holds no row.
+        self._objects = [one for one in objects if one.size]
+        self._landed = engine.read(contract, store, self._objects)
+        self._all = engine.keep(self._landed.rows)
+        self.rows = engine.sql(
+            f"select {queries.listed(contract.names)}, file_path, file_modified from landed where reason is null",
+            landed=self._all,
         )
 
+    @cached_property
+    def found(self) -> Found:
+        engine = self._engine
+        counted = engine.fetch("select reason, drift, count(*) from landed group by reason, drift", landed=self._all)
+        good = sum(number for reason, _, number in counted if reason is None)
+        drift: dict[str, int] = {}
+        for _, names, number in counted:
+            for name in names.split(",") if names else ():
+                drift[name] = drift.get(name, 0) + number
+        drift = dict(sorted(drift.items(), key=lambda one: (-one[1], one[0]))[:_MOST_NAMES])
+        if self._landed.is_clean() and good == sum(number for *_, number in counted):
+            return Found(good, {}, None, drift)
+        versions = engine.rows({"file": "string", "version": "string"}, [(one.key, one.version) for one in self._objects])
+        rejected = engine.keep(
+            engine.sql(
+                "select rejected.*, version from rejected join versions on rejected.file = versions.file",
+                rejected=self._landed.rejected(),
+                versions=versions,
+            )
+        )
+        reasons = engine.fetch("select reason, count(*) from rejected group by reason order by reason", rejected=rejected)
+        found = Found(good, dict(reasons), rejected, drift)
+        self._require_few(found, rejected)
+        return found
 
-def _too_many(found: Found, what: str) -> TooManyQuarantined:
-    drift = ", ".join(f"{name} {count}" for name, count in found.drift.items())
-    unknown = f" Keys that the contract does not know, by rows: {drift}." if drift else ""
-    # A customer record that is removed suspends nobody any more.
-    mend = "Correct the files" if found.contract.limits.unnamed_share is not None else "Correct or remove the files"
-    return TooManyQuarantined(
-        f"{found.contract.table}: {what}. Nothing was written.{unknown} "
-        f"{mend}; or run the job with --quarantined_share 1 to put these rows aside"
-    )
+    # --- how much may be put aside ---
+
+    def _require_few(self, found: Found, rejected: Rows) -> None:
+        """Fails when more rows are bad than is allowed."""
+        limits, given = self._contract.limits, self._share
+        number, places = self._places(rejected, "many")
+        # Of all rows an unknown number is any share.
+        if (given is None or given < 1) and number:
+            raise self._too_many(found, f"{number} files or lines hold an unknown number of rows (R14): {places}")
+        share = limits.unnamed_share if given is None else given
+        if share is not None and self._contract.address:
+            number, places = self._places(rejected, f'"{self._contract.address}" is null')
+            if number > share * found.read:
+                what = f"{number} of {found.read} rows cannot be used and do not say whose they are (R13): {places}"
+                raise self._too_many(found, what)
+        share = limits.quarantined_share if given is None else given
+        if (bad := sum(found.quarantined.values())) > share * found.read:
+            (first, *_) = self._some(rejected, "true", 1)
+            what = f"{bad} of {found.read} rows cannot be used, more than {share:.2%}: {self._reasons(found, rejected)}"
+            raise self._too_many(found, f"{what}; for example {_place(*first[:2])}")
+
+    def _some(self, rejected: Rows, which: str, most: int) -> list[tuple]:
+        text = f"select file, position, detail from rejected where {which} order by file, position limit {most}"
+        return self._engine.fetch(text, rejected=rejected)
+
+    def _places(self, rejected: Rows, which: str) -> tuple[int, str]:
+        """How many rows there are for which it is so, and where the first of them are."""
+        ((number,),) = self._engine.fetch(f"select count_if({which}) from rejected", rejected=rejected)
+        if not number:
+            return 0, ""
+        shown = self._some(rejected, which, _MOST_PLACES)
+        more = f", and {number - len(shown)} more" if number > len(shown) else ""
+        return number, "; ".join(f"{_place(file, position)} ({detail})" for file, position, detail in shown) + more
+
+    def _too_many(self, found: Found, what: str) -> TooManyQuarantined:
+        drift = ", ".join(f"{name} {count}" for name, count in found.drift.items())
+        unknown = f" Keys that the contract does not know, by rows: {drift}." if drift else ""
+        # A customer record that is removed suspends nobody any more.
+        mend = "Correct the files" if self._contract.limits.unnamed_share is not None else "Correct or remove the files"
+        return TooManyQuarantined(
+            f"{self._contract.table}: {what}. Nothing was written.{unknown} "
+            f"{mend}; or run the job with --quarantined_share 1 to put these rows aside"
+        )
+
+    def _reasons(self, found: Found, rejected: Rows) -> str:
+        """How many rows for which reason, and what was wrong with their columns most often."""
+        details = self._engine.fetch(
+            "select reason, detail, count(*) as number from rejected group by reason, detail order by number desc, detail",
+            rejected=rejected,
+        )
+        told = []
+        for reason, number in found.quarantined.items():
+            columns = dict.fromkeys(part for one, detail, _ in details if one == reason for part in detail.split(", "))
+            shown = [*list(columns)[:_MOST_DETAILS], *["..."][: len(columns) > _MOST_DETAILS]]
+            told.append(f"{number} {reason} ({', '.join(shown)})")
+        return ", ".join(told)
 
 
-def _reasons(found: Found) -> str:
-    """How many rows for which reason, and what was wrong with their columns most often."""
-    details = found.rejected.groupBy("reason", "detail").count().orderBy(F.desc("count"), "detail").collect()
-    told = []
-    for reason, number in found.quarantined.items():
-        columns = dict.fromkeys(part for row in details if row["reason"] == reason for part in row["detail"].split(", "))
-        shown = [*list(columns)[:_MOST_DETAILS], *["..."][: len(columns) > _MOST_DETAILS]]
-        told.append(f"{number} {reason} ({', '.join(shown)})")
-    return ", ".join(told)
-
-
-def _places(rows: list[Row], number: int) -> str:
-    more = f", and {number - len(rows)} more" if number > len(rows) else ""
-    return "; ".join(f"{_place(row)} ({row['detail']})" for row in rows) + more
-
-
-def _place(row: Row) -> str:
-    return f"line {row['position']} of {row['file']}" if row["position"] else f"the whole of {row['file']}"
-
-
-def file_key(run: Run, path: Column) -> Column:
-    """The object's key for the path that Spark gives for a row."""
-    # url_decode takes a plus for a space; in a path it is a plus.
-    decoded = F.url_decode(F.replace(path, F.lit("+"), F.lit("%2B")))
-    root = run.store.root
-    return F.substr(decoded, F.instr(decoded, root) + F.lit(len(root)))
-
-
-def again(run: Run, keys: set[str]) -> Landing:
-    """Objects that an earlier run has taken in, to be read once more."""
-    objects = [one for one in run.plan.known if one.key in keys]
-    if len(objects) < len(keys):
-        raise LakehouseError(f"{run.landing.table}: files that were read are gone; run the job with --full-refresh")
-    return Landing(run.spark, run.landing, run.options.lake_uri, objects)
+def _place(file: str, position: int) -> str:
+    return f"line {position} of {file}" if position else f"the whole of {file}"

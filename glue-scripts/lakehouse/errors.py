@@ -37,6 +37,14 @@ class FailedChecks(LakehouseError):
     metric = "RunsFailingChecks"
 
 
+def unreadable(what: str, error: Exception) -> LakehouseError:
+    """Something that was delivered and cannot be read now, for whatever reason but its content."""
+    return LakehouseError(
+        f"{what} cannot be read now ({type(error).__name__}), so nothing was written; "
+        "see that the job may read and decrypt what is delivered, and run it again"
+    )
+
+
 def describe(error: BaseException) -> str:
     """One line about any error, free of row values."""
     if isinstance(error, LakehouseError):
@@ -64,5 +72,5 @@ def _kind(error: BaseException) -> str:
 def _place(error: BaseException) -> str:
     """The innermost frame of our own code: pyspark's frames say nothing about the cause."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if PurePath(f.filename).parent.name in ("lakehouse", "jobs")] or frames
+    own = [f for f in frames if PurePath(f.filename).parent.name in ("lakehouse", "engines", "jobs")] or frames
     return f"{PurePath(own[-1].filename).name}:{own[-1].lineno} ({own[-1].name})" if own else "an unknown place"

@@ -6,15 +6,15 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from lakehouse import contracts, customers, derived, job
+from lakehouse import contracts, customers, derived, process
 from lakehouse.contracts import Contract
 from lakehouse.errors import LakehouseError
-from lakehouse.job import Job
 from lakehouse.readings import Readings
+from lakehouse.run import Job
 
 
 def main() -> None:
-    """Runs the job that makes the table of --table as a process; see job.main."""
+    """Runs the job that makes the table of --table as a process; see process.main."""
     arguments = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
     arguments.add_argument("--table", required=True)
     given, others = arguments.parse_known_args()
@@ -22,7 +22,7 @@ def main() -> None:
         made_by = of(contracts.load(given.table))
     except LakehouseError as error:
         sys.exit(str(error))
-    job.main(made_by, others)
+    process.main(made_by, others)
 
 
 def named(name: str) -> Job:
@@ -64,7 +64,7 @@ def _readings(contract: Contract) -> Job:
 
 def _derived(contract: Contract) -> Job:
     made = contract.job
-    compute = derived.Derived(made.rows_of, made.by_person).compute
+    compute = derived.Derived(made.rows_of).compute
     return Job(name=made.name, target=contract.table, compute=compute, tables=made.reads)
 
 

@@ -6,15 +6,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
-from lakehouse import contracts, publish, queries, tables
+from lakehouse import contracts, drafts, queries
 from lakehouse.delivery import Found
-from lakehouse.publish import OP
 
 if TYPE_CHECKING:
-    from lakehouse.job import Run
+    from lakehouse.run import Run
 
 # What a row has beside what was found: the run that put it aside, and when.
 _ADDED = ("run_id", "quarantined_at")
@@ -26,22 +22,19 @@ def write(run: Run, found: Found) -> None:
     Rows go that earlier runs have put aside of files that this one has read, and that are not bad any more; a run over everything
     also drops those of files that were removed.
     """
-    contract = contracts.load(f"{found.contract.source}_quarantine")
-    name = run.name(contract.table)
-    if found.rejected is None and (
-        not tables.rows(run.spark, name) or _of_files_read(run, tables.read(run.spark, name)).isEmpty()
-    ):
+    contract, engine = contracts.load(f"{run.landing.source}_quarantine"), run.engine
+    if found.rejected is None and not run.tables.rows(contract.table):
         return
-    present = _of_files_read(run, run.draft(contract.table).rows())
     compared = replace(contract, columns=tuple(column for column in contract.columns if column.name not in _ADDED))
-    rejected = present.limit(0) if found.rejected is None else found.rejected
-    changes = publish.difference(rejected.select(*compared.names), present.select(*compared.names), compared)
-    added = {"run_id": F.lit(run.id), "quarantined_at": F.lit(int(time.time() * 1000))}
-    run.change(contract.table, changes.withColumns(added).select(*contract.names, OP))
-
-
-def _of_files_read(run: Run, rows: DataFrame) -> DataFrame:
-    if run.plan.full:
-        return rows
-    files = queries.rows(run.spark, [(one.key,) for one in run.plan.new], "file string")
-    return rows.join(F.broadcast(files), "file", "left_semi")
+    columns = queries.listed(compared.names)
+    present = run.drafts.rows(contract.table)
+    if not run.plan.full:
+        read = engine.rows({"file": "string"}, [(one.key,) for one in run.plan.new])
+        of_read = "select present.* from present semi join read on present.file = read.file"
+        present = engine.sql(of_read, present=present, read=read)
+    rejected = present if found.rejected is None else found.rejected
+    none = " where false" if found.rejected is None else ""
+    rejected = engine.sql(f"select {columns} from rejected{none}", rejected=rejected)
+    changes = drafts.difference(engine, rejected, engine.sql(f"select {columns} from present", present=present), compared)
+    added = f"{queries.literal(run.id)} as run_id, cast({int(time.time() * 1000)} as bigint) as quarantined_at"
+    run.drafts.change(contract.table, engine.sql(f"select *, {added} from changes", changes=changes))

@@ -1,48 +1,45 @@
-"""Runs the SELECTs that carry the rules."""
+"""The SELECTs that carry the rules: one file a rule, the same for every engine."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from importlib.resources import files
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, StringType, StructType
-
 from lakehouse.contracts import Contract
+from lakehouse.engines import Engine, Rows
 from lakehouse.errors import LakehouseError
 
 REASON = "reason"
 _COMMENT = re.compile(r"--.*")
 _SOURCES = re.compile(r"\b(?:from|join)\s+(\w+)", re.IGNORECASE)
+_PARAMETER = re.compile(r"(?<!:):([a-z_]+)\b")
 
 
-def text(zone: str, name: str) -> str:
+def text(zone: str, name: str, params: Mapping[str, str] | None = None) -> str:
+    """A SELECT with its parameters filled in."""
     resource = files("lakehouse").joinpath("sql", zone, f"{name}.sql")
     if not resource.is_file():
         raise LakehouseError(f"there is no SELECT for {name}: add sql/{zone}/{name}.sql")
-    return resource.read_text(encoding="utf-8")
+    written = _COMMENT.sub("", resource.read_text(encoding="utf-8"))
+    return _PARAMETER.sub(lambda found: literal((params or {})[found[1]]), written)
 
 
-def select(spark: SparkSession, zone: str, name: str, params: dict[str, str] | None = None) -> DataFrame:
-    """The rows of a SELECT over the present views.
-
-    Its CTEs are put in their places here. Left to the optimizer, which sees them again inside the SELECTs that use this one,
-    Spark 4.1 fails with an internal error (InlineCTE, "exprId on unresolved object") when a query uses one of them twice.
-    """
-    rows = spark.sql(text(zone, name), args=params)
-    spark_sql = spark._jvm.org.apache.spark.sql
-    plan = spark_sql.catalyst.optimizer.InlineCTE(True, False).apply(rows._jdf.queryExecution().analyzed())
-    return DataFrame(spark_sql.classic.Dataset.ofRows(spark._jsparkSession, plan), spark)
+def literal(value: str) -> str:
+    """A text in SQL."""
+    if "'" in value or "\\" in value:
+        raise LakehouseError("a parameter of a SELECT holds a quote or a backslash")
+    return f"'{value}'"
 
 
-def rows(spark: SparkSession, values: Iterable[tuple], columns: StructType | str) -> DataFrame:
-    """Rows that the program itself has; `columns` may be in DDL. For createDataFrame Spark starts a Python process: a second."""
-    schema = StructType.fromDDL(columns) if isinstance(columns, str) else columns
-    listed = json.dumps([dict(zip(schema.names, row, strict=True)) for row in values])
-    return spark.range(0, 1, 1, 1).select(F.inline(F.from_json(F.lit(listed), ArrayType(schema))))
+def listed(names: list[str] | tuple[str, ...], prefix: str = "") -> str:
+    """Columns in SQL."""
+    return ", ".join(f'{prefix}"{name}"' for name in names)
+
+
+def select(engine: Engine, zone: str, name: str, params: Mapping[str, str] | None = None, **inputs: Rows) -> Rows:
+    """The rows of a SELECT; `inputs` by the names that it knows them by."""
+    return engine.sql(text(zone, name, params), **inputs)
 
 
 def shared(zone: str, name: str) -> list[str]:
@@ -51,36 +48,52 @@ def shared(zone: str, name: str) -> list[str]:
     ordered: list[str] = []
 
     def visit(select: str) -> None:
-        for other in _SOURCES.findall(_COMMENT.sub("", text(zone, select))):
+        for other in _SOURCES.findall(_COMMENT.sub("", folder.joinpath(f"{select}.sql").read_text(encoding="utf-8"))):
             # A CTE may have the name of the SELECT that it is in, or of a table: neither is another SELECT.
             if other not in (name, select, *ordered) and folder.joinpath(f"{other}.sql").is_file():
                 visit(other)
                 ordered.append(other)
 
+    text(zone, name)
     visit(name)
     return ordered
 
 
-def gate(spark: SparkSession, contract: Contract, params: dict[str, str]) -> DataFrame:
+def with_shared(engine: Engine, zone: str, name: str, inputs: Mapping[str, Rows]) -> dict[str, Rows]:
+    """What a SELECT reads: tables, and SELECTs of its zone over them."""
+    known = dict(inputs)
+    for other in shared(zone, name):
+        if other not in known:
+            known[other] = select(engine, zone, other, **known)
+    return known
+
+
+def gate(engine: Engine, contract: Contract, params: Mapping[str, str], **inputs: Rows) -> Rows:
     """The table's SELECT: one row per row of its main source, the contract's columns and `reason` (null: accepted)."""
-    rows = select(spark, contract.zone, contract.table, params)
-    check_columns(rows.schema, contract)
+    rows = select(engine, contract.zone, contract.table, params, **inputs)
+    check_columns(rows.columns, contract)
     return rows
 
 
-def check_columns(schema: StructType, contract: Contract) -> None:
+def check_columns(columns: Mapping[str, str], contract: Contract) -> None:
     """Fails unless the SELECT gives the contract's columns. A missing one that is not required is null."""
-    where = f"sql/{contract.zone}/{contract.table}.sql"
-    given = {field.name: field.dataType for field in schema}
-    if given.pop(REASON, None) != StringType():
+    where, given = f"sql/{contract.zone}/{contract.table}.sql", dict(columns)
+    if given.pop(REASON, None) != "string":
         raise LakehouseError(f"{where}: the last column must be `{REASON}` of type string")
     for column in contract.columns:
         found = given.pop(column.name, None)
         if found is None and column.required:
             raise LakehouseError(f"{where}: column {column.name} is missing, the contract requires it")
-        if found is not None and found != column.spark_type:
-            raise LakehouseError(
-                f"{where}: column {column.name} has type {found.simpleString()}, the contract says {column.type}"
-            )
+        if found is not None and found != column.type:
+            raise LakehouseError(f"{where}: column {column.name} has type {found}, the contract says {column.type}")
     if given:
         raise LakehouseError(f"{where}: column {min(given)} is not in the contract of {contract.table}")
+
+
+def filled(rows: Rows, contract: Contract, prefix: str = "") -> str:
+    """The contract's columns in SQL, null where the rows have none."""
+    given = set(rows.columns)
+    return ", ".join(
+        f'{prefix}"{column.name}"' if column.name in given else f'cast(null as {column.type}) as "{column.name}"'
+        for column in contract.columns
+    )

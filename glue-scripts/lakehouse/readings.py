@@ -1,139 +1,140 @@
 """Readings of a landing table -> its trusted table: those of people who share with research, from when they do (R3, R4).
 
-A run reads new files. When consent has changed since the last run, rows in the table that no longer pass are removed, and the
-earlier files that hold readings of those who may now pass are read again; the table <source>_index knows which.
+A run reads new files. A subject is touched when consent about them has changed since the last run: what is in the table of those
+who lost some is decided anew, and the earlier files that hold readings of those who may now have more are read again; the table
+<source>_index knows which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Observation
-from pyspark.sql import functions as F
-
-from lakehouse import delivery, publish, queries, tables
-from lakehouse.delivery import Delivery
-from lakehouse.job import Result, Run
-from lakehouse.ledger import Gate, filled
-from lakehouse.publish import DELETE, INSERT, OP, UPDATE
+from lakehouse import drafts, queries
+from lakehouse.engines import Rows
+from lakehouse.gates import Gate
 from lakehouse.queries import REASON
+from lakehouse.run import ReadEverything, Result, Run
 
 ALREADY_DECIDED = "already_decided"
 
 
 @dataclass(frozen=True)
 class Readings:
-    """`subject` is the column that says whose reading it is; `subjects` the SELECT of what the gate asks about them."""
+    """`source`: of the landing table. `subject` is the column that says whose reading it is; `subjects` the SELECT of what the gate
+    asks about them."""
 
     source: str
     subject: str
     subjects: str
 
     def compute(self, run: Run) -> Result:
-        changed = None if run.plan.full else self._changed_subjects(run)
+        now = run.engine.keep(self._subjects(run, run.read_tables()))
+        changed = None if run.plan.full else self._changed(run, now)
+        new = run.delivered()
+        self._write_index(run, new.rows)
+        gate = Gate(run.engine, self._gate(run, new.rows, now))
         if changed is None:
-            run.plan = run.plan.everything()
-        run.view(self._subjects(run, run.table), self.subjects)
-        new = Delivery(run)
-        lines = self._write_index(run, new)
-        return self._everything(run, new, lines) if changed is None else self._news(run, new, changed)
+            gated = self._each_once(run, self._candidates(run, gate.passing, in_table=False))
+            written = run.drafts.make_equal(run.job.target, gated.accepted)
+            first = written.inserted if run.drafts[run.job.target].was_empty else None
+            return Result((gate, gated), written, published=first, delivery=new)
+        return self._news(run, new, gate, now, changed)
 
-    def _everything(self, run: Run, new: Delivery, lines: int) -> Result:
-        """All rows anew, in one pass from the files to the table."""
-        gate = Gate(self._gate(run, new.rows))
-        candidates = self._candidates(run, gate.passing, in_table=False)
-        # One shuffle by subject serves the SELECT, which asks for each key once, and the files, which are sorted by subject.
-        gated = self._each_once(run, candidates.repartition(publish.files_for(run.spark, lines), self.subject))
-        return Result((gate, gated), run.make_equal(run.job.target, gated.accepted), delivery=new)
+    def _news(self, run: Run, new, gate: Gate, now: Rows, changed: Rows) -> Result:
+        """Makes the table equal for whoever is touched: the current rows are those with the key of a new one, and those of subjects
+        who lost something."""
+        engine, contract, table = run.engine, run.contract, run.job.target
+        gates, incoming, read = [gate], gate.passing, 0
+        again = self._again(run, now, changed)
+        if again is not None:
+            gates, read = [gate, again], sum(again.counts.values())
+            columns = queries.filled(incoming, contract)
+            both = f"select {columns} from one union all select {columns} from other"
+            incoming = engine.sql(both, one=incoming, other=again.passing)
+        incoming = engine.keep(self._candidates(run, incoming, in_table=False))
+        same = " and ".join(f'present."{key}" = other."{key}"' for key in contract.key)
+        columns = queries.listed(contract.names, "present.")
+        present = run.drafts.rows(table, drafts.bounds(engine, incoming, contract))
+        current = engine.sql(f"select {columns} from present semi join other on {same}", present=present, other=incoming)
+        if engine.fetch("select count(*) from changed where had", changed=changed) != [(0,)]:
+            lost = engine.sql(
+                f'select {columns} from present semi join changed on present."{self.subject}" = changed.subject and changed.had',
+                present=run.drafts.rows(table),
+                changed=changed,
+            )
+            current = engine.sql("select * from one union select * from other", one=current, other=lost)
+        current = engine.keep(current)
+        there = Gate(engine, self._gate(run, engine.sql("select *, cast(null as string) as file_path from current_rows",
+                                                        current_rows=current), now))
+        candidates = engine.sql(
+            "select * from one union all select * from other",
+            one=incoming,
+            other=self._candidates(run, there.passing, in_table=True),
+        )
+        gated = self._each_once(run, candidates)
+        wanted = engine.sql(
+            f"select {queries.listed(contract.names)} from accepted union all "
+            f"select {columns} from present anti join accepted as other on {same}",
+            accepted=gated.accepted,
+            present=there.passing,
+        )
+        written = run.drafts.make_equal(table, wanted, current)
+        return Result((*gates, gated), written, read, written.inserted + written.updated, delivery=new)
 
-    def _news(self, run: Run, new: Delivery, changed: _Changed) -> Result:
-        """Rows of new files, and what changed consent asks for."""
-        rows, again = self._gate(run, new.rows), self._again(run, changed)
-        gate = Gate(rows if again is None else rows.unionByName(again))
-        passing = run.cache(self._candidates(run, gate.passing, in_table=False))
-        key = list(run.contract.key)
-        table = run.draft(run.job.target).rows()
-        near = tables.near(table, passing, run.contract)
-        present = near.join(passing.select(*key).distinct(), key, "left_semi").localCheckpoint()
-        gated = self._each_once(run, passing.unionByName(self._candidates(run, present, in_table=True)))
-        there = present.select(*key).withColumn("_there", F.lit(True))
-        put = gated.accepted.join(there, key, "left")
-        put = put.select(*run.contract.names, F.when(F.col("_there"), UPDATE).otherwise(INSERT).alias(OP))
-        written = run.change(run.job.target, put.unionByName(self._gone(run, table, changed)))
-        read = 0 if again is None else again.count()
-        return Result((gate, gated), written, read, published=written.inserted + written.updated, delivery=new)
+    def _gate(self, run: Run, readings: Rows, subjects: Rows) -> Rows:
+        inputs = {f"{self.source}_landing": readings, self.subjects: subjects}
+        return queries.select(run.engine, "trusted", f"{self.source}_gated", run.parameters, **inputs)
 
-    def _gate(self, run: Run, readings: DataFrame) -> DataFrame:
-        run.view(readings, f"{self.source}_landing")
-        return queries.select(run.spark, "trusted", f"{self.source}_gated", run.parameters)
+    def _candidates(self, run: Run, rows: Rows, in_table: bool) -> Rows:
+        text = f"select {queries.filled(rows, run.contract)}, {str(in_table).lower()} as in_table from passing"
+        return run.engine.sql(text, passing=rows)
 
-    def _candidates(self, run: Run, rows: DataFrame, in_table: bool) -> DataFrame:
-        return rows.select(*filled(rows, run.contract), F.lit(in_table).alias("in_table"))
-
-    def _each_once(self, run: Run, candidates: DataFrame):
-        run.view(candidates, f"{self.source}_passing")
-        return run.gate(run.contract)
+    def _each_once(self, run: Run, candidates: Rows):
+        return run.gate(**{f"{self.source}_passing": candidates})
 
     # --- consent over time (R10) ---
 
-    def _subjects(self, run: Run, table: Callable[[str], DataFrame | None]) -> DataFrame | None:
-        """The SELECT of subjects over tables that `table` gives by name; None when one of them is not to be had."""
-        for name in run.job.tables:
-            rows = table(name)
-            if rows is None:
-                return None
-            run.view(rows, name)
-        for name in queries.shared("trusted", self.subjects):
-            run.view(queries.select(run.spark, "trusted", name), name)
-        return queries.select(run.spark, "trusted", self.subjects)
+    def _subjects(self, run: Run, tables: dict[str, Rows]) -> Rows:
+        known = queries.with_shared(run.engine, "trusted", self.subjects, tables)
+        return queries.select(run.engine, "trusted", self.subjects, **known)
 
-    def _changed_subjects(self, run: Run) -> _Changed | None:
-        """Subjects about whom the gate decides otherwise than in the last run; None when a version of that run has expired."""
-        if all(run.plan.before.get(name) == run.inputs[name] for name in run.job.tables):
-            return _Changed(None, 0, 0)
-        before = self._subjects(run, run.table_before)
+    def _changed(self, run: Run, now: Rows) -> Rows:
+        """Subjects about whom the gate decides otherwise than in the last run: those who `had` rows in the table that may not pass
+        now, and those who `may_gain` some."""
+        before = run.tables_before()
         if before is None:
-            return None
-        old, new = before.alias("old"), self._subjects(run, run.table).alias("new")
-        passed, passes = _passes("old"), _passes("new")
-        earlier = F.coalesce(F.col("new.passes_from") < F.col("old.passes_from"), F.lit(False))
-        changed = old.join(new, F.col("old.subject") == F.col("new.subject"), "full_outer").select(
-            F.coalesce("old.subject", "new.subject").alias("subject"),
-            (passed & ~(passes & F.col("old.passes_from").eqNullSafe(F.col("new.passes_from")))).alias("had"),
-            (passes & (~passed | earlier)).alias("may_gain"),
-        )
-        numbers = Observation()
-        counts = [F.count_if(name).alias(name) for name in ("had", "may_gain")]
-        changed = changed.where("had or may_gain").observe(numbers, *counts).localCheckpoint()
-        return _Changed(changed, **numbers.get)
+            raise ReadEverything
+        passed, passes = ("coalesce({0}.subject is not null and {0}.refusal is null, false)".format(side) for side in ("old", "new"))
+        return run.engine.keep(run.engine.sql(
+            f"""select * from (
+                select coalesce(old.subject, new.subject) as subject,
+                    {passed} and not ({passes} and old.passes_from is not distinct from new.passes_from) as had,
+                    {passes} and (not {passed} or coalesce(new.passes_from < old.passes_from, false)) as may_gain
+                from old full outer join new on old.subject = new.subject
+            ) where had or may_gain""",
+            old=self._subjects(run, before),
+            new=now,
+        ))
 
-    def _again(self, run: Run, changed: _Changed) -> DataFrame | None:
+    def _again(self, run: Run, now: Rows, changed: Rows) -> Gate | None:
         """Readings in earlier files of subjects who may now have more rows than before; all others were decided on then."""
-        if not changed.may_gain:
-            return None
-        gaining = changed.subjects.where("may_gain").select("subject")
-        index = run.table(self._index)
-        wanted = gaining.select(F.sha2("subject", 256).alias("subject"))
-        files = index.join(wanted, "subject", "left_semi").select("file").distinct().collect()
-        keys = {row.file for row in files}
+        engine = run.engine
+        gaining = engine.sql("select subject from changed where may_gain", changed=changed)
+        named = engine.sql("select sha2(subject, 256) as subject from gaining", gaining=gaining)
+        in_files = "select distinct file from known semi join named on known.subject = named.subject"
+        keys = {file for (file,) in engine.fetch(in_files, known=run.table(self._index), named=named)}
         if not keys:
             return None
-        gains = gaining.select(F.col("subject").alias(self.subject), F.lit(True).alias("_gains"))
-        rows = self._gate(run, delivery.again(run, keys).rows).join(gains, self.subject, "left")
-        reason = F.when(F.col("_gains").isNull(), ALREADY_DECIDED).otherwise(F.col(REASON))
         # Bad rows among them were quarantined by the run that took the file in.
-        return run.cache(rows.withColumn(REASON, reason).drop("_gains"))
-
-    def _gone(self, run: Run, table: DataFrame, changed: _Changed) -> DataFrame:
-        """Rows of the table that no longer pass."""
-        nothing = F.lit(None).cast("string")
-        if not changed.had:
-            return table.limit(0).withColumn(OP, nothing)
-        had = changed.subjects.where("had").select(F.col("subject").alias(self.subject))
-        rows = table.join(F.broadcast(had), self.subject, "left_semi")
-        out = self._gate(run, rows.withColumn("file_path", nothing)).where(F.col(REASON).isNotNull())
-        return out.select(*filled(out, run.contract), F.lit(DELETE).alias(OP))
+        rows = self._gate(run, run.delivered_before(keys).rows, now)
+        others = ", ".join(f'readings."{name}"' for name in rows.columns if name != REASON)
+        rows = engine.sql(
+            f"select {others}, case when gaining.subject is null then '{ALREADY_DECIDED}' else readings.{REASON} end as {REASON} "
+            f'from readings left join gaining on readings."{self.subject}" = gaining.subject',
+            readings=rows,
+            gaining=gaining,
+        )
+        return Gate(engine, engine.keep(rows))
 
     # --- which files hold readings of whom ---
 
@@ -141,33 +142,13 @@ class Readings:
     def _index(self) -> str:
         return f"{self.source}_index"
 
-    def _write_index(self, run: Run, new: Delivery) -> int:
-        """Adds the new files; gives back how many lines they have."""
-        if not run.plan.new:
-            return 0
-        found = new.landing.survey(self.subject, run.cache)
-        named = found.where(F.col(self.subject).isNotNull())
-        # Through the gate's SELECT, which says how a subject is written.
-        rows = self._gate(run, named.select(*filled(named, run.landing), "file_path"))
-        pairs = rows.select("file_path", self.subject).distinct()
-        file = delivery.file_key(run, F.col("file_path")).alias("file")
-        pairs = pairs.select(file, F.sha2(self.subject, 256).alias("subject"))
+    def _write_index(self, run: Run, rows: Rows) -> None:
+        pairs = run.engine.sql(
+            'select file_path as file, sha2(subject, 256) as subject '
+            f'from (select distinct file_path, "{self.subject}" as subject from readings)',
+            readings=rows,
+        )
         if run.plan.full:
-            run.make_equal(self._index, pairs, new.landing.lines // 100)
+            run.drafts.make_equal(self._index, pairs)
         else:
-            run.add(self._index, pairs, new.landing.lines // 100)
-        return new.landing.lines
-
-
-@dataclass(frozen=True)
-class _Changed:
-    """Subjects who `had` rows in the table that may not pass now, or `may_gain` some, and how many of each."""
-
-    subjects: DataFrame | None
-    had: int
-    may_gain: int
-
-
-def _passes(side: str) -> Column:
-    """Whether any reading of the subject passes."""
-    return F.col(f"{side}.subject").isNotNull() & F.col(f"{side}.refusal").isNull()
+            run.drafts.add(self._index, pairs)

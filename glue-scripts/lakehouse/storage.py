@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 from lakehouse.errors import LakehouseError
+
+
+# Keys that S3 deletes by one request.
+_MOST_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,14 @@ class Store(Protocol):
     def read(self, key: str) -> bytes | None:
         """The content of an object; None when there is none."""
 
-    def open(self, key: str) -> BinaryIO:
-        """An object's content to be read piece by piece."""
+    def open(self, one: Object) -> BinaryIO:
+        """An object's content, as it was when it was listed, to be read piece by piece; fails when it has been put anew since."""
 
     def write(self, key: str, content: bytes) -> None:
         """Puts an object in one step: a reader sees the old content or the new."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Removes objects for good."""
 
     def uri(self, key: str) -> str:
         """What Spark reads the object by, and, decoded, gives as the place of a row."""
@@ -83,11 +90,19 @@ class S3Store:
             return None
         return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
 
-    def open(self, key: str) -> BinaryIO:
-        return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
+    def open(self, one: Object) -> BinaryIO:
+        etag = one.version.rpartition("-")[0]
+        return self._s3.get_object(Bucket=self._bucket, Key=one.key, IfMatch=f'"{etag}"')["Body"]
 
     def write(self, key: str, content: bytes) -> None:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=content)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for first in range(0, len(keys), _MOST_AT_ONCE):
+            some = [{"Key": key} for key in keys[first : first + _MOST_AT_ONCE]]
+            failed = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": some, "Quiet": True}).get("Errors", [])
+            if failed:
+                raise LakehouseError(f"{len(failed)} objects of the lake cannot be removed ({failed[0].get('Code')})")
 
     def uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{key}"
@@ -95,6 +110,10 @@ class S3Store:
     @property
     def root(self) -> str:
         return f"//{self._bucket}/"
+
+
+def _version(file: os.stat_result) -> str:
+    return f"{file.st_mtime_ns}-{file.st_size}"
 
 
 class FolderStore:
@@ -106,15 +125,17 @@ class FolderStore:
             for name in names:
                 path = Path(folder, name)
                 found = path.stat()
-                version = f"{found.st_mtime_ns}-{found.st_size}"
-                yield Object(path.relative_to(self._folder).as_posix(), version, found.st_size, found.st_mtime_ns // 1_000_000)
+                yield Object(path.relative_to(self._folder).as_posix(), _version(found), found.st_size, found.st_mtime_ns // 1_000_000)
 
     def read(self, key: str) -> bytes | None:
         path = self._folder / key
         return path.read_bytes() if path.is_file() else None
 
-    def open(self, key: str) -> BinaryIO:
-        return (self._folder / key).open("rb")
+    def open(self, one: Object) -> BinaryIO:
+        path = self._folder / one.key
+        if _version(path.stat()) != one.version:
+            raise FileNotFoundError("put anew since it was listed")
+        return path.open("rb")
 
     def write(self, key: str, content: bytes) -> None:
         path = self._folder / key
@@ -122,6 +143,10 @@ class FolderStore:
         new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         new.write_bytes(content)
         new.replace(path)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            (self._folder / key).unlink(missing_ok=True)
 
     def uri(self, key: str) -> str:
         return f"file:{self._folder}/{key}"

@@ -1,29 +1,43 @@
-"""Iceberg tables: names, versions, drafts, and bringing a table in line with its contract before a job writes to it."""
+"""Iceberg's bookkeeping, for every engine: versions, drafts on branches, publication, and bringing a table in line with its
+contract. Rows are read and written by an engine (engines/)."""
 
 from __future__ import annotations
 
-import re
+import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from pyspark.errors import AnalysisException, IllegalArgumentException
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
+from pyiceberg.io import OutputFile
+from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+from pyiceberg.manifest import DataFile, DataFileContent
+from pyiceberg.schema import Schema
+from pyiceberg.table import FileScanTask, Table
+from pyiceberg.table.refs import SnapshotRefType
+from pyiceberg.table.snapshots import Operation, Snapshot
+from pyiceberg.transforms import IdentityTransform
+from pyiceberg.types import BooleanType, DoubleType, IcebergType, IntegerType, LongType, StringType
 
-from lakehouse.contracts import Column, Contract
-from lakehouse.errors import LakehouseError, condition, java_class
+from lakehouse.contracts import Contract
+from lakehouse.errors import LakehouseError
 
 CATALOG = "glue_catalog"
 TARGET_FILE_BYTES = 128 * 1024 * 1024
-# Iceberg makes no smaller parts of a table to read at once.
-SPLIT_BYTES = 16 * 1024 * 1024
 NEVER_WRITTEN = "none"
-MAIN, _DRAFT = "main", "run_"
+MAIN, DRAFT = "main", "run_"
+# In the summary of a version that only puts rows into other files.
+REARRANGED = "lakehouse.rearranged"
 _COMMIT_ATTEMPTS = 4
+TYPES: dict[str, IcebergType] = {
+    "string": StringType(),
+    "int": IntegerType(),
+    "bigint": LongType(),
+    "double": DoubleType(),
+    "boolean": BooleanType(),
+}
 
 # Copy-on-write: readers (Athena) meet no delete files, and a row removed for want of consent is in no current file.
 PROPERTIES = {
@@ -33,108 +47,216 @@ PROPERTIES = {
     "write.format.default": "parquet",
     "write.parquet.compression-codec": "zstd",
     "write.target-file-size-bytes": str(TARGET_FILE_BYTES),
-    # Rows are ordered within a data file; to order them over all files Iceberg would read and shuffle them once more.
+    # Rows are ordered within a data file; to order them over all files Spark would read and shuffle them once more.
     "write.distribution-mode": "none",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
 }
 FORMAT_VERSION = 2
+_T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class TableState:
-    """What the catalog says of a table. `sort` names the columns that rows in data files are ordered by."""
+class _NewFile(PyArrowFile):
+    """A file whose name nobody else has: whether it is there already is not asked, which a job may not where it may not list."""
 
-    name: str
-    schema: StructType
-    properties: dict[str, str]
-    sort: tuple[str, ...] = ()
+    def create(self, overwrite: bool = False) -> Any:
+        return super().create(overwrite=True)
 
 
-def full_name(database: str, table: str) -> str:
-    return f"{CATALOG}.{database}.{table}"
+class LakeIO(PyArrowFileIO):
+    """PyIceberg's access to a lake's files."""
+
+    def new_output(self, location: str) -> OutputFile:
+        file = super().new_output(location)
+        return _NewFile(fs=file._filesystem, location=file.location, path=file._path, buffer_size=file._buffer_size)
 
 
-def read(spark: SparkSession, name: str) -> DataFrame:
-    with _table_exists(name):
-        return spark.table(name)
+class Tables:
+    """The Iceberg tables of a database: in the Glue catalog, or, of a lake in a local folder, in a catalog beside it.
+
+    `region`: of the Glue catalog and of S3; empty: as the environment says.
+    """
+
+    def __init__(self, lake_uri: str, database: str, region: str = "") -> None:
+        self.database = database
+        self.catalog = _open(lake_uri, region)
+
+    def full_name(self, table: str) -> str:
+        return f"{CATALOG}.{self.database}.{table}"
+
+    def load(self, table: str) -> Table:
+        """The table as it is now."""
+        try:
+            return self.catalog.load_table((self.database, table))
+        except NoSuchTableError as error:
+            raise LakehouseError(f"table {self.full_name(table)} does not exist: deploy the catalog stack first") from error
+
+    def version(self, table: str) -> str:
+        """Id of the table's current snapshot, `none` for a table that was never written."""
+        return version(self.load(table).current_snapshot())
+
+    def rows(self, table: str) -> int:
+        """Rows of the table."""
+        loaded = self.load(table)
+        return rows(loaded, loaded.current_snapshot())
+
+    def holds(self, table: str, wanted: str) -> bool:
+        """True when the table's rows are those of the version `wanted`: since then its files were rearranged at most."""
+        return holds(self.load(table), wanted)
+
+    def retried(self, table: str, change: Callable[[Table], _T]) -> _T:
+        """Makes a change that other changes of the table's metadata do no harm to."""
+        for attempt in range(_COMMIT_ATTEMPTS):
+            try:
+                return change(self.load(table))
+            except CommitFailedException:
+                if attempt == _COMMIT_ATTEMPTS - 1:
+                    raise
+        raise AssertionError
+
+    def reconcile(self, contract: Contract) -> Table:
+        """The table after adding the contract's new columns, describing them, and setting the properties that writers rely on.
+
+        Fails when the table has a column the contract does not know, or one of another type. Changes only what differs.
+        """
+        return self.retried(contract.table, lambda table: _in_line(table, contract, self.full_name(contract.table)))
+
+    @contextmanager
+    def draft(self, contract: Contract) -> Iterator[Draft]:
+        """A draft that is gone afterwards, published or not."""
+        made = Draft(self, contract)
+        try:
+            yield made
+        except Exception as error:
+            # Whatever went wrong: when another run was ahead, that is why.
+            if is_conflict(error) or made.outdated():
+                raise conflict(made.name) from error
+            raise
+        finally:
+            # An error of the work itself matters more; the next publication removes what is left.
+            with suppress(Exception):
+                made.discard()
 
 
-def iceberg(spark: SparkSession, name: str) -> Any:
-    """Iceberg's own object of the table, in Java."""
-    with _table_exists(name):
-        table = spark._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(spark._jsparkSession, name)
-    table.refresh()
+def _open(lake_uri: str, region: str) -> Catalog:
+    io = {"py-io-impl": f"{LakeIO.__module__}.{LakeIO.__name__}", "warehouse": lake_uri}
+    if lake_uri.startswith("file://"):
+        # Only here: tests and measurements on folders.
+        from pyiceberg.catalog.sql import SqlCatalog
+
+        folder = lake_uri.removeprefix("file://")
+        return SqlCatalog(CATALOG, uri=f"sqlite:///{folder}/catalog.db", **io)
+    from pyiceberg.catalog.glue import GlueCatalog
+
+    given = {"s3.endpoint": os.environ.get("AWS_ENDPOINT_URL_S3"), "s3.region": region, "client.region": region}
+    return GlueCatalog(CATALOG, **io, **{key: value for key, value in given.items() if value})
+
+
+# --- versions ---
+
+
+def version(snapshot: Snapshot | None) -> str:
+    return NEVER_WRITTEN if snapshot is None else str(snapshot.snapshot_id)
+
+
+def said(snapshot: Snapshot | None, what: str) -> str | None:
+    """An entry of a version's summary."""
+    return None if snapshot is None or snapshot.summary is None else snapshot.summary.additional_properties.get(what)
+
+
+def has_delete_files(snapshot: Snapshot | None) -> bool:
+    """Whether rows of a version are gone though they are in its data files, which only others than the jobs do."""
+    return said(snapshot, "total-delete-files") not in (None, "0")
+
+
+def rows(table: Table, snapshot: Snapshot | None) -> int:
+    """Rows of a version, as it says itself. With delete files it says too many: they are counted."""
+    if snapshot is None:
+        return 0
+    total = said(snapshot, "total-records")
+    if total is None or has_delete_files(snapshot):
+        return table.scan(snapshot_id=snapshot.snapshot_id).count()
+    return int(total)
+
+
+def size(table: Table) -> int:
+    """Bytes of the data files of the current version."""
+    return int(said(table.current_snapshot(), "total-files-size") or 0)
+
+
+def holds(table: Table, wanted: str) -> bool:
+    """See Tables.holds."""
+    snapshot = table.current_snapshot()
+    while snapshot is not None and version(snapshot) != wanted and _is_rearranged(snapshot):
+        parent = snapshot.parent_snapshot_id
+        snapshot = None if parent is None else table.snapshot_by_id(parent)
+    return wanted == version(snapshot)
+
+
+def _is_rearranged(snapshot: Snapshot) -> bool:
+    return snapshot.summary.operation == Operation.REPLACE or said(snapshot, REARRANGED) is not None
+
+
+def files(table: Table, snapshot: Snapshot | None, **how: Any) -> list[FileScanTask]:
+    """The data files of a version, each with its delete files; `how`: see Table.scan."""
+    return [] if snapshot is None else list(table.scan(snapshot_id=snapshot.snapshot_id, **how).plan_files())
+
+
+# --- in line with the contract ---
+
+
+def _in_line(table: Table, contract: Contract, name: str) -> Table:
+    _check_types(table.schema(), contract, name)
+    present = {field.name: field for field in table.schema().fields}
+    wanted = {**PROPERTIES, **_no_bounds(contract)}
+    differing = {key: value for key, value in wanted.items() if table.properties.get(key) != value}
+    described = {column.name: column.description for column in contract.columns if column.name in present}
+    described = {column: text for column, text in described.items() if (present[column].doc or "") != text}
+    missing = [column for column in contract.columns if column.name not in present]
+    sort = tuple(table.schema().find_column_name(field.source_id) for field in table.sort_order().fields)
+    if not (differing or described or missing or sort != contract.sort or table.format_version < FORMAT_VERSION):
+        return table
+    with table.transaction() as change:
+        if table.format_version < FORMAT_VERSION:
+            change.upgrade_table_version(FORMAT_VERSION)
+        if missing or described:
+            with change.update_schema() as schema:
+                for column in missing:
+                    schema.add_column(column.name, TYPES[column.type], column.description)
+                for column, text in described.items():
+                    schema.update_column(column, doc=text)
+        if differing:
+            change.set_properties(differing)
+        if contract.sort and sort != contract.sort:
+            with change.update_sort_order() as order:
+                for column in contract.sort:
+                    order.asc(column, IdentityTransform())
     return table
 
 
-@contextmanager
-def _table_exists(name: str) -> Iterator[None]:
-    try:
-        yield
-    except AnalysisException as error:
-        if condition(error) in ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND") or "NoSuchTable" in str(type(error)):
-            raise LakehouseError(f"table {name} does not exist: deploy the catalog stack first") from error
-        raise
+def _check_types(schema: Schema, contract: Contract, name: str) -> None:
+    columns = {column.name: column for column in contract.columns}
+    for field in schema.fields:
+        column = columns.get(field.name)
+        if column is None:
+            raise LakehouseError(f"table {name}: column {field.name} is not in the contract of {contract.table}")
+        if field.field_type != TYPES[column.type]:
+            raise LakehouseError(
+                f"table {name}: column {field.name} has type {type_name(field.field_type)}, the contract says {column.type}"
+            )
 
 
-def version(spark: SparkSession, name: str) -> str:
-    """Id of the table's current snapshot, `none` for a table that was never written."""
-    return _id(iceberg(spark, name).currentSnapshot())
+def type_name(given: IcebergType) -> str:
+    """A type as contracts name it; as Iceberg does where they know none."""
+    return next((name for name, one in TYPES.items() if one == given), str(given))
 
 
-def _id(snapshot: Any) -> str:
-    return NEVER_WRITTEN if snapshot is None else str(snapshot.snapshotId())
+def _no_bounds(contract: Contract) -> dict[str, str]:
+    """No column statistics for personal columns: bounds in manifests would keep a prefix of the values."""
+    return {f"write.metadata.metrics.column.{column.name}": "none" for column in contract.columns if column.personal}
 
 
-def rows(spark: SparkSession, name: str) -> int:
-    """Rows of the table."""
-    return _count(iceberg(spark, name).currentSnapshot(), lambda: read(spark, name))
-
-
-def _count(snapshot: Any, rows: Callable[[], DataFrame]) -> int:
-    """Rows of a snapshot, as it says itself. With delete files, which only others write, it says too many: they are counted."""
-    if snapshot is None:
-        return 0
-    said = snapshot.summary().get("total-records")
-    return rows().count() if said is None or has_delete_files(snapshot) else int(said)
-
-
-def has_delete_files(snapshot: Any) -> bool:
-    """Whether rows of a version are gone though they are in its data files."""
-    return snapshot is not None and snapshot.summary().get("total-delete-files") not in (None, "0")
-
-
-def oldest(spark: SparkSession, name: str) -> int | None:
-    """Time of the oldest version that there still is, ms since epoch; None for a table that was never written."""
-    return min((snapshot.timestampMillis() for snapshot in iceberg(spark, name).snapshots()), default=None)
-
-
-def holds(spark: SparkSession, name: str, wanted: str) -> bool:
-    """True when the table's rows are those of the version `wanted`: since then its files were rearranged at most."""
-    table = iceberg(spark, name)
-    snapshot = table.currentSnapshot()
-    while snapshot is not None and str(snapshot.snapshotId()) != wanted and snapshot.operation() == "replace":
-        parent = snapshot.parentId()
-        snapshot = None if parent is None else table.snapshot(parent)
-    return wanted == _id(snapshot)
-
-
-def as_of(spark: SparkSession, name: str, wanted: str) -> DataFrame | None:
-    """The table as it was at a version, with the columns that it has now; None when that version has expired."""
-    present = read(spark, name)
-    if wanted == NEVER_WRITTEN:
-        return present.limit(0)
-    if iceberg(spark, name).snapshot(_long(spark, wanted)) is None:
-        return None
-    then = spark.read.option("versionAsOf", wanted).table(name)
-    missing = {field.name: F.lit(None).cast(field.dataType) for field in present.schema if field.name not in then.columns}
-    return then.withColumns(missing).select(*present.columns)
-
-
-def _long(spark: SparkSession, number: str) -> Any:
-    # A small number would become a Java Integer, which no method here takes.
-    return spark._jvm.java.lang.Long.valueOf(number)
+# --- drafts ---
 
 
 class Draft:
@@ -144,253 +266,112 @@ class Draft:
     Publishing moves `main` to the branch, in one commit, and fails when another run has moved `main` in between.
     """
 
-    def __init__(self, spark: SparkSession, table: str) -> None:
-        self._spark, self.table = spark, table
-        self.branch = f"{_DRAFT}{uuid.uuid4().hex}"
-        loaded = iceberg(spark, table)
-        current = loaded.currentSnapshot()
-        self.version = _id(current)
-        self.rows_before = _count(current, lambda: read(spark, table))
+    def __init__(self, tables: Tables, contract: Contract) -> None:
+        self._tables, self.contract = tables, contract
+        self.name = tables.full_name(contract.table)
+        self.branch = f"{DRAFT}{uuid.uuid4().hex}"
+        loaded = tables.reconcile(contract)
+        if loaded.current_snapshot() is None:
+            loaded = tables.retried(contract.table, _first_version)
+        current = loaded.current_snapshot()
+        self.version = version(current)
+        self.rows_before = rows(loaded, current)
         self.was_empty = self.rows_before == 0
-        change = loaded.manageSnapshots()
-        if current is None:
-            change.createBranch(self.branch)
-        else:
-            change.createBranch(self.branch, current.snapshotId())
-        try:
-            change.commit()
-        except Exception as error:
-            if is_conflict(error):
-                raise conflict(table) from error
-            raise
+        tables.retried(contract.table, self._begin)
 
-    @property
-    def name(self) -> str:
-        """What to read from and write to."""
-        return f"{self.table}.branch_{self.branch}"
+    def _begin(self, loaded: Table) -> None:
+        if version(loaded.current_snapshot()) != self.version:
+            raise conflict(self.name)
+        loaded.manage_snapshots().create_branch(loaded.current_snapshot().snapshot_id, self.branch).commit()
 
-    def rows(self) -> DataFrame:
-        # A task for each file, however small: what a draft holds is read while nothing else is to do.
-        return self._spark.read.option("file-open-cost", SPLIT_BYTES).table(self.name)
+    def head(self) -> tuple[Table, Snapshot]:
+        """The table and the draft's own version."""
+        loaded = self._tables.load(self.contract.table)
+        head = loaded.snapshot_by_name(self.branch)
+        if head is None:
+            raise conflict(self.name)
+        return loaded, head
 
     def rows_now(self) -> int:
         """Rows of the branch."""
-        head = iceberg(self._spark, self.table).snapshot(self.branch)
-        if head is None:
-            raise conflict(self.table)
-        return _count(head, self.rows)
+        return rows(*self.head())
+
+    def commit(self, added: Iterable[DataFile], removed: Iterable[DataFile] = (), rearranged: bool = False) -> None:
+        """Puts data files into the draft, and takes others out of it. `rearranged`: with the same rows."""
+        removed = list(removed)
+        loaded, _ = self.head()
+        said = {REARRANGED: "true"} if rearranged else {}
+        with loaded.transaction() as transaction:
+            change = transaction.update_snapshot(said, branch=self.branch)
+            with change.overwrite() if removed else change.fast_append() as files:
+                for file in added:
+                    files.append_data_file(file)
+                for file in removed:
+                    files.delete_data_file(file)
 
     def publish(self) -> None:
         """Makes the draft the table's current version, and removes the drafts that runs before left behind."""
-        for attempt in range(_COMMIT_ATTEMPTS):
-            loaded = iceberg(self._spark, self.table)
-            head, current = loaded.snapshot(self.branch), loaded.currentSnapshot()
-            # Fast-forwarding alone would not do: a write to a branch that another run has removed makes it anew, from `main`.
-            if head is None or _id(current) != self.version:
-                raise conflict(self.table)
-            change = loaded.manageSnapshots().fastForwardBranch(MAIN, self.branch)
-            for name in [str(ref) for ref in loaded.refs().keySet()]:
-                if name.startswith(_DRAFT):
-                    change = change.removeBranch(name)
-            try:
-                change.commit()
-                self.version = str(head.snapshotId())
-                return
-            except Exception as error:
-                # Somebody else changed something about the table; whether it was `main` is seen when trying again.
-                if not java_class(error).endswith("CommitFailedException") or attempt == _COMMIT_ATTEMPTS - 1:
-                    raise
+        self.version = self._tables.retried(self.contract.table, self._publish)
+
+    def _publish(self, loaded: Table) -> str:
+        head = loaded.snapshot_by_name(self.branch)
+        # Another run may have removed the branch.
+        if head is None or version(loaded.current_snapshot()) != self.version:
+            raise conflict(self.name)
+        change = loaded.manage_snapshots().set_current_snapshot(head.snapshot_id)
+        for name, ref in loaded.refs().items():
+            if name.startswith(DRAFT) and ref.snapshot_ref_type == SnapshotRefType.BRANCH:
+                change = change.remove_branch(name)
+        change.commit()
+        return version(head)
 
     def follow(self) -> None:
         """Takes for its version the one that the table has after its files were rearranged: it stays when older ones expire."""
-        if holds(self._spark, self.table, self.version):
-            self.version = version(self._spark, self.table)
+        loaded = self._tables.load(self.contract.table)
+        if holds(loaded, self.version):
+            self.version = version(loaded.current_snapshot())
 
     def outdated(self) -> bool:
         """True when `main` is no longer what the draft began with, or what it published."""
-        return version(self._spark, self.table) != self.version
+        return self._tables.version(self.contract.table) != self.version
 
     def discard(self) -> None:
-        loaded = iceberg(self._spark, self.table)
-        if self.branch in [str(ref) for ref in loaded.refs().keySet()]:
-            loaded.manageSnapshots().removeBranch(self.branch).commit()
+        def remove(loaded: Table) -> None:
+            if self.branch in loaded.refs():
+                loaded.manage_snapshots().remove_branch(self.branch).commit()
+
+        self._tables.retried(self.contract.table, remove)
 
 
-def drop_drafts(spark: SparkSession, table: str, before: int) -> int:
-    """Removes drafts of dead runs whose last version is older (ms since epoch), and says how many.
-
-    A draft that equals `main` stays: it may belong to a run that has just begun.
-    """
-    loaded = iceberg(spark, table)
-    # None where nothing was ever published: a draft of an empty table has a version of its own.
-    current = loaded.currentSnapshot()
-    published = None if current is None else current.snapshotId()
-    change, dropped = loaded.manageSnapshots(), 0
-    for name, ref in dict(loaded.refs()).items():
-        head = loaded.snapshot(ref.snapshotId())
-        if str(name).startswith(_DRAFT) and head.timestampMillis() < before and head.snapshotId() != published:
-            change, dropped = change.removeBranch(name), dropped + 1
-    if dropped:
-        change.commit()
-    return dropped
-
-
-@contextmanager
-def draft(spark: SparkSession, table: str) -> Iterator[Draft]:
-    """A draft that is gone afterwards, published or not."""
-    made = Draft(spark, table)
-    try:
-        yield made
-    except Exception as error:
-        # Whatever went wrong: when another run was ahead, that is why.
-        if is_conflict(error) or made.outdated():
-            raise conflict(table) from error
-        raise
-    finally:
-        # An error of the work itself matters more; the next publication removes what is left.
-        with suppress(Exception):
-            made.discard()
+def _first_version(loaded: Table) -> Table:
+    """PyIceberg makes a branch from a version only: the first one has no rows."""
+    if loaded.current_snapshot() is None:
+        with loaded.transaction() as change, change.update_snapshot().fast_append():
+            pass
+    return loaded
 
 
 def is_conflict(error: BaseException) -> bool:
-    """True for Iceberg's errors about a commit that another one was ahead of."""
-    kind = java_class(error)
-    if isinstance(error, IllegalArgumentException):
-        return bool(re.search("fast-forward|(branch|ref) does not exist", str(error), re.IGNORECASE))
-    return kind.endswith(("CommitFailedException", "ValidationException", "AlreadyExistsException"))
+    """True for errors about a commit that another one was ahead of, of PyIceberg and of Iceberg in Java."""
+    java = getattr(error, "java_exception", None)
+    kind = java.getClass().getName() if java is not None else type(error).__name__
+    if kind.endswith("IllegalArgumentException"):
+        return any(word in str(error).lower() for word in ("fast-forward", "branch does not exist", "ref does not exist"))
+    is_known = isinstance(error, CommitFailedException | ValidationException)
+    return is_known or kind.endswith(("CommitFailedException", "ValidationException", "AlreadyExistsException"))
 
 
-def conflict(table: str) -> LakehouseError:
+class Conflict(LakehouseError):
     """Two runs at once, or somebody who writes by hand."""
-    return LakehouseError(
-        f"table {table}: another run has written to it meanwhile, so this one published nothing; "
+
+
+def conflict(name: str) -> Conflict:
+    return Conflict(
+        f"table {name}: another run has written to it meanwhile, so this one published nothing; "
         "run the job again when no other is running"
     )
 
 
-def state(spark: SparkSession, name: str) -> TableState:
-    loaded = iceberg(spark, name)
-    properties = {str(key): str(value) for key, value in dict(loaded.properties()).items()}
-    properties["format-version"] = str(loaded.operations().current().formatVersion())
-    sort = tuple(str(loaded.schema().findColumnName(field.sourceId())) for field in loaded.sortOrder().fields())
-    return TableState(name, read(spark, name).schema, properties, sort)
-
-
-def reconcile(spark: SparkSession, name: str, contract: Contract) -> TableState:
-    """The table's state after adding the contract's new columns, setting the properties writers rely on, and describing columns.
-
-    Fails when the table has a column the contract does not know, or one of another type. Changes only what differs.
-    """
-    before = state(spark, name)
-    statements = alterations(before, contract)
-    for statement in statements:
-        spark.sql(statement)
-    described = descriptions(before, contract)
-    if described:
-        _describe(spark, name, described)
-    return state(spark, name) if statements or described else before
-
-
-def _describe(spark: SparkSession, name: str, described: dict[str, str]) -> None:
-    change = iceberg(spark, name).updateSchema()
-    for column, text in described.items():
-        change = change.updateColumnDoc(column, text)
-    try:
-        change.commit()
-    except Exception as error:
-        # Another run is ahead, and says the same of the columns. Whether it has also written rows is seen on publication.
-        if not is_conflict(error):
-            raise
-
-
-def descriptions(table: TableState, contract: Contract) -> dict[str, str]:
-    """What is to be said anew of columns that the table has: its template says nothing (catalogtable.go)."""
-    said = {field.name: field.metadata.get("comment", "") for field in table.schema}
-    return {c.name: c.description for c in contract.columns if said.get(c.name, c.description) != c.description}
-
-
-def alterations(table: TableState, contract: Contract) -> list[str]:
-    """The ALTER statements that bring a table in line with its contract."""
-    _check_types(table, contract)
-    present = set(table.schema.names)
-    missing = [column for column in contract.columns if column.name not in present]
-    wanted = {**PROPERTIES, **_no_bounds(contract)}
-    differing = {key: value for key, value in wanted.items() if table.properties.get(key) != value}
-    if int(table.properties.get("format-version", "1")) < FORMAT_VERSION:
-        differing["format-version"] = str(FORMAT_VERSION)
-    statements = []
-    if missing:
-        statements.append(f"alter table {table.name} add columns ({', '.join(map(_definition, missing))})")
-    if differing:
-        pairs = ", ".join(f"'{key}' = '{value}'" for key, value in sorted(differing.items()))
-        statements.append(f"alter table {table.name} set tblproperties ({pairs})")
-    if contract.sort and table.sort != contract.sort:
-        statements.append(f"alter table {table.name} write locally ordered by {', '.join(f'`{name}`' for name in contract.sort)}")
-    return statements
-
-
-def _check_types(table: TableState, contract: Contract) -> None:
-    columns = {column.name: column for column in contract.columns}
-    for field in table.schema:
-        column = columns.get(field.name)
-        if column is None:
-            raise LakehouseError(f"table {table.name}: column {field.name} is not in the contract of {contract.table}")
-        if field.dataType != column.spark_type:
-            raise LakehouseError(
-                f"table {table.name}: column {field.name} has type {field.dataType.simpleString()}, "
-                f"the contract says {column.type}"
-            )
-
-
-def _no_bounds(contract: Contract) -> dict[str, str]:
-    """No column statistics for personal columns: bounds in manifests would keep a prefix of the values."""
-    return {f"write.metadata.metrics.column.{column.name}": "none" for column in contract.columns if column.personal}
-
-
-def _definition(column: Column) -> str:
-    comment = column.description.replace("\\", "\\\\").replace("'", "\\'")
-    return f"`{column.name}` {column.type} comment '{comment}'"
-
-
-def near(rows: DataFrame, others: DataFrame, contract: Contract) -> DataFrame:
-    """Those rows of a table that may have the key of one of the others, by the times in it.
-
-    Iceberg reads no data file whose bounds lie outside: to look for what has just arrived, nothing older is read. The others are
-    asked for their times in a query of its own: keep them at hand.
-    """
-    times = [column.name for column in contract.columns if column.name in contract.key and column.is_time]
-    if not times:
-        return rows
-    bounds = others.agg(*(bound(name).alias(f"{bound.__name__}_{name}") for name in times for bound in (F.min, F.max))).first()
-    for name in times:
-        rows = rows.where(F.col(name).between(bounds[f"min_{name}"], bounds[f"max_{name}"]))
-    return rows
-
-
-def files_since(spark: SparkSession, name: str, before: str) -> tuple[dict[str, int], dict[str, int]] | None:
-    """Data files that the table has and had not at a version, and those that it had and has not any more: rows by path.
-
-    None when the table does not come from that version, when a version in between has expired, or when somebody has deleted rows
-    without taking them out of their files.
-    """
-    table = iceberg(spark, name)
-    snapshot, later = table.currentSnapshot(), []
-    while _id(snapshot) != before:
-        if snapshot is None or has_delete_files(snapshot):
-            return None
-        later.append(snapshot)
-        parent = snapshot.parentId()
-        snapshot = None if parent is None else table.snapshot(parent)
-        if snapshot is None and parent is not None:
-            return None
-    if has_delete_files(snapshot):
-        return None
-    came: dict[str, int] = {}
-    gone: dict[str, int] = {}
-    for one in reversed(later):
-        for file in one.removedDataFiles(table.io()).iterator():
-            path = str(file.location())
-            if came.pop(path, None) is None:
-                gone[path] = file.recordCount()
-        came |= {str(file.location()): file.recordCount() for file in one.addedDataFiles(table.io()).iterator()}
-    return came, gone
+def delete_files(tasks: Iterable[FileScanTask]) -> bool:
+    """Whether some of these data files have delete files."""
+    return any(one.content != DataFileContent.DATA for task in tasks for one in task.delete_files)

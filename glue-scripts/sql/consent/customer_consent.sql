@@ -27,7 +27,7 @@ known as (
         customer_consent.file_modified,
         customer_consent.file_path
     from customer_consent
-    left semi join people on customer_consent.email = people.email
+    semi join people on customer_consent.email = people.email
 ),
 
 delivered as (

@@ -6,7 +6,7 @@ with customer_trusted as (
 
 -- distinct: a person has many readings, and one is enough.
 people_with_readings as (
-    select distinct `user` as email from accelerometer_trusted
+    select distinct "user" as email from accelerometer_trusted
 ),
 
 final as (

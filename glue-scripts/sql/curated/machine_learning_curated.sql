@@ -23,11 +23,11 @@ final as (
         accelerometer_trusted.z,
         case when step_trainer_trusted.sensorreadingtime is null then 'no_step_reading' end as reason
     from accelerometer_trusted
-    left join subjects on accelerometer_trusted.`user` = subjects.email
+    left join subjects on accelerometer_trusted."user" = subjects.email
     left join step_trainer_trusted
         on
             subjects.serialnumber = step_trainer_trusted.serialnumber
-            and accelerometer_trusted.timestamp = step_trainer_trusted.sensorreadingtime
+            and accelerometer_trusted."timestamp" = step_trainer_trusted.sensorreadingtime
 )
 
 select * from final

@@ -8,7 +8,7 @@ final as (
     select
         email,
         serialnumber,
-        sha2(concat(email, ' ', serialnumber), 256) as subject_id
+        sha2(email || ' ' || serialnumber, 256) as subject_id
     from customer_curated
 )
 

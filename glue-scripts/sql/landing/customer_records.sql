@@ -19,18 +19,16 @@ final as (
         file_modified,
         file_path,
         sha2(
-            concat(
-                coalesce(concat(char_length(customername), ':', customername), '-'),
-                coalesce(concat(char_length(email), ':', email), '-'),
-                coalesce(concat(char_length(phone), ':', phone), '-'),
-                coalesce(concat(char_length(birthday), ':', birthday), '-'),
-                coalesce(concat(char_length(serialnumber), ':', serialnumber), '-'),
-                coalesce(concat(char_length(registrationdate), ':', registrationdate), '-'),
-                coalesce(concat(char_length(lastupdatedate), ':', lastupdatedate), '-'),
-                coalesce(concat(char_length(sharewithresearchasofdate), ':', sharewithresearchasofdate), '-'),
-                coalesce(concat(char_length(sharewithpublicasofdate), ':', sharewithpublicasofdate), '-'),
-                coalesce(concat(char_length(sharewithfriendsasofdate), ':', sharewithfriendsasofdate), '-')
-            ),
+            coalesce(char_length(customername) || ':' || customername, '-')
+            || coalesce(char_length(email) || ':' || email, '-')
+            || coalesce(char_length(phone) || ':' || phone, '-')
+            || coalesce(char_length(birthday) || ':' || birthday, '-')
+            || coalesce(char_length(serialnumber) || ':' || serialnumber, '-')
+            || coalesce(char_length(cast(registrationdate as string)) || ':' || registrationdate, '-')
+            || coalesce(char_length(cast(lastupdatedate as string)) || ':' || lastupdatedate, '-')
+            || coalesce(char_length(cast(sharewithresearchasofdate as string)) || ':' || sharewithresearchasofdate, '-')
+            || coalesce(char_length(cast(sharewithpublicasofdate as string)) || ':' || sharewithpublicasofdate, '-')
+            || coalesce(char_length(cast(sharewithfriendsasofdate as string)) || ':' || sharewithfriendsasofdate, '-'),
             256
         ) as fingerprint
     from customer_landing

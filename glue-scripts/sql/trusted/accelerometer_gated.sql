@@ -2,8 +2,8 @@
 -- :consent_gate is 'as-of' or 'ever'.
 with readings as (
     select
-        `user`,
-        timestamp,
+        "user",
+        "timestamp",
         x,
         y,
         z,
@@ -17,8 +17,8 @@ people as (
 
 final as (
     select
-        readings.`user`,
-        readings.timestamp,
+        readings."user",
+        readings."timestamp",
         readings.x,
         readings.y,
         readings.z,
@@ -26,10 +26,10 @@ final as (
         case
             when people.subject is null then 'unknown_customer'
             when people.refusal is not null then people.refusal
-            when :consent_gate = 'as-of' and readings.timestamp < people.passes_from then people.early
+            when :consent_gate = 'as-of' and readings."timestamp" < people.passes_from then people.early
         end as reason
     from readings
-    left join people on readings.`user` = people.subject
+    left join people on readings."user" = people.subject
 )
 
 select * from final

@@ -8,14 +8,14 @@ with passing as (
 numbered as (
     select
         *,
-        row_number() over (partition by `user`, timestamp, x, y, z order by in_table desc) as place
+        row_number() over (partition by "user", "timestamp", x, y, z order by in_table desc) as place
     from passing
 ),
 
 final as (
     select
-        `user`,
-        timestamp,
+        "user",
+        "timestamp",
         x,
         y,
         z,

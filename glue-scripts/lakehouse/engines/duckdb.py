@@ -1,0 +1,456 @@
+"""DuckDB in the job's own process: no JVM, no session. Bytes come and go through PyArrow and the store, never by its own network."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import duckdb
+import pyarrow as pa
+from fsspec.implementations.arrow import ArrowFSWrapper
+from pyiceberg.expressions import And, GreaterThanOrEqual, LessThanOrEqual
+from pyiceberg.io.pyarrow import PyArrowFileIO, schema_to_pyarrow, write_file
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table, WriteTask
+from pyiceberg.table.snapshots import Snapshot
+
+from lakehouse import files, tables, usual
+from lakehouse.contracts import Contract
+from lakehouse.engines import DUCKDB, REJECTED, Landed
+from lakehouse.errors import LakehouseError, unreadable
+from lakehouse.lines import LONGEST_LINE, MALFORMED, Judge
+from lakehouse.storage import Object, Store
+from lakehouse.tables import Draft
+
+# Rows that are written as one data file, and how many of these are in memory at once.
+ROWS_PER_FILE, _AT_ONCE = 1_000_000, 2
+# The part of the machine's memory that rows may take before they go to scratch files.
+_MEMORY_SHARE = 0.25
+_SCRATCH = "lakehouse-"
+_TYPES = {"VARCHAR": "string", "INTEGER": "int", "BIGINT": "bigint", "DOUBLE": "double", "BOOLEAN": "boolean"}
+_ARROW = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64(), "boolean": pa.bool_()}
+_LINES = pa.schema(
+    [("object", pa.int32()), ("position", pa.int64()), ("modified", pa.int64()), ("text", pa.string()), ("raw", pa.binary())]
+)
+_VERDICT = {"reason": "string", "column_name": "string", "detail": "string", "many": "boolean", "drift": "string"}
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """`name`: of a view or a table of the connection."""
+
+    name: str
+    columns: Mapping[str, str]
+
+
+class _Lake(ArrowFSWrapper):
+    """PyArrow's access to S3, for DuckDB's Parquet reader."""
+
+    protocol, cachable = "lake", False
+
+
+class DuckDB:
+    name = DUCKDB
+
+    def __init__(self, memory_bytes: int = 0) -> None:
+        self._scratch = _scratch()
+        self._db = duckdb.connect()
+        self._names = (f"r{number}" for number in itertools.count(1))
+        limit = memory_bytes or int(_memory() * _MEMORY_SHARE)
+        for setting, value in {
+            "memory_limit": f"'{limit // 2**20} MiB'",
+            "temp_directory": f"'{self._scratch}/spill'",
+            "preserve_insertion_order": "false",
+            # As Spark orders.
+            "default_null_order": "'nulls_first_on_asc_last_on_desc'",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "enable_progress_bar": "false",
+        }.items():
+            self._db.execute(f"set {setting} = {value}")
+        # What Spark names otherwise.
+        self._db.execute("create macro sha2(value, bits) as sha256(value)")
+        self._has_lake = False
+
+    # --- rows ---
+
+    def sql(self, text: str, **inputs: _Rows) -> _Rows:
+        named = ", ".join(f'{name} as (select * from "{rows.name}")' for name, rows in inputs.items())
+        view = next(self._names)
+        with _no_values():
+            self._db.execute(f'create temp view "{view}" as {f"with {named} " if named else ""}select * from ({text})')
+            return self._described(view)
+
+    def _described(self, name: str) -> _Rows:
+        described = self._db.execute(f'describe "{name}"').fetchall()
+        return _Rows(name, {column: _TYPES.get(kind, kind.lower()) for column, kind, *_ in described})
+
+    def fetch(self, text: str, **inputs: _Rows) -> list[tuple]:
+        with _no_values():
+            return self._db.execute(f'select * from "{self.sql(text, **inputs).name}"').fetchall()
+
+    def hash(self, columns: str) -> str:
+        return f"hash({columns})"
+
+    def keep(self, rows: _Rows) -> _Rows:
+        table = next(self._names)
+        with _no_values():
+            self._db.execute(f'create temp table "{table}" as select * from "{rows.name}"')
+        return _Rows(table, rows.columns)
+
+    def rows(self, columns: Mapping[str, str], values: Iterable[Sequence[Any]]) -> _Rows:
+        listed = list(values)
+        arrays = [pa.array([row[place] for row in listed], _ARROW[kind]) for place, kind in enumerate(columns.values())]
+        return self._arrow(pa.table(arrays, names=list(columns)))
+
+    def _arrow(self, rows: pa.Table | pa.RecordBatchReader) -> _Rows:
+        """Rows that PyArrow gives once."""
+        source = next(self._names)
+        self._db.register(source, rows)
+        try:
+            return self.keep(self._described(source))
+        finally:
+            self._db.unregister(source)
+
+    # --- tables ---
+
+    def table(self, table: Table, snapshot: Snapshot | None, between: Mapping[str, tuple[int, int]] | None = None) -> _Rows:
+        bounds = [bound for name, (least, most) in (between or {}).items() for bound in _bounds(name, least, most)]
+        tasks = tables.files(table, snapshot, **({"row_filter": And(*bounds) if len(bounds) > 1 else bounds[0]} if bounds else {}))
+        if tables.delete_files(tasks):
+            return self._arrow(table.scan(snapshot_id=snapshot.snapshot_id).to_arrow_batch_reader())
+        return self._files(table, [task.file for task in tasks])
+
+    def _files(self, table: Table, data: Sequence[DataFile], with_name: bool = False) -> _Rows:
+        """All rows of data files, `_file` being a file's name."""
+        fields = {field.name: tables.type_name(field.field_type) for field in table.schema().fields}
+        name = next(self._names)
+        if not data:
+            empty = ", ".join(f'cast(null as {kind}) as "{column}"' for column, kind in fields.items())
+            self._db.execute(f'create temp view "{name}" as select {empty}, cast(null as string) as _file where false')
+        else:
+            paths = ", ".join(_quoted(self._path(table, file.file_path)) for file in data)
+            # By the columns' numbers, as Iceberg has it: a file that is older than a column has nulls in it.
+            schema = ", ".join(
+                f"{field.field_id}: {{name: {_quoted(field.name)}, type: {_quoted(fields[field.name])}, default_value: NULL}}"
+                for field in table.schema().fields
+            )
+            self._db.execute(
+                f'create temp view "{name}" as select * rename (filename as _file) '
+                f"from read_parquet([{paths}], schema = map {{{schema}}}, filename = true)"
+            )
+        listed = ", ".join([*(f'"{column}"' for column in fields), *(["_file"] if with_name else [])])
+        return self.sql(f"select {listed} from files", files=_Rows(name, fields))
+
+    def _path(self, table: Table, path: str) -> str:
+        """What the Parquet reader knows a data file by."""
+        scheme, _, place = path.partition("://")
+        if scheme == "file":
+            return place
+        if not self._has_lake:
+            io = table.io
+            assert isinstance(io, PyArrowFileIO)
+            self._db.register_filesystem(_Lake(io.fs_by_scheme(scheme, place.partition("/")[0])))
+            self._has_lake = True
+        return f"lake://{place}"
+
+    # --- landing files ---
+
+    def read(self, contract: Contract, store: Store, objects: Sequence[Object]) -> Landed:
+        source = _Source(store, objects, self._scratch)
+        judge, lines = f"judge_{next(self._names)}", next(self._names)
+        said = {**{column.name: column.type for column in contract.columns}, **_VERDICT}
+        arguments = ["VARCHAR", "BLOB", "BIGINT"]
+        told = duckdb.struct_type({name: kind for name, kind in said.items()})
+        self._db.create_function(judge, _judging(contract, said), arguments, told, type="arrow", null_handling="special")
+        self._db.register(lines, pa.RecordBatchReader.from_batches(_LINES, source.batches()))
+        landed = next(self._names)
+        try:
+            with _no_values():
+                self._db.execute(f'create temp table "{landed}" as {_judged(contract, lines, judge)}')
+        except Exception:
+            if source.failure is not None:
+                raise source.failure from None
+            raise
+        finally:
+            self._db.unregister(lines)
+        names = {"number": "int", "file_path": "string", "modified": "bigint", "whole": "string"}
+        given = [(number, one.key, one.modified, source.whole.get(number)) for number, one in enumerate(objects)]
+        of, own = self.rows(names, given), _names(contract.names)
+        joined = self.sql(
+            "select lines.*, file_path from lines join files on object = number where whole is null",
+            lines=self._described(landed),
+            files=of,
+        )
+        rows = self.sql(f"select {own}, file_path, file_modified, reason, drift from joined", joined=joined)
+        nothing = ", ".join(f'cast(null as {column.type}) as "{column.name}"' for column in contract.columns)
+        rejected = self.sql(
+            f"select file_path as file, file_modified, position, reason, column_name, detail, many, line, encoding, {own} "
+            "from joined where reason is not null union all "
+            f"select file_path, modified, 0, '{MALFORMED}', null, whole, true, null, null, {nothing} "
+            "from files where whole is not null",
+            joined=joined,
+            files=of,
+        )
+        assert list(rejected.columns) == [*REJECTED, *contract.names]
+        return Landed(rows, lambda: not source.whole, lambda: rejected)
+
+    # --- writing ---
+
+    def append(self, draft: Draft, rows: _Rows) -> None:
+        table, _ = draft.head()
+        draft.commit(self._written(table, draft.contract, rows))
+
+    def change(self, draft: Draft, changes: _Rows, only_inserts: bool) -> None:
+        names = _names(draft.contract.names)
+        put = self.sql(f"select {names} from changes where _op <> 'delete'", changes=changes)
+        table, head = draft.head()
+        if only_inserts:
+            return draft.commit(self._written(table, draft.contract, put))
+        same = " and ".join(f'old."{key}" = changes."{key}"' for key in draft.contract.key)
+        tasks = tables.files(table, head)
+        if tables.delete_files(tasks):
+            # What others have deleted is in the files still.
+            self.compact(draft)
+            table, head = draft.head()
+            tasks = tables.files(table, head)
+        old = self._files(table, [task.file for task in tasks], with_name=True)
+        touched = self.sql(f"select _file from old semi join changes on {same}", old=old, changes=changes)
+        held = {name for (name,) in self.fetch("select distinct _file from touched", touched=touched)}
+        going = [task.file for task in tasks if self._path(table, task.file.file_path) in held]
+        kept = self.sql(f"select {names} from old anti join changes on {same}", old=self._files(table, going), changes=changes)
+        all_rows = self.sql("select * from kept union all select * from put", kept=kept, put=put)
+        draft.commit(self._written(table, draft.contract, all_rows), going)
+
+    def compact(self, draft: Draft) -> None:
+        table, head = draft.head()
+        tasks = tables.files(table, head)
+        if tables.delete_files(tasks):
+            rows, going = self.table(table, head), [task.file for task in tasks]
+        else:
+            going = [task.file for task in tasks if task.file.record_count < ROWS_PER_FILE // 2]
+            rows = self._files(table, going)
+        draft.commit(self._written(table, draft.contract, rows), going, rearranged=True)
+
+    def _written(self, table: Table, contract: Contract, rows: _Rows) -> list[DataFile]:
+        """Rows as data files of a table, sorted over all of them."""
+        names = _names(contract.names)
+        order = f" order by {_names(contract.sort)}" if contract.sort else ""
+        schema = schema_to_pyarrow(table.schema(), include_field_ids=False)
+        schema = pa.schema([schema.field(name) for name in contract.names])
+        write, numbers = uuid.uuid4(), itertools.count()
+
+        def file(part: list[pa.RecordBatch]) -> list[DataFile]:
+            cast = pa.Table.from_batches(part).cast(schema).to_batches()
+            return list(write_file(table.io, table.metadata, iter([WriteTask(write, next(numbers), table.schema(), cast)])))
+
+        with _no_values(), ThreadPoolExecutor(1) as writer:
+            reader = self._db.execute(f'select {names} from "{rows.name}"{order}').to_arrow_reader(100_000)
+            written, waiting = [], []
+            for part in _parts(reader):
+                waiting.append(writer.submit(file, part))
+                if len(waiting) == _AT_ONCE:
+                    written += waiting.pop(0).result()
+            return written + [one for future in waiting for one in future.result()]
+
+    def close(self) -> None:
+        self._db.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _parts(reader: pa.RecordBatchReader) -> Iterator[list[pa.RecordBatch]]:
+    part: list[pa.RecordBatch] = []
+    for batch in reader:
+        part.append(batch)
+        if sum(one.num_rows for one in part) >= ROWS_PER_FILE:
+            yield part
+            part = []
+    if any(one.num_rows for one in part):
+        yield part
+
+
+# --- lines ---
+
+
+class _Source:
+    """The lines of objects, as Arrow batches. `whole`: objects that hold no line, by number, and why; known when all are read.
+    `failure`: what kept an object from being read."""
+
+    def __init__(self, store: Store, objects: Sequence[Object], scratch: Path) -> None:
+        self._store, self._objects, self._scratch = store, objects, scratch
+        self.whole: dict[int, str] = {}
+        self.failure: LakehouseError | None = None
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        for number, one in enumerate(self._objects):
+            try:
+                yield from self._lines(number, one)
+            except files.Damaged:
+                self.whole[number] = files.IS_DAMAGED
+            except Exception as error:
+                self.failure = unreadable(one.key, error)
+                raise OSError from None
+
+    def _lines(self, number: int, one: Object) -> Iterator[pa.RecordBatch]:
+        position = 0
+        for piece in files.whole_lines(self._pieces(one)):
+            if not position and piece.startswith(files.NO_TEXT):
+                self.whole[number] = files.IS_NO_TEXT
+                return
+            text, raw = _texts(piece)
+            count = len(text)
+            yield pa.record_batch(
+                [
+                    pa.repeat(pa.scalar(number, pa.int32()), count),
+                    pa.array(range(position + 1, position + count + 1), pa.int64()),
+                    pa.repeat(pa.scalar(one.modified, pa.int64()), count),
+                    text,
+                    raw,
+                ],
+                schema=_LINES,
+            )
+            position += count
+
+    def _pieces(self, one: Object) -> Iterator[bytes]:
+        if not one.is_packed:
+            return files.pieces(self._store.open(one), packed=False)
+        # Whether it ends well is known at its end, and before that nothing of it may be used.
+        with tempfile.NamedTemporaryFile(dir=self._scratch, delete=False) as unpacked:
+            for piece in files.pieces(self._store.open(one), packed=True):
+                unpacked.write(piece)
+        return files.pieces(_Scratch(unpacked.name), packed=False)
+
+
+class _Scratch:
+    """A file that is gone when it is closed."""
+
+    def __init__(self, path: str) -> None:
+        self._file: BinaryIO = open(path, "rb")  # noqa: SIM115
+        os.unlink(path)
+        self.read, self.close = self._file.read, self._file.close
+
+
+def _texts(piece: bytes) -> tuple[pa.Array, pa.Array]:
+    """Lines as text, null where one is no UTF-8, and those as they are."""
+    lines = files.split(piece)
+    if piece.isascii() or _is_utf8(piece):
+        return pa.array(lines, pa.binary()).view(pa.string()), pa.nulls(len(lines), pa.binary())
+    readable = [_is_utf8(line) for line in lines]
+    text = [line if good else None for line, good in zip(lines, readable, strict=True)]
+    raw = [None if good else line for line, good in zip(lines, readable, strict=True)]
+    return pa.array(text, pa.binary()).view(pa.string()), pa.array(raw, pa.binary())
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _judging(contract: Contract, said: Mapping[str, str]) -> Any:
+    """The judge as a function of DuckDB: of a line, as text or else as bytes, and of when its file was delivered."""
+    judge, names = Judge(contract), list(said)
+
+    def of(text: pa.Array, raw: pa.Array, modified: pa.Array) -> pa.StructArray:
+        columns: list[list] = [[] for _ in names]
+        for line, other, when in zip(text.to_pylist(), raw.to_pylist(), modified.to_pylist(), strict=True):
+            verdict = judge.judge(other if line is None else line.encode(), when)
+            row = (*verdict.values, verdict.reason, verdict.column, verdict.detail, verdict.many, ",".join(verdict.drift) or None)
+            for column, value in zip(columns, row, strict=True):
+                column.append(value)
+        arrays = [pa.array(column, _ARROW[kind]) for column, kind in zip(columns, said.values(), strict=True)]
+        return pa.StructArray.from_arrays(arrays, names=names)
+
+    return of
+
+
+def _judged(contract: Contract, lines: str, judge: str) -> str:
+    """SQL: the lines but blank ones, each with its values and what is wrong with it."""
+    shape = "{" + ", ".join(f'"{column.json_key}": "{column.type}"' for column in contract.columns) + "}"
+    fields = [f'"row"."{column.json_key}" as "{column.name}"' for column in contract.columns]
+    # Where the keys may come in any order, one may come twice: then another one is missing.
+    every = [f'"{column.name}" is not null' for column in contract.columns if usual.is_fixed(contract)]
+    plain = " and ".join(["usual", *every, f"not ({usual.implausible(contract)})"])
+    values = [
+        f'case when plain then {_as_judged(column.name, column.type, column.kind)} else verdict."{column.name}" end as "{column.name}"'
+        for column in contract.columns
+    ]
+    return f"""
+    with lines as (
+        select object, position, modified as file_modified, text, raw,
+            strlen(text) <= {LONGEST_LINE} and regexp_full_match({usual.text(contract)}, {_quoted(usual.pattern(contract))}) as matches
+        from "{lines}" where raw is not null or text like '%}}' or trim(text, ' \t\r\n') <> ''
+    ),
+    parsed as (select *, coalesce(matches, false) as usual, case when matches then from_json(text, {_quoted(shape)}) end as "row" from lines),
+    typed as (select object, position, file_modified, text, raw, usual, {", ".join(fields)} from parsed),
+    compared as (select *, {plain} as plain from typed),
+    judged as (select *, case when not plain then "{judge}"(text, raw, file_modified) end as verdict from compared)
+    select object, position, file_modified, {", ".join(values)},
+        verdict.reason as reason, verdict.column_name as column_name, verdict.detail as detail, verdict.many as many,
+        verdict.drift as drift,
+        case when verdict.reason is not null then coalesce(text, base64(raw)) end as line,
+        case when verdict.reason is not null then case when text is null then 'base64' else 'utf-8' end end as encoding
+    from judged
+    """
+
+
+def _as_judged(name: str, kind: str, meaning: str) -> str:
+    """A value of a usual line as the judge gives it: -0.0 equals 0.0 but is not the same bytes."""
+    if meaning == "email":
+        return f'lower("{name}")'
+    return f'"{name}" + 0.0' if kind == "double" else f'"{name}"'
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _bounds(name: str, least: int, most: int) -> list:
+    return [GreaterThanOrEqual(name, least), LessThanOrEqual(name, most)]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+# --- memory and scratch ---
+
+
+@contextlib.contextmanager
+def _no_values() -> Iterator[None]:
+    """DuckDB's messages may quote values of rows; what an engine ran out of may be told."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise LakehouseError(
+            "memory or scratch space is not enough for this run; nothing was published: give it more, or run it with --engine spark"
+        ) from error
+
+
+def _memory() -> int:
+    """Bytes of memory that this process may use."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with contextlib.suppress(OSError, ValueError):
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(limits)
+
+
+def _scratch() -> Path:
+    """A folder of this process for scratch files. Those of processes that are gone are removed: they may hold personal data."""
+    for other in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*-*"):
+        if not Path("/proc", other.name.removeprefix(_SCRATCH).partition("-")[0]).exists():
+            shutil.rmtree(other, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
+
+

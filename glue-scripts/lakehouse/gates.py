@@ -1,0 +1,80 @@
+"""Counts what became of every row, and checks that nothing vanished (R7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lakehouse import queries
+from lakehouse.contracts import Contract
+from lakehouse.engines import Engine, Rows
+from lakehouse.errors import DoesNotAddUp, FailedChecks
+from lakehouse.queries import REASON
+
+EXCLUSIONS = (
+    "no_consent",
+    "before_consent",
+    "unknown_customer",
+    "ambiguous_device",
+    "duplicate",
+    "superseded",
+    "suspended",
+    "no_readings",
+    "no_step_reading",
+    "already_decided",
+)
+_ACCEPTED = "accepted"
+
+
+class Gate:
+    """Rows of a SELECT with the column `reason`. `passing`: those without one. `counts`: by reason, and `accepted`."""
+
+    def __init__(self, engine: Engine, rows: Rows) -> None:
+        self.rows = rows
+        counted = engine.fetch(f"select {REASON}, count(*) from gated group by {REASON}", gated=rows)
+        self.counts = {_ACCEPTED if reason is None else reason: number for reason, number in counted}
+        self.passing = engine.sql(f"select * from gated where {REASON} is null", gated=rows)
+
+
+class Gated(Gate):
+    """The rows of a table's own SELECT. `accepted`: the rows to publish, with the contract's columns."""
+
+    def __init__(self, engine: Engine, rows: Rows, contract: Contract) -> None:
+        super().__init__(engine, rows)
+        self.accepted = engine.sql(f"select {queries.filled(rows, contract)} from passing", passing=self.passing)
+        no_key = " or ".join(f'"{key}" is null' for key in contract.key)
+        ((number,),) = engine.fetch(f"select count(*) from accepted where {no_key}", accepted=self.accepted)
+        if number:
+            raise FailedChecks(f"{contract.table}: {number} accepted rows have no key; nothing was published")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The numbers of R7 for one table: `read` counts at the source, `gates` at each SELECT that the rows went through, the target's
+    own last.
+
+    `published`: accepted rows as counted where they were written; None where rows that were there already are not written.
+    """
+
+    read: int
+    quarantined: int
+    gates: tuple[dict[str, int], ...]
+    published: int | None
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        return {reason: count for reason in EXCLUSIONS if (count := sum(gate.get(reason, 0) for gate in self.gates))}
+
+    @property
+    def accepted(self) -> int:
+        return self.gates[-1].get(_ACCEPTED, 0)
+
+    def check(self, table: str) -> None:
+        """Fails a run that does not add up (R7)."""
+        excluded = sum(self.excluded.values())
+        if self.read == self.accepted + excluded + self.quarantined and self.published in (None, self.accepted):
+            return
+        published = "" if self.published is None else f", {self.published} written"
+        raise DoesNotAddUp(
+            f"{table}: rows do not add up (R7): {self.read} read, {self.accepted} accepted, "
+            f"{excluded} excluded, {self.quarantined} quarantined{published}; nothing was published"
+        )

@@ -1,0 +1,252 @@
+"""One run of a job: see what is new, read, gate, write drafts, check, publish. The contracts say what is read and written."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from lakehouse import contracts, engines, intake, ledger, queries, quarantine, storage, tables
+from lakehouse.contracts import Contract
+from lakehouse.delivery import Delivery
+from lakehouse.drafts import Drafts, Written
+from lakehouse.engines import Engine, Rows
+from lakehouse.errors import LakehouseError
+from lakehouse.gates import Gate, Gated, Tally
+from lakehouse.intake import Inputs, Plan
+from lakehouse.ledger import Entry
+from lakehouse.storage import Store
+from lakehouse.tables import Tables
+
+GIB = 2**30
+# A gzip of lines unpacks to about as many times its size.
+_UNPACKED = 8
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job reads and writes, and what it does.
+
+    `target` is the table it makes; `keeps` are tables beside it that later runs need. `landing` is the landing table it reads;
+    None for a job that reads tables only. `tables` are the Iceberg tables it reads.
+    """
+
+    name: str
+    target: str
+    compute: Callable[[Run], Result]
+    landing: str | None = None
+    tables: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """The arguments of a run, as the job definition gives them. Defaults are those of a run without AWS.
+
+    `engine`: duckdb, spark, or auto: by what there is to read, Spark from `spark_from_gib` GiB on.
+    """
+
+    lake_uri: str
+    database: str
+    consent_gate: str = "as-of"
+    run_id: str = ""
+    full_refresh: bool = False
+    quarantined_share: float | None = None
+    metrics_namespace: str = ""
+    lake_name: str = ""
+    region: str = ""
+    engine: str = engines.AUTO
+    spark_from_gib: float = 4.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a computation found and wrote into the drafts of its run.
+
+    `gates`: the SELECTs that the rows went through, the target's own last. `read`: rows of the source, or of earlier files; those
+    of new files are counted by the `delivery`. `published`: see Tally. `suspended`: see Entry. `afterwards`: rows that a table has
+    to have once all are published, where that must not be before.
+    """
+
+    gates: tuple[Gate, ...]
+    written: Written
+    read: int = 0
+    published: int | None = None
+    delivery: Delivery | None = None
+    suspended: int | None = None
+    afterwards: dict[str, Rows] = field(default_factory=dict)
+
+
+class ReadEverything(Exception):
+    """What is new does not do: the run has to begin again, with everything there is."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a computation is given. `plan`: what it reads; `inputs`: versions of all that it could read."""
+
+    job: Job
+    options: Options
+    id: str
+    store: Store
+    tables: Tables
+    plan: Plan
+    inputs: Inputs
+    engine: Engine
+    drafts: Drafts
+
+    @property
+    def contract(self) -> Contract:
+        return contracts.load(self.job.target)
+
+    @property
+    def landing(self) -> Contract:
+        return contracts.load(self.job.landing)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {"consent_gate": self.options.consent_gate}
+
+    def delivered(self) -> Delivery:
+        """What is new in landing."""
+        return Delivery(self.engine, self.landing, self.store, self.plan.new, self.options.quarantined_share)
+
+    def delivered_before(self, keys: set[str]) -> Delivery:
+        """Objects that an earlier run has taken in, read once more."""
+        objects = [one for one in self.plan.known if one.key in keys]
+        if len(objects) < len(keys):
+            raise LakehouseError(f"{self.landing.table}: files that were read are gone; run the job with --full-refresh")
+        return Delivery(self.engine, self.landing, self.store, objects, 1.0)
+
+    def table(self, table: str) -> Rows:
+        """A table as it is now."""
+        loaded = self.tables.load(table)
+        return self.engine.table(loaded, loaded.current_snapshot())
+
+    def read_tables(self) -> dict[str, Rows]:
+        """The tables that the job reads, as they were when it began: what is recorded as read is what was read."""
+        return {name: self._as_of(name, self.inputs[name]) for name in self.job.tables}
+
+    def tables_before(self) -> dict[str, Rows] | None:
+        """The same as the last finished run had read them; None when one of those versions has expired."""
+        try:
+            return {name: self._as_of(name, self.plan.before[name]) for name in self.job.tables}
+        except KeyError:
+            return None
+
+    def _as_of(self, table: str, version: str) -> Rows:
+        loaded = self.tables.load(table)
+        snapshot = None if version == tables.NEVER_WRITTEN else loaded.snapshot_by_id(int(version))
+        if snapshot is None and version != tables.NEVER_WRITTEN:
+            raise KeyError(version)
+        return self.engine.table(loaded, snapshot)
+
+    def gate(self, **inputs: Rows) -> Gated:
+        """The rows of the target's own SELECT."""
+        rows = queries.gate(self.engine, self.contract, self.parameters, **inputs)
+        return Gated(self.engine, self.engine.keep(rows), self.contract)
+
+
+def run(job: Job, options: Options) -> Entry:
+    """Makes the target equal to what the rules accept of everything delivered. Readers see all of the change, or nothing."""
+    run_id = options.run_id or f"local-{uuid.uuid4().hex}"
+    store, of = storage.open_store(options.lake_uri), Tables(options.lake_uri, options.database, options.region)
+    plan, inputs, ignored = _look(job, options, store, of)
+    if _nothing_new(job, plan, inputs, ignored):
+        return Entry(job.name, run_id, job.target, mode="unchanged")
+    engine = engines.start(_engine(job, options, of, plan), options.lake_uri)
+    try:
+        try:
+            return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of)), ignored)
+        except ReadEverything:
+            plan = plan.everything()
+            return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of)), ignored)
+    finally:
+        engine.close()
+
+
+def _run(this: Run, ignored: dict[str, intake.Ignored]) -> Entry:
+    job, of = this.job, this.tables
+    versions = {name: of.version(name) for name in (job.target, *job.keeps)}
+    with this.drafts as drafts:
+        result = job.compute(this)
+        found = result.delivery.found if result.delivery else None
+        quarantined = found.quarantined if found else {}
+        read = result.read + (found.read if found else 0)
+        tally = Tally(read, sum(quarantined.values()), tuple(gate.counts for gate in result.gates), result.published)
+        tally.check(job.target)
+        if found:
+            quarantine.write(this, found)
+        _require_same_inputs(this)
+        # The target after what is kept beside it: with it the run's work is visible. Then the quarantine: a run that dies in
+        # between is known by the other tables' versions, and the next one, over all files, mends it.
+        drafts.publish((*job.keeps, job.target))
+        for table, rows in result.afterwards.items():
+            drafts.publish_again(table, rows)
+        entry = Entry(
+            job=job.name,
+            run_id=this.id,
+            table=job.target,
+            mode="full" if this.plan.full else "incremental",
+            engine=this.engine.name,
+            read=tally.read,
+            accepted=tally.accepted,
+            excluded=tally.excluded,
+            quarantined=quarantined,
+            inserted=result.written.inserted,
+            updated=result.written.updated,
+            removed=result.written.removed,
+            drift=found.drift if found else {},
+            suspended=result.suspended,
+            ignored=ignored,
+            total=of.rows(job.target),
+        )
+        ledger.record(this.engine, of, entry)
+        # Only from here on what was read counts as taken in.
+        intake.save(this.store, job.name, {**this.inputs, **versions, **drafts.versions()}, this.id)
+        return entry
+
+
+def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, Inputs, dict[str, intake.Ignored]]:
+    """Compares what there is to read with what the last finished run had read."""
+    before = intake.load(store, job.name)
+    landing = contracts.load(job.landing) if job.landing else None
+    objects, ignored = intake.delivered(store, landing.prefix) if landing else ([], {})
+    if landing and not objects and not (landing.limits.optional and not before):
+        others = "".join(f"; {one.objects} {reason}, such as {one.example}" for reason, one in ignored.items())
+        raise LakehouseError(
+            f"{landing.table}: no object to read under {store.uri(landing.prefix)}; deliver data first, under names that "
+            f"end in {', '.join(intake.SUFFIXES)}, each also with .gz{others}"
+        )
+    inputs = {intake.RULES: intake.rules(options.consent_gate), **{one.key: one.version for one in objects}}
+    inputs |= {f"{intake.IGNORED}/{reason}": f"{one.objects} {one.example}" for reason, one in ignored.items()}
+    inputs |= {name: of.version(name) for name in job.tables}
+    full = options.full_refresh or before.get(intake.RULES) != inputs[intake.RULES]
+    for name in (job.target, *job.keeps):
+        # Restored, emptied, or written by a run that did not finish: what was read before is no longer what is in there.
+        full = full or not of.holds(name, before.get(name, ""))
+    return intake.plan(before, objects, landing.prefix if landing else "", full), inputs, ignored
+
+
+def _nothing_new(job: Job, plan: Plan, inputs: Inputs, ignored: dict[str, intake.Ignored]) -> bool:
+    if job.landing and not plan.new and not plan.known and not plan.before and not ignored:
+        return True  # an optional source that has not delivered anything yet
+    if plan.full or plan.new or any(plan.before.get(name) != inputs[name] for name in job.tables):
+        return False
+    return intake.ignored(plan.before) == intake.ignored(inputs)
+
+
+def _engine(job: Job, options: Options, of: Tables, plan: Plan) -> str:
+    """The engine for what there is to read: new landing objects, and the tables."""
+    if options.engine != engines.AUTO:
+        return options.engine
+    landed = sum(one.size * (_UNPACKED if one.is_packed else 1) for one in plan.new)
+    read = landed + sum(tables.size(of.load(name)) for name in (*job.tables, job.target))
+    return engines.SPARK if read >= options.spark_from_gib * GIB else engines.DUCKDB
+
+
+def _require_same_inputs(this: Run) -> None:
+    """Fails when a table that was read has changed since: consent in it may have been withdrawn."""
+    for name in this.job.tables:
+        if not this.tables.holds(name, this.inputs[name]):
+            raise tables.conflict(this.tables.full_name(name))
