@@ -47,7 +47,7 @@ class Delivery:
         # An object without bytes holds no row.
         self._objects = [one for one in objects if one.size]
         self._landed = engine.read(contract, store, self._objects)
-        self._all = engine.keep(self._landed.rows)
+        self._all = self._landed.rows
         self.rows = engine.sql(
             f"select {queries.listed(contract.names)}, file_path, file_modified from landed where reason is null",
             landed=self._all,

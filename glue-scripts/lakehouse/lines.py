@@ -46,6 +46,10 @@ class Verdict(NamedTuple):
     many: bool = False
     drift: tuple[str, ...] = ()
 
+    def flat(self) -> tuple[Any, ...]:
+        """The same as one row: values, reason, column_name, detail, many, and drift joined by commas."""
+        return (*self.values, self.reason, self.column, self.detail, self.many, ",".join(self.drift) or None)
+
 
 class _Number(str):
     """A number as it is written."""

@@ -1,4 +1,4 @@
-"""One Spark session for all tests that ask for it, with an Iceberg catalog in a local folder, and lakes of their own."""
+"""The engines of the tests, and lakes of their own with an Iceberg catalog in their folder."""
 
 import os
 import sys
@@ -6,20 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from lakehouse import session
-from pyspark.sql import SparkSession
-from support import Lake
+from lakehouse import engines
+from support import Desk, Lake
 
 REPO = Path(__file__).resolve().parents[2]
-# For the Python processes that Spark starts.
-os.environ |= {"PYTHONPATH": str(REPO / "glue-scripts"), "PYSPARK_PYTHON": sys.executable}
-# The catalog's warehouse is fixed for the life of a session: every lake gets a database of its own in it.
-CATALOG = {
-    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-    "spark.sql.catalog.glue_catalog": "org.apache.iceberg.spark.SparkCatalog",
-    "spark.sql.catalog.glue_catalog.type": "hadoop",
-    "spark.sql.session.timeZone": "UTC",
-}
 LIMITS = {
     "spark.driver.memory": "2g",
     # Many small queries: Java's second compiler would take longer than it saves. Each leaves code behind, and without room for
@@ -28,38 +18,65 @@ LIMITS = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
     "spark.sql.shuffle.partitions": "2",
+    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+    "spark.sql.session.timeZone": "UTC",
 }
 
 
 def jars() -> Path:
     folder = Path(os.environ.get("STEDI_JARS", REPO / ".stedi" / "jars"))
-    if not any(folder.glob("iceberg-spark-runtime-*.jar")) and not any(folder.glob("*iceberg-spark-runtime-*.jar")):
+    if not any(folder.glob("*iceberg-spark-runtime-*.jar")):
         pytest.exit(f"no Iceberg jar in {folder}: run `make setup`, or set STEDI_JARS to the folder that holds the jars", 1)
     return folder
 
 
-@pytest.fixture(scope="session")
-def spark(tmp_path_factory):
+@pytest.fixture(scope="session", autouse=True)
+def another_time_zone():
     os.environ["TZ"] = "America/Los_Angeles"  # no test may depend on the machine's time zone
     time.tzset()
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """The one Spark session of all tests that ask for it: the engine finds it."""
+    from pyspark.sql import SparkSession
+
+    # For the Python processes that Spark starts.
+    os.environ |= {"PYTHONPATH": str(REPO / "glue-scripts"), "PYSPARK_PYTHON": sys.executable}
     folder = tmp_path_factory.mktemp("spark")
     builder = SparkSession.builder.master("local[2]").config("spark.driver.extraClassPath", f"{jars()}/*")
-    builder = builder.config("spark.sql.catalog.glue_catalog.warehouse", f"file://{folder}/warehouse")
     builder = builder.config("spark.local.dir", f"{folder}/scratch").config("spark.sql.warehouse.dir", f"{folder}/other")
-    builder.config(map={**CATALOG, **LIMITS}).getOrCreate()
-    started = session.start("tests")
+    started = builder.config(map=LIMITS).getOrCreate()
+    started.sparkContext.setLogLevel("ERROR")
     yield started
     started.stop()
 
 
 @pytest.fixture
-def lake(spark, tmp_path):
+def engine(request):
+    """The name of the engine that a test is run on: DuckDB, or what `support.both_engines` says."""
+    name = getattr(request, "param", engines.DUCKDB)
+    if name == engines.SPARK:
+        request.getfixturevalue("spark")
+    return name
+
+
+@pytest.fixture
+def lake(engine, tmp_path):
     """A lake with nothing delivered, and its empty tables."""
-    lake = Lake(spark, tmp_path / "lake")
+    lake = Lake(tmp_path / "lake", engine)
     lake.create_tables()
-    yield lake
-    lake.drop_tables()
+    return lake
+
+
+@pytest.fixture
+def desk(engine, tmp_path):
+    """An engine with rows by name, for single SELECTs."""
+    desk = Desk(engine, tmp_path)
+    yield desk
+    desk.engine.close()
 
 
 @pytest.fixture(scope="session")

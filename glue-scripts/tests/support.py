@@ -1,14 +1,17 @@
-"""What the tests of the Spark side share: lakes in local folders, tables made from contracts, rows from shorthand."""
+"""What the tests of the jobs share: lakes in local folders, tables made from contracts, rows from shorthand."""
 
 import gzip
-import itertools
 import json
 import os
 import threading
+from collections import namedtuple
 from pathlib import Path
 
-from lakehouse import contracts, job, jobs, queries, tables
-from pyspark.sql.types import LongType, StringType, StructType
+import pytest
+from lakehouse import contracts, engines, jobs, queries, tables
+from lakehouse.run import Options, run
+from pyiceberg.schema import Schema
+from pyiceberg.types import NestedField
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 LANDING = ("customer_landing", "accelerometer_landing", "step_trainer_landing")
@@ -33,7 +36,8 @@ JOBS = (
 )
 # Time zero of the rows that tests deliver, in ms: plausible (R12), and before every landing file of theirs.
 T = 1_650_000_000_000
-_databases = (f"lake_{number}" for number in itertools.count(1))
+DATABASE = "lake"
+both_engines = pytest.mark.parametrize("engine", [engines.DUCKDB, engines.SPARK], indirect=True)
 
 
 def customer(email, updated, research=None, serial=None):
@@ -59,10 +63,11 @@ def step(serial, time, distance=9):
     return {"sensorReadingTime": T + time, "serialNumber": serial, "distanceFromObject": distance}
 
 
-def create_table(spark, name, contract, only_version=None):
+def create_table(of, contract, only_version=None):
     """What CloudFormation does on AWS: the table as of a contract version, with no property of ours."""
     columns = [c for c in contract.columns if only_version is None or c.since <= only_version]
-    spark.sql(f"create table {name} ({', '.join(f'`{c.name}` {c.type}' for c in columns)}) using iceberg")
+    fields = [NestedField(number, c.name, tables.TYPES[c.type], required=False) for number, c in enumerate(columns, 1)]
+    of.catalog.create_table((of.database, contract.table), Schema(*fields))
 
 
 def iceberg_contracts():
@@ -70,26 +75,20 @@ def iceberg_contracts():
 
 
 class Lake:
-    """A lake in a local folder: `deliver` writes landing files, `run` runs jobs, `rows` reads a table back."""
+    """A lake in a local folder: `deliver` writes landing files, `run` runs jobs on an engine, `rows` reads a table back."""
 
-    def __init__(self, spark, folder):
-        self.spark, self.folder, self.database = spark, Path(folder), next(_databases)
+    def __init__(self, folder, engine=engines.DUCKDB):
+        self.folder, self.engine, self.database = Path(folder), engine, DATABASE
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.uri = f"file://{folder}"
+        self.tables = tables.Tables(self.uri, DATABASE)
         self.delivered = 0
 
     def create_tables(self):
         """Those of all contracts, also of a source that was added and that no test here knows."""
-        self.spark.sql(f"create namespace glue_catalog.{self.database}")
+        self.tables.catalog.create_namespace(DATABASE)
         for contract in iceberg_contracts():
-            create_table(self.spark, self.name(contract.table), contract)
-
-    def drop_tables(self):
-        for contract in iceberg_contracts():
-            self.spark.sql(f"drop table if exists {self.name(contract.table)} purge")
-        self.spark.sql(f"drop namespace glue_catalog.{self.database}")
-
-    def name(self, table):
-        return tables.full_name(self.database, table)
+            create_table(self.tables, contract)
 
     def deliver(self, source, *rows, name=None, modified=None):
         """A landing file, modified later than the one before. Rows are dicts, or lines as they are."""
@@ -103,34 +102,42 @@ class Lake:
         os.utime(file, (seconds, seconds))
         return file
 
+    def options(self, gate="as-of", **options):
+        return Options(self.uri, DATABASE, gate, **{"engine": self.engine, **options})
+
     def run(self, *names, gate="as-of", **options):
         """Runs jobs (default: all, in order) and returns their ledger entries by table."""
-        options = job.Options(self.uri, self.database, gate, **options)
-        entries = [job.run(self.spark, jobs.named(name), options) for name in names or JOBS]
+        entries = [run(jobs.named(name), self.options(gate, **options)) for name in names or JOBS]
         return {entry.table: entry for entry in entries}
+
+    def load(self, table):
+        """PyIceberg's object of a table."""
+        return self.tables.load(table)
+
+    def arrow(self, table):
+        return self.load(table).scan().to_arrow()
 
     def rows(self, table):
         """The table's rows as sorted tuples, nulls last."""
-        rows = [tuple(row) for row in self.spark.table(self.name(table)).collect()]
+        rows = [tuple(row.values()) for row in self.arrow(table).to_pylist()]
         return sorted(rows, key=lambda row: tuple((value is None, value) for value in row))
 
     def snapshots(self, table):
-        return self.spark.table(f"{self.name(table)}.snapshots").count()
+        return len(self.load(table).snapshots())
+
+    def data_files(self, table):
+        """Paths of the data files of a table's current version."""
+        loaded = self.load(table)
+        return {task.file.file_path for task in tables.files(loaded, loaded.current_snapshot())}
 
 
-def at_once(spark, *works):
-    """Does all works in threads, each with a session of its own; what each gave back or raised."""
+def at_once(*works):
+    """Does all works in threads; what each gave back or raised."""
     outcomes = [None] * len(works)
 
     def do(place):
-        session = spark.newSession()
-        for key, value in spark.conf.getAll.items():
-            if spark.conf.isModifiable(key) and session.conf.get(key, None) != value:
-                session.conf.set(key, value)
-        # Makes the session the thread's active one, which Iceberg looks for.
-        session.createDataFrame([(1,)], "one int")
         try:
-            outcomes[place] = works[place](session)
+            outcomes[place] = works[place]()
         except Exception as error:
             outcomes[place] = error
 
@@ -142,31 +149,42 @@ def at_once(spark, *works):
     return outcomes
 
 
-def data_files(spark, name):
-    """Paths of the data files of a table's current version."""
-    return {row.file_path for row in spark.table(f"{name}.data_files").select("file_path").collect()}
+class Desk:
+    """An engine, and rows that it knows by name, as a SELECT reads them."""
 
+    def __init__(self, engine, folder):
+        self.engine = engines.start(engine, f"file://{folder}")
+        self.named = {}
 
-def view(spark, name, rows, contract=None):
-    """Rows given as dicts (missing columns are null) as a view with the columns of a contract; of landing, also of the file."""
-    contract = contract or contracts.load(name)
-    schema = StructType(contract.schema.fields)
-    if contract.zone == "landing":
-        schema = StructType([*schema.fields]).add("file_path", StringType()).add("file_modified", LongType())
-    unknown = {key for row in rows for key in row} - set(schema.names)
-    assert not unknown, f"not in {contract.table}: {unknown}"
-    values = [tuple(row.get(field.name) for field in schema) for row in rows]
-    spark.createDataFrame(values, schema).createOrReplaceTempView(name)
+    def rows(self, name, columns, values):
+        """Rows given as tuples under a name; `columns`: types by name."""
+        self.named[name] = self.engine.rows(columns, values)
 
+    def view(self, name, rows, contract=None):
+        """Rows given as dicts (missing columns are null) with the columns of a contract; of landing, also of the file."""
+        contract = contract or contracts.load(name)
+        columns = dict(contract.types)
+        if contract.zone == "landing":
+            columns |= {"file_path": "string", "file_modified": "bigint"}
+        unknown = {key for row in rows for key in row} - set(columns)
+        assert not unknown, f"not in {contract.table}: {unknown}"
+        self.rows(name, columns, [tuple(row.get(column) for column in columns) for row in rows])
 
-def view_of(spark, zone, name):
-    """A SELECT over the present views, under its name."""
-    queries.select(spark, zone, name).createOrReplaceTempView(name)
+    def view_of(self, zone, name):
+        """A SELECT over the rows that are here, under its name."""
+        self.named[name] = queries.select(self.engine, zone, name, **self.named)
 
+    def fetched(self, rows):
+        """Rows of the engine, with their columns as attributes."""
+        row = namedtuple("row", list(rows.columns), rename=True)
+        return [row(*values) for values in self.engine.fetch("select * from fetched", fetched=rows)]
 
-def gate(spark, table, consent_gate="as-of"):
-    """All rows that the table's SELECT gives for the present views, accepted or not."""
-    contract = contracts.load(table)
-    rows = queries.gate(spark, contract, {"consent_gate": consent_gate})
-    assert rows.columns == [*contract.names, "reason"]
-    return rows.collect()
+    def select(self, zone, name, params=None):
+        return self.fetched(queries.select(self.engine, zone, name, params, **self.named))
+
+    def gate(self, table, consent_gate="as-of"):
+        """All rows that the table's SELECT gives for the rows that are here, accepted or not."""
+        contract = contracts.load(table)
+        rows = queries.gate(self.engine, contract, {"consent_gate": consent_gate}, **self.named)
+        assert list(rows.columns) == [*contract.names, "reason"]
+        return self.fetched(rows)

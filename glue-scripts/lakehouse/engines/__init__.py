@@ -43,7 +43,7 @@ class Rows(Protocol):
 class Landed:
     """Lines of delivered files, judged as the contract says.
 
-    `rows`: one for each line but blank ones: the contract's columns, `file_path` (the object's key), `file_modified` (ms),
+    `rows`: one for each line but blank ones, at hand: the contract's columns, `file_path` (the object's key), `file_modified` (ms),
     `reason` (why it cannot be used; null: it can) and `drift` (its keys that the contract does not know, joined by commas; null
     where there are none).
     `is_clean()`: no file is bad as a whole.

@@ -254,7 +254,7 @@ class DuckDB:
             return list(write_file(table.io, table.metadata, iter([WriteTask(write, next(numbers), table.schema(), cast)])))
 
         with _no_values(), ThreadPoolExecutor(1) as writer:
-            reader = self._db.execute(f'select {names} from "{rows.name}"{order}').to_arrow_reader(100_000)
+            reader = self._db.sql(f'select {names} from "{rows.name}"{order}').to_arrow_reader(100_000)
             written, waiting = [], []
             for part in _parts(reader):
                 waiting.append(writer.submit(file, part))
@@ -366,8 +366,7 @@ def _judging(contract: Contract, said: Mapping[str, str]) -> Any:
         columns: list[list] = [[] for _ in names]
         for line, other, when in zip(text.to_pylist(), raw.to_pylist(), modified.to_pylist(), strict=True):
             verdict = judge.judge(other if line is None else line.encode(), when)
-            row = (*verdict.values, verdict.reason, verdict.column, verdict.detail, verdict.many, ",".join(verdict.drift) or None)
-            for column, value in zip(columns, row, strict=True):
+            for column, value in zip(columns, verdict.flat(), strict=True):
                 column.append(value)
         arrays = [pa.array(column, _ARROW[kind]) for column, kind in zip(columns, said.values(), strict=True)]
         return pa.StructArray.from_arrays(arrays, names=names)

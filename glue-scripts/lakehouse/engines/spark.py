@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
-from urllib.parse import quote, unquote
 
 import pyarrow as pa
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, StructField, StructType
+from pyspark.sql.types import ArrayType, StructType
 
 from lakehouse import drafts, files, tables, usual
 from lakehouse.contracts import Contract
@@ -170,7 +169,7 @@ class Spark:
         known = [(one.key, one.modified, 0, MALFORMED, None, files.IS_DAMAGED, True, None, None) for one in damaged]
         whole = [(*row, *[None] * (len(columns) - len(row))) for row in known]
         return Landed(
-            _Rows(landing.rows()),
+            _Rows(landing.rows(lambda frame: self.keep(_Rows(frame)).frame)),
             lambda: not damaged,
             lambda: _Rows(landing.rejected().select(*columns).unionByName(self.rows(columns, whole).frame)),
         )
@@ -209,13 +208,145 @@ class _Landing:
         self._paths = [re.sub(r"([\[\]{}*?\\])", r"\\\1", uri) for uri in uris]
         self._strange = [one for one in objects if _is_strange(one)]
 
-    def rows(self) -> DataFrame:
-        rows = self._classified(self._lines())
-        verdict = F.col("_verdict")
-        first = self._is_no_text_file()
-        reason = verdict["reason"].alias("reason")
-        rows = rows if first is None else rows.join(F.broadcast(first), "file_path", "left_anti")
-        return rows.select(*self._contract.names, "file_path", "file_modified", reason, verdict["drift"].alias("drift"))
+    def rows(self, keep: Callable[[DataFrame], DataFrame]) -> DataFrame:
+        """Those that Spark read by itself and those that were judged, of which there may be none: no Python process then."""
+        text = F.lit(None).cast("string")
+        parsed = keep(self._parsed(self._lines()).withColumn("_line", F.when(~F.col("_plain"), F.col("_line"))))
+        plain = parsed.where("_plain").select(*self._as_judged(), "file_path", "file_modified", text.alias("reason"), text.alias("drift"))
+        if parsed.where("not _plain").isEmpty():
+            return plain
+        judged = keep(self._judged(parsed.where("not _plain")))
+        drift = F.col("_verdict")["drift"].alias("drift")
+        return plain.unionByName(judged.select(*self._contract.names, "file_path", "file_modified", "reason", drift))
+
+    def _as_judged(self) -> list[Column]:
+        """Values of plain lines as the judge gives them: -0.0 equals 0.0 but is not the same bytes."""
+        return [
+            (F.lower(one.name) if one.kind == "email" else F.col(one.name) + 0.0 if one.type == "double" else F.col(one.name)).alias(one.name)
+            for one in self._contract.columns
+        ]
 
     def rejected(self) -> DataFrame:
-        raise NotImplementedError
+        """In a second pass over the files, which are few: line numbers need all lines of a file."""
+        more = ("_metadata.file_block_start", F.monotonically_increasing_id().alias("_order"))
+        lines = self._text_lines(*more)
+        if self._strange:
+            start = F.lit(0).cast("bigint").alias("file_block_start")
+            lines = lines.unionByName(self._strange_lines().select(*_LINE, start, F.col("_place").alias("_order")))
+        # Rows of a split come in the file's order, splits by where they start.
+        in_file = Window.partitionBy("file_path").orderBy("file_block_start", "_order")
+        numbered = lines.select("*", F.row_number().over(in_file).cast("bigint").alias("position")).where(~_is_blank())
+        odd = self._parsed(numbered, "position").where("not _plain")
+        bad = self._judged(odd, "position", "_line").where(F.col("reason").isNotNull())
+        begins = reduce(lambda a, b: a | b, [F.startswith("_line", F.lit(magic)) for magic in files.NO_TEXT])
+        no_text = (F.col("position") == 1) & begins
+        bad = bad.withColumn("_whole", F.max(no_text).over(Window.partitionBy("file_path")))
+        text = F.is_valid_utf8(_text())
+        told = [F.col("_verdict")[name].alias(name) for name in ("column_name", "detail", "many")]
+        each = bad.where("not _whole").select(
+            F.col("file_path").alias("file"),
+            "file_modified",
+            "position",
+            "reason",
+            *told,
+            F.when(text, _text()).otherwise(F.base64("_line")).alias("line"),
+            F.when(text, "utf-8").otherwise("base64").alias("encoding"),
+            *self._contract.names,
+        )
+        whole = bad.where("_whole").select(F.col("file_path").alias("file"), "file_modified").distinct()
+        given = {"position": 0, "reason": MALFORMED, "detail": files.IS_NO_TEXT, "many": True}
+        missing = [F.lit(given.get(field.name)).cast(field.dataType).alias(field.name) for field in each.schema[2:]]
+        return each.unionByName(whole.select("file", "file_modified", *missing))
+
+    # --- lines ---
+
+    def _lines(self) -> DataFrame:
+        lines = self._text_lines()
+        if self._strange:
+            lines = lines.unionByName(self._strange_lines().select(*_LINE))
+        return lines.where(~_is_blank())
+
+    def _text_lines(self, *more: Any) -> DataFrame:
+        if not self._paths:
+            names = [f"{name} bigint" for name in ("file_block_start", "_order")[: len(more)]]
+            return self._spark.createDataFrame([], ", ".join([_LINES, *names]))
+        path = F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B"))  # url_decode takes a plus for a space
+        decoded, root = F.url_decode(path), self._store.root
+        key = F.substr(decoded, F.instr(decoded, root) + F.lit(len(root)))
+        modified = F.unix_millis(F.col("_metadata.file_modification_time"))
+        lines = self._spark.read.text(self._paths)
+        return lines.select(F.col("value").cast("binary").alias("_line"), key.alias("file_path"), modified.alias("file_modified"), *more)
+
+    def _strange_lines(self) -> DataFrame:
+        """Lines of the files whose names Spark cannot read, by Python; `_place`: their order in the file."""
+        objects = self._spark.sparkContext.parallelize(self._strange, len(self._strange))
+        lines = objects.flatMap(_reader(self._store.uri("")))
+        return self._spark.createDataFrame(lines, f"{_LINES}, _place bigint", verifySchema=False)
+
+    def _parsed(self, lines: DataFrame, *more: str) -> DataFrame:
+        """Lines with the values of usual ones; `_plain`: they are good for sure."""
+        columns = self._contract.columns
+        schema = StructType.fromDDL(", ".join(f"`{column.json_key}` {column.type}" for column in columns))
+        matches = F.expr(usual.text(self._contract)).rlike(rf"\A(?:{usual.pattern(self._contract)})\z")
+        is_usual = (F.octet_length("_line") <= LONGEST_LINE) & F.is_valid_utf8(_text()) & matches
+        parsed = lines.withColumn("text", _text()).withColumn("_row", F.from_json(F.when(is_usual, F.col("text")), schema))
+        # Where the keys may come in any order, one may come twice: then another one is missing.
+        every = [F.col("_row")[column.json_key].isNotNull() for column in columns if usual.is_fixed(self._contract)]
+        is_usual = reduce(lambda a, b: a & b, every, F.col("_row").isNotNull()).alias("_usual")
+        values = [F.col("_row")[column.json_key].alias(column.name) for column in columns]
+        rows = parsed.select(*_LINE, is_usual, *values, *more)
+        return rows.withColumn("_plain", F.col("_usual") & ~F.expr(usual.implausible(self._contract)))
+
+    def _judged(self, parsed: DataFrame, *more: str) -> DataFrame:
+        """Rows of lines as the judge says."""
+        rows = parsed.withColumn("_verdict", _judge(self._contract)(F.col("_line"), F.col("file_modified")))
+        verdict = F.col("_verdict")
+        values = [verdict[column.name].alias(column.name) for column in self._contract.columns]
+        return rows.select(*values, "file_path", "file_modified", verdict["reason"].alias("reason"), "_verdict", *more)
+
+
+def _judge(contract: Contract) -> Callable[..., Column]:
+    """The judge as a function of Spark: of a line, and of when its file was delivered."""
+    more = {"reason": "string", "column_name": "string", "detail": "string", "many": "boolean", "drift": "string"}
+    types = {**contract.types, **more}
+    judge = Judge(contract)
+
+    def of(lines: pa.Array, modified: pa.Array) -> pa.Array:
+        rows = [
+            judge.judge(line, when).flat()
+            for line, when in zip(lines.to_pylist(), modified.to_pylist(), strict=True)
+        ]
+        columns = zip(*rows, strict=True) if rows else [()] * len(types)
+        arrays = [pa.array(column, _ARROW[kind]) for column, kind in zip(columns, types.values(), strict=True)]
+        return pa.StructArray.from_arrays(arrays, names=list(types))
+
+    # The annotations are read by Spark, which does not resolve those that this module postpones.
+    of.__annotations__ = {"lines": pa.Array, "modified": pa.Array, "return": pa.Array}
+    return F.arrow_udf(of, StructType.fromDDL(", ".join(f"`{name}` {kind}" for name, kind in types.items())))
+
+
+def _is_strange(one: Object) -> bool:
+    """Whether Spark takes the name for another: an empty folder in it for none, a colon for a scheme, `.GZ` for no gzip."""
+    return "//" in one.key or ":" in one.key or (one.is_packed and not one.key.endswith(".gz"))
+
+
+def _reader(lake_uri: str) -> Callable[[Object], Iterator[tuple[bytes, str, int, int]]]:
+    """Gives the lines of an object, each with where it is from and its place in there."""
+
+    def read(one: Object) -> Iterator[tuple[bytes, str, int, int]]:
+        place = 0
+        for piece in files.whole_lines(files.pieces(open_store(lake_uri).open(one), one.is_packed)):
+            for line in files.split(piece):
+                yield line, one.key, one.modified, place
+                place += 1
+
+    return read
+
+
+def _text() -> Column:
+    return F.col("_line").cast("string")
+
+
+def _is_blank() -> Column:
+    # Asked first: nearly every line ends like this.
+    return ~F.endswith(_text(), F.lit("}")) & (F.btrim(_text(), F.lit(_SPACE)) == "")
