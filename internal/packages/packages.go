@@ -53,8 +53,8 @@ func Name() string {
 
 // Make writes the zip into a folder, unless it is there, and returns its path. The wheels are downloaded from wherever the user's pip
 // takes packages.
-func Make(ctx context.Context, folder string) (string, error) {
-	path := filepath.Join(folder, Name())
+func Make(ctx context.Context, folder string) (path string, err error) {
+	path = filepath.Join(folder, Name())
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
@@ -65,7 +65,7 @@ func Make(ctx context.Context, folder string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(scratch)
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	lock := filepath.Join(scratch, "glue.lock")
 	if err := os.WriteFile(lock, []byte(locked), 0o600); err != nil {
 		return "", err

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -26,16 +27,19 @@ const (
 func main() {
 	lock := flag.Bool("lock", false, "write glue.lock anew instead of making the zip")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	work := makeZip
-	if *lock {
-		work = writeLock
-	}
-	if err := work(ctx); err != nil {
+	if err := run(*lock); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func run(lock bool) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if lock {
+		return writeLock(ctx)
+	}
+	return makeZip(ctx)
 }
 
 // makeZip prints the zip's path and nothing else: that is what the CLI reads.
@@ -53,12 +57,12 @@ func makeZip(ctx context.Context) error {
 }
 
 // writeLock pins the one wheel of each package that runs on Glue, with versions as in requirements.lock: what is tested is what runs.
-func writeLock(ctx context.Context) error {
+func writeLock(ctx context.Context) (err error) {
 	scratch, err := os.MkdirTemp("", "glue-lock-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	resolved := filepath.Join(scratch, "resolved")
 	resolve := exec.CommandContext(ctx, "uv", "pip", "compile", "--quiet", "--python-version", packages.Python,
 		"--python-platform", "x86_64-manylinux_2_28", "--only-binary", ":all:", "--generate-hashes", "--no-emit-index-url",
