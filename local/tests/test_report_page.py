@@ -42,8 +42,8 @@ def test_a_run_that_succeeded(page) -> None:
     assert charts(seen) == {"funnel-chart", "quarantine-chart", "jobs-chart"}
     text = seen["text"]
     for job in report["jobs"]:
-        engine = {funnel["run_id"]: funnel["engine"] for funnel in report["funnels"]}.get(job["run_id"], r"\S")
-        assert re.search(rf"{job['name']}\s+succeeded\s+{engine}\s", text), job["name"]
+        engine = next(funnel["engine"] for funnel in report["funnels"] if funnel["run_id"] == job["run_id"])
+        assert re.search(rf"{job['name']}\s+succeeded\s+on {engine}\s", text), job["name"]
     for funnel in report["funnels"]:
         assert f"{funnel['accepted']:,} of {funnel['read']:,}" in text or not funnel["read"]
     for entry in report["quarantine"]:
