@@ -1,9 +1,12 @@
 package stacks
 
 import (
+	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +15,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"stedi-lakehouse/internal/cdktest"
+	"stedi-lakehouse/internal/packages"
 )
 
 // project writes a small project with the layout of this one: packages link to contracts and SQL outside their folder.
@@ -146,5 +150,79 @@ func TestProjectPackages(t *testing.T) {
 		if !strings.HasPrefix(path, "lakehouse/") {
 			t.Errorf("the zip holds %s, want nothing beside lakehouse/", path)
 		}
+	}
+}
+
+// The zip of wheels is made when the CLI deploys it: a synthesis, and so a review or a test, needs neither zip nor network. Stage local
+// has no such zip: its jobs find the packages where they run.
+func TestPythonWheels(t *testing.T) {
+	for stage, want := range map[string]bool{"dev": true, "prod": true, "local": false} {
+		var manifest struct {
+			Files map[string]struct {
+				Source struct {
+					Executable []string
+					Path       string
+				}
+				Destinations map[string]struct{ ObjectKey string }
+			}
+		}
+		paths, err := filepath.Glob(filepath.Join(string(ofStage(t, stage)), "*-pipeline.assets.json"))
+		if err != nil || len(paths) != 1 {
+			t.Fatalf("asset manifests %q, error %v", paths, err)
+		}
+		text, err := os.ReadFile(paths[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &manifest); err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, file := range manifest.Files {
+			if file.Source.Path != "" {
+				continue
+			}
+			for _, destination := range file.Destinations {
+				found = true
+				if destination.ObjectKey != packages.Name() || !slices.Equal(file.Source.Executable, []string{"go", "run", "./tools/packages"}) {
+					t.Errorf("stage %s: %v is put at %s, want the zip of wheels at %s", stage, file.Source.Executable, destination.ObjectKey, packages.Name())
+				}
+			}
+		}
+		jobs, installed := 0, 0
+		for _, resource := range ofStage(t, stage).template(t, "pipeline").Resources {
+			if resource.Type != "AWS::Glue::Job" {
+				continue
+			}
+			jobs++
+			arguments := resource.Properties["DefaultArguments"].(map[string]any)
+			if modules, given := arguments["--additional-python-modules"]; given && strings.Contains(fmt.Sprint(modules), packages.Name()) {
+				installed++
+			}
+			if arguments["--engine"] != "auto" || arguments["--spark_from_gib"] != "4" {
+				t.Errorf("stage %s: a job has the engine %v from %v GiB, want auto from 4", stage, arguments["--engine"], arguments["--spark_from_gib"])
+			}
+		}
+		if found != want || want && installed != jobs || !want && installed > 0 {
+			t.Errorf("stage %s: a zip of wheels is an asset: %t; of %d jobs %d use it; want %t for all", stage, found, jobs, installed, want)
+		}
+	}
+}
+
+// The network's S3 endpoint lets through whatever code a job's role may read.
+func TestEndpointLetsCodeThrough(t *testing.T) {
+	patterns := regexp.MustCompile(`/\*\.(\w+)"`).FindAllStringSubmatch(ofStage(t, "prod").text(t, "network"), -1)
+	suffixes := []string{}
+	for _, pattern := range patterns {
+		suffixes = append(suffixes, "."+pattern[1])
+	}
+	keys := regexp.MustCompile(`/([0-9a-f]{64}[\w.]*)"`).FindAllStringSubmatch(ofStage(t, "prod").text(t, "pipeline"), -1)
+	for _, key := range keys {
+		if !slices.Contains(suffixes, filepath.Ext(key[1])) {
+			t.Errorf("no job gets %s through an endpoint for objects that end in %q", key[1], suffixes)
+		}
+	}
+	if len(keys) < 3 || len(suffixes) < 2 {
+		t.Errorf("found the objects %q and the ends %q; has the way they are written changed?", keys, suffixes)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"stedi-lakehouse/constructs/loggroup"
 	"stedi-lakehouse/internal/config"
 	"stedi-lakehouse/internal/contract"
+	"stedi-lakehouse/internal/packages"
 )
 
 // maintenance is the job that removes for good what is no longer current. It runs last, when no other job writes.
@@ -47,6 +48,9 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 	pipeline := Pipeline{Stack: stack}
 	common := commonProps(stack, props)
 	common.Code = gluejob.Code{Packages: pythonPackages(stack, props.Scripts), Script: script(stack, props.Scripts, "make_table")}
+	if !stage.Jobs.PackagesInstalled {
+		common.Code.Wheels = pythonWheels(stack)
+	}
 	for _, flow := range flows(props.Contracts) {
 		job := common
 		job.Name, job.Description = flow.job, flow.writes.Description
@@ -93,6 +97,7 @@ func commonProps(stack awscdk.Stack, props PipelineProps) gluejob.Props {
 			Database:  props.Catalog.Database,
 		},
 		ConsentGate: stage.ConsentGate,
+		Engine:      gluejob.Engine{Name: stage.Jobs.Engine, SparkFromGiB: stage.Jobs.SparkFromGiB},
 		Size: gluejob.Size{
 			WorkerType:     stage.Jobs.WorkerType,
 			Workers:        stage.Jobs.Workers,
@@ -174,6 +179,21 @@ func pythonPackages(stack awscdk.Stack, scripts string) awss3assets.Asset {
 		IgnoreMode:     awscdk.IgnoreMode_GIT,
 		Exclude:        jsii.Strings("/*", "!/lakehouse", "__pycache__", "*.pyc", ".*"),
 	})
+}
+
+// pythonWheels is the zip of the packages that Glue does not bring. The CLI makes it when it deploys and the asset bucket has none of
+// that name: the command below is part of the asset manifest. A synthesis knows the name and makes nothing. An asset of the usual kind
+// would need the zip at every synthesis, and would not keep the end of its name.
+func pythonWheels(stack awscdk.Stack) gluejob.Object {
+	location := stack.Synthesizer().AddFileAsset(&awscdk.FileAssetSource{
+		SourceHash:  jsii.String(packages.Name()),
+		DisplayName: jsii.String("PythonWheels"),
+		Executable:  jsii.Strings("go", "run", "./tools/packages"),
+	})
+	return gluejob.Object{
+		ARN: fmt.Sprintf("arn:%s:s3:::%s/%s", *stack.Partition(), *location.BucketName, *location.ObjectKey),
+		URL: fmt.Sprintf("s3://%s/%s", *location.BucketName, *location.ObjectKey),
+	}
 }
 
 // script is one of glue-scripts/jobs.

@@ -110,8 +110,17 @@ func watch(pipeline Pipeline, told alerts.Alerts, started *starter.Starter, prop
 		Zones:         shownZones(props.Contracts),
 		RunTime:       runTime,
 		DollarsAnHour: dollarsAnHour(stage.Jobs),
+		RunLogs:       runLogs(pipeline.Jobs),
 		Alarms:        alarms,
 	})
+}
+
+func runLogs(jobs []gluejob.Job) []string {
+	var groups []string
+	for _, job := range jobs {
+		groups = append(groups, job.LogGroup)
+	}
+	return groups
 }
 
 // own is a metric that the jobs put, of the whole lake.

@@ -12,13 +12,14 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// Props of the dashboard. All are required, except Alarms.
+// Props of the dashboard. All are required, except RunLogs and Alarms.
 type Props struct {
 	Lake          string               // name of the lakehouse, and of its dashboard
 	Namespace     string               // of the jobs' own metrics
 	Zones         []Zone               // in the order in which data moves through them
 	RunTime       awscloudwatch.Metric // how long the pipeline's runs take, ms
 	DollarsAnHour float64              // what an hour of a run costs at most, in US dollars
+	RunLogs       []string             // names of the log groups with what the jobs' runs print; none: their engines are not shown
 	Alarms        []interfacesawscloudwatch.IAlarmRef
 }
 
@@ -56,12 +57,24 @@ func New(scope constructs.Construct, id string, props Props) awscloudwatch.Dashb
 		graph("Longest run of a day, minutes", ofRunTime(props, "Longest run", "Maximum", 1.0/60_000)),
 		graph("What the runs of a day cost at most, US dollars", ofRunTime(props, "All workers at work all the time", "Sum", props.DollarsAnHour/3_600_000)),
 	)
+	if len(props.RunLogs) > 0 {
+		board.AddWidgets(lastRuns(props.RunLogs))
+	}
 	if len(props.Alarms) > 0 {
 		board.AddWidgets(awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
 			Title: jsii.String("Alarms"), Alarms: &props.Alarms, Width: jsii.Number(2 * width),
 		}))
 	}
 	return board
+}
+
+// lastRuns lists the newest runs with their engine, read from the line of JSON that each prints: a metric would cost and say less.
+func lastRuns(groups []string) awscloudwatch.IWidget {
+	return awscloudwatch.NewLogQueryWidget(&awscloudwatch.LogQueryWidgetProps{
+		Title: jsii.String("Last runs and their engine"), LogGroupNames: jsii.Strings(groups...),
+		QueryLines: jsii.Strings("fields @timestamp, job, engine, mode, read, accepted", "filter ispresent(engine)", "sort @timestamp desc", "limit 50"),
+		Width:      jsii.Number(2 * width), Height: jsii.Number(height),
+	})
 }
 
 func addInPairs(board awscloudwatch.Dashboard, widgets []awscloudwatch.IWidget) {

@@ -1,9 +1,10 @@
-// Package gluejob makes the Spark jobs of the lakehouse: a Glue job with a role that may do what this job does and no more.
+// Package gluejob makes the jobs of the lakehouse: a Glue job with a role that may do what this job does and no more.
 package gluejob
 
 import (
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -17,6 +18,7 @@ import (
 	"stedi-lakehouse/constructs/loggroup"
 	"stedi-lakehouse/constructs/statement"
 	"stedi-lakehouse/internal/contract"
+	"stedi-lakehouse/internal/packages"
 )
 
 // glueVersion is Spark 4.1, Python 3.13 and Iceberg 1.11.
@@ -41,6 +43,19 @@ type Lake struct {
 type Code struct {
 	Script   awss3assets.Asset
 	Packages awss3assets.Asset // a zip that Python imports from
+	Wheels   Object            // a zip of wheels that Glue installs when a run starts; the zero value: what they hold is there already
+}
+
+// Object is something in S3.
+type Object struct {
+	ARN string
+	URL string // s3://bucket/key
+}
+
+// Engine says what computes in a run.
+type Engine struct {
+	Name         string  // auto, duckdb or spark
+	SparkFromGiB float64 // auto takes Spark for a run that reads so much
 }
 
 // Size is how much a run may take.
@@ -68,6 +83,7 @@ type Props struct {
 	Keeps       []contract.Contract // the other tables that it writes; may be empty
 	Intake      string              // key of the one object in the lake in which the job notes what it has read; empty: it notes nothing
 	ConsentGate string
+	Engine      Engine
 	Arguments   map[string]string // more of the script's own arguments; may be empty
 	Size        Size
 	Network     lakenetwork.Network
@@ -100,7 +116,7 @@ func (p Props) written() []contract.Contract {
 }
 
 // New makes the job, its role and its two log groups. It panics when something is missing that Glue would fill with a costly
-// default, and without a security configuration.
+// default, without a security configuration, and when wheels are not named as Glue knows them.
 func New(scope constructs.Construct, id string, props Props) Job {
 	if props.Name == "" || props.Size.WorkerType == "" || props.Size.Workers < 2 || props.Size.TimeoutMinutes < 1 {
 		panic(fmt.Sprintf("gluejob %s: Name is %q and Size %+v, want a name, a worker type, 2 workers or more and a timeout",
@@ -111,6 +127,9 @@ func New(scope constructs.Construct, id string, props Props) Job {
 	}
 	if props.Security.Name == "" {
 		panic(fmt.Sprintf("gluejob %s: there is no security configuration; what Glue keeps of a run would not be encrypted with our key", id))
+	}
+	if url := props.Code.Wheels.URL; url != "" && !strings.HasSuffix(url, packages.Suffix) {
+		panic(fmt.Sprintf("gluejob %s: Wheels is %q, want a name that ends in %s: Glue would take it for one package", id, url, packages.Suffix))
 	}
 	this := constructs.NewConstruct(scope, jsii.String(id))
 	role := awsiam.NewRole(this, jsii.String("Role"), &awsiam.RoleProps{
@@ -192,9 +211,16 @@ func arguments(props Props) map[string]string {
 		"--lake_uri":            lake,
 		"--database":            props.Lake.Database,
 		"--consent_gate":        props.ConsentGate,
+		"--engine":              props.Engine.Name,
+		"--spark_from_gib":      strconv.FormatFloat(props.Engine.SparkFromGiB, 'f', -1, 64),
 		"--metrics_namespace":   MetricsNamespace,
 		"--lake_name":           props.Lake.Name,
 		"--region":              *awscdk.Aws_REGION(),
+	}
+	if wheels := props.Code.Wheels; wheels.URL != "" {
+		given["--additional-python-modules"] = wheels.URL
+		// The zip alone is asked, and no index of packages: there is no way to one from most networks.
+		given["--python-modules-installer-option"] = "--no-index"
 	}
 	if props.Network.PrivateEndpoints {
 		given["--disable-proxy-v2"] = "true"

@@ -53,6 +53,7 @@ func props(t *testing.T, stack awscdk.Stack) gluejob.Props {
 		Keeps:       []contract.Contract{table("shoe", contract.Quarantine, contract.Iceberg), table("run", contract.Ledger, contract.Iceberg)},
 		Intake:      "intake/ledger/shoe_landing_to_trusted.json",
 		ConsentGate: "as-of",
+		Engine:      gluejob.Engine{Name: "auto", SparkFromGiB: 0.5},
 		Size:        gluejob.Size{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30},
 		Network:     lakenetwork.Network{SecurityGroupID: "sg-1"},
 		Connection:  gluejob.Connection{Name: "shop-1", SubnetID: "subnet-1"},
@@ -119,6 +120,8 @@ func TestArguments(t *testing.T) {
 		"--lake_uri":               "s3://lake",
 		"--database":               "shop",
 		"--consent_gate":           "as-of",
+		"--engine":                 "auto",
+		"--spark_from_gib":         "0.5",
 		"--metrics_namespace":      "StediLakehouse",
 		"--lake_name":              "shop-lake",
 		"--region":                 map[string]any{"Ref": "AWS::Region"},
@@ -136,6 +139,19 @@ func TestArguments(t *testing.T) {
 	}
 	if len(arguments) != len(want) {
 		t.Errorf("arguments are %v, want no others than %v", arguments, want)
+	}
+}
+
+// Glue knows a zip of wheels by the end of its name. The role may read it, and pip is to look nowhere else.
+func TestWheels(t *testing.T) {
+	given := gluejob.Object{ARN: "arn:aws:s3:::assets/1.gluewheels.zip", URL: "s3://assets/1.gluewheels.zip"}
+	template := synthesize(t, func(p *gluejob.Props) { p.Code.Wheels = given })
+	template.Has("AWS::Glue::Job", map[string]any{"DefaultArguments": map[string]any{
+		"--additional-python-modules": given.URL, "--python-modules-installer-option": "--no-index",
+	}})
+	code := statements(t, template)["ReadCode"]
+	if !slices.Equal(code.actions, []string{"s3:GetObject"}) || len(code.resources) != 3 || !slices.Contains(code.resources, given.ARN) {
+		t.Errorf("ReadCode is %+v, want to get exactly script, packages and wheels", code)
 	}
 }
 
@@ -364,6 +380,7 @@ func TestMisuse(t *testing.T) {
 		"one worker":     {func(p *gluejob.Props) { p.Size.Workers = 1 }, size},
 		"no timeout":     {func(p *gluejob.Props) { p.Size.TimeoutMinutes = 0 }, size},
 		"no security":    {func(p *gluejob.Props) { p.Security.Name = "" }, "there is no security configuration"},
+		"other wheels":   {func(p *gluejob.Props) { p.Code.Wheels.URL = "s3://assets/1.zip" }, "want a name that ends in .gluewheels.zip"},
 		"every intake":   {func(p *gluejob.Props) { p.Intake = "intake/ledger/*" }, intake},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -46,7 +46,7 @@ func s3Access(props Props) []awsiam.PolicyStatement {
 		statement.Allow("LocateBucket", []string{props.Lake.BucketARN}, "s3:GetBucketLocation"),
 		statement.Allow("AllObjectActions", written,
 			"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
-		statement.Allow("ReadCode", []string{objectARN(props.Code.Script), objectARN(props.Code.Packages)}, "s3:GetObject"),
+		statement.Allow("ReadCode", code(props.Code), "s3:GetObject"),
 		statement.Allow("UseLakeKey", []string{props.Lake.KeyARN}, "kms:Decrypt", "kms:GenerateDataKey"),
 	}
 	if len(read) > 0 {
@@ -114,6 +114,14 @@ func networkAccess(scope constructs.Construct, props Props) []awsiam.PolicyState
 			"Null":                      map[string]any{"aws:TagKeys": "false"}, // else a request without tags would match
 		}, "ec2:CreateTags", "ec2:DeleteTags"),
 	}
+}
+
+func code(given Code) []string {
+	objects := []string{objectARN(given.Script), objectARN(given.Packages)}
+	if given.Wheels.ARN != "" {
+		objects = append(objects, given.Wheels.ARN)
+	}
+	return objects
 }
 
 func objectARN(asset awss3assets.Asset) string {

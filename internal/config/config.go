@@ -18,6 +18,16 @@ const (
 	Ever = "ever"  // all readings of a customer who consented, whenever they were made
 )
 
+// What computes in a job.
+const (
+	AutoEngine   = "auto"   // DuckDB, or Spark for a run that reads Jobs.SparkFromGiB or more
+	DuckDBEngine = "duckdb" // one process on the driver
+	SparkEngine  = "spark"  // all workers
+)
+
+// defaultSparkFromGiB is a size that DuckDB computes well on the driver of the smallest worker, which has 16 GB.
+const defaultSparkFromGiB = 4
+
 // How the jobs get a network.
 const (
 	NewNetwork      = "new"      // a VPC of their own
@@ -98,6 +108,13 @@ type Jobs struct {
 	Workers        int    `json:"workers"`        // 2 or more; one of them is the driver. Glue uses fewer when fewer will do
 	TimeoutMinutes int    `json:"timeoutMinutes"` // a run is stopped after so long
 	Flex           bool   `json:"flex,omitempty"` // cheaper spare capacity, which may be slow to start; G.1X and G.2X only
+	// Engine is AutoEngine, DuckDBEngine or SparkEngine; absent: AutoEngine. SparkFromGiB is the size of the data to be read, in GiB,
+	// from which AutoEngine takes Spark; above 0, absent: 4.
+	Engine       string  `json:"engine,omitempty"`
+	SparkFromGiB float64 `json:"sparkFromGiB,omitempty"`
+	// PackagesInstalled says that Python finds the packages of the DuckDB engine where the jobs run, so that none are uploaded. On AWS
+	// Glue it does not; only the embedded AWS sets this.
+	PackagesInstalled bool `json:"packagesInstalled,omitempty"`
 	// TrustThisAccountOnly lets Glue take a job's role only for this account's jobs, and the role of catalogEncryption only for this
 	// account. See docs/operations.md before switching it on.
 	TrustThisAccountOnly bool `json:"trustThisAccountOnly,omitempty"`

@@ -58,7 +58,7 @@ func TestLoad(t *testing.T) {
 		Name: "dev", Account: "111122223333", Region: "eu-central-1", LakeName: "shop-dev",
 		ConsentGate: config.AsOf, DataRemoval: config.Delete,
 		Network:       config.Network{Mode: config.NewNetwork, CIDR: "10.40.0.0/22", Zones: 2},
-		Jobs:          config.Jobs{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30, Flex: true},
+		Jobs:          config.Jobs{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30, Flex: true, Engine: config.AutoEngine, SparkFromGiB: 4},
 		Start:         config.Start{Cron: "0 4 * * ? *", TimeZone: "Europe/Berlin", LandingMinutes: 30},
 		Alerts:        config.Alerts{Emails: []string{"oncall@example.com"}, RunMinutes: 60, QuarantinedRows: 10, NothingHours: 48},
 		Queries:       config.Queries{ScanLimitGB: 10},
@@ -87,6 +87,10 @@ func TestLoadAccepts(t *testing.T) {
 		"every hour":             {`0 4 * * ? *`, `0 * ? * * *`},
 		"nobody to tell":         {`"emails": ["oncall@example.com"], `, ``},
 		"no budget":              {`"monthlyBudgetUSD": 50,`, ``},
+		"DuckDB only":            {`"flex": true`, `"flex": true, "engine": "duckdb"`},
+		"Spark only":             {`"flex": true`, `"flex": true, "engine": "spark"`},
+		"Spark from half a GiB":  {`"flex": true`, `"flex": true, "engine": "auto", "sparkFromGiB": 0.5`},
+		"packages there already": {`"flex": true`, `"flex": true, "packagesInstalled": true`},
 		"trust with conditions":  {`"flex": true`, `"flex": true, "trustThisAccountOnly": true`},
 		"prod that retains":      {`"dev"`, `"prod"`, `"delete"`, `"retain"`},
 		"emptied by hand":        {`"delete"`, `"delete-if-empty"`},
@@ -210,6 +214,11 @@ func TestLoadRefuses(t *testing.T) {
 		"one worker":               {[]string{`"workers": 2`, `"workers": 1`}, "jobs.workers is 1, allowed: 2 to 299"},
 		"timeout":                  {[]string{`"timeoutMinutes": 30`, `"timeoutMinutes": 0`}, "jobs.timeoutMinutes is 0, allowed: 1 to 10080"},
 		"Flex on large workers":    {[]string{`G.1X`, `G.8X`}, "jobs.flex is true, allowed: false with workerType G.8X"},
+		"engine":                   {[]string{`"flex": true`, `"flex": true, "engine": "polars"`}, `jobs.engine is "polars", allowed: auto, duckdb, spark`},
+		"no engine":                {[]string{`"flex": true`, `"flex": true, "engine": ""`}, `jobs.engine is "", allowed: auto, duckdb, spark`},
+		"Spark from nothing":       {[]string{`"flex": true`, `"flex": true, "sparkFromGiB": 0`}, `jobs.sparkFromGiB is 0, allowed: a number of GiB above 0, such as 4 or 0.5`},
+		"Spark from less":          {[]string{`"flex": true`, `"flex": true, "sparkFromGiB": -1.5`}, `jobs.sparkFromGiB is -1.5`},
+		"Spark from text":          {[]string{`"flex": true`, `"flex": true, "sparkFromGiB": "4"`}, `dev.jobs.sparkFromGiB: got "4", want a number`},
 		"CIDR without network":     {[]string{newVPC, `{"mode": "none", "cidr": "10.0.0.0/16"}`}, `network.cidr is "10.0.0.0/16", allowed: nothing with network.mode "none"`},
 		"id without network":       {[]string{newVPC, `{"mode": "none", "vpcId": "vpc-0a1b2c3d"}`}, `network.vpcId is "vpc-0a1b2c3d"`},
 		"endpoints of nothing":     {[]string{newVPC, `{"mode": "none", "privateEndpoints": true}`}, "network.privateEndpoints"},
@@ -296,8 +305,11 @@ func TestProjectStages(t *testing.T) {
 			t.Errorf("stage %s: %v", name, err)
 		}
 		if name == "local" && (stage.Account != "000000000000" || stage.Region != "us-east-1" || !stage.Network.KeepDefaultSecurityGroup ||
-			stage.DataRemoval != config.DeleteIfEmpty) {
-			t.Errorf("stage local is %+v, want what the embedded AWS can run: its account and Region, no functions", stage)
+			stage.DataRemoval != config.DeleteIfEmpty || !stage.Jobs.PackagesInstalled) {
+			t.Errorf("stage local is %+v, want what the embedded AWS can run: its account and Region, no functions, the packages of this machine", stage)
+		}
+		if name != "local" && stage.Jobs.PackagesInstalled {
+			t.Errorf("stage %s brings Glue no packages, and without them no job runs on DuckDB", name)
 		}
 		if name == config.Production && stage.ErasureDays == 0 {
 			t.Error("prod does not promise when deleted rows are gone")

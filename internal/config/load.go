@@ -74,6 +74,17 @@ func decode(value any) (map[string]Stage, error) {
 	return stages, nil
 }
 
+// UnmarshalJSON fills in what is absent. What is given is kept, however wrong, for the validation to name it.
+func (j *Jobs) UnmarshalJSON(text []byte) error {
+	type plain Jobs // without this method
+	jobs := plain{Engine: AutoEngine, SparkFromGiB: defaultSparkFromGiB}
+	if err := json.Unmarshal(text, &jobs); err != nil {
+		return err
+	}
+	*j = Jobs(jobs)
+	return nil
+}
+
 func choose(stages map[string]Stage, name any) (Stage, error) {
 	names := strings.Join(slices.Sorted(maps.Keys(stages)), ", ")
 	if name == nil {

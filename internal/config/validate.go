@@ -215,6 +215,8 @@ func (j Jobs) check(found *findings) {
 	found.unless(j.TimeoutMinutes >= 1 && j.TimeoutMinutes <= 10080, "jobs.timeoutMinutes", j.TimeoutMinutes, "1 to 10080 (7 days, the longest Glue allows)")
 	found.unless(!j.Flex || slices.Contains(workerTypes[:2], j.WorkerType), "jobs.flex", j.Flex,
 		fmt.Sprintf("false with workerType %s: Flex runs on %s only", j.WorkerType, strings.Join(workerTypes[:2], " and ")))
+	found.oneOf("jobs.engine", j.Engine, AutoEngine, DuckDBEngine, SparkEngine)
+	found.unless(j.SparkFromGiB > 0, "jobs.sparkFromGiB", j.SparkFromGiB, "a number of GiB above 0, such as 4 or 0.5")
 }
 
 func (s Start) check(found *findings) {

@@ -249,7 +249,7 @@ func (c *collector) runIDs() string {
 
 // ledger reads what became of the rows (R7), in the order of the jobs.
 func (c *collector) ledger(ctx context.Context) error {
-	// All columns: a lake whose jobs have not run since it was updated has no `example` yet.
+	// All columns: a lake whose jobs have not run since it was updated has no `example` or `engine` yet.
 	answer, err := c.Query(ctx, "select * from run_ledger where run_id in ("+c.runIDs()+")")
 	if err != nil {
 		return err
@@ -268,7 +268,7 @@ func (c *collector) ledger(ctx context.Context) error {
 		key := entry["run_id"] + "\n" + entry["table_name"]
 		if funnels[key] == nil {
 			funnels[key] = &Funnel{
-				RunID: entry["run_id"], Job: entry["job"], Table: entry["table_name"],
+				RunID: entry["run_id"], Job: entry["job"], Table: entry["table_name"], Engine: entry["engine"],
 				Excluded: []Count{}, Quarantined: []Count{}, Drift: []Count{}, Ignored: []Ignored{},
 			}
 		}

@@ -101,6 +101,7 @@ type Funnel struct {
 	Table       string  `json:"table"`
 	Job         string  `json:"job"`
 	RunID       string  `json:"run_id"`
+	Engine      string  `json:"engine,omitempty"` // duckdb or spark; empty: the ledger does not say
 	Read        int64   `json:"read"`
 	Accepted    int64   `json:"accepted"`
 	Excluded    []Count `json:"excluded"`    // greatest first

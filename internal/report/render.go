@@ -266,6 +266,16 @@ func (r Report) Seconds() float64 {
 	return max(0, end.Sub(r.Execution.Started).Seconds())
 }
 
+// Engine is what computed in a job's last run, as its ledger says; empty when it does not.
+func (r Report) Engine(job Job) string {
+	for _, funnel := range r.Funnels {
+		if funnel.RunID == job.RunID && funnel.Engine != "" {
+			return funnel.Engine
+		}
+	}
+	return ""
+}
+
 // SuspendedPeople says how many people are suspended after the run (R13); empty when no job said so.
 func (r Report) SuspendedPeople() string {
 	for _, funnel := range r.Funnels {

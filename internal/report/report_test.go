@@ -108,6 +108,15 @@ func TestSuspendedPeople(t *testing.T) {
 	}
 }
 
+func TestEngine(t *testing.T) {
+	report := Report{Funnels: []Funnel{{RunID: "1", Engine: "duckdb"}, {RunID: "2"}, {RunID: "2", Engine: "spark"}, {RunID: "3"}}}
+	for run, want := range map[string]string{"1": "duckdb", "2": "spark", "3": "", "4": "", "": ""} {
+		if got := report.Engine(Job{RunID: run}); got != want {
+			t.Errorf("the engine of run %q is %q, want %q", run, got, want)
+		}
+	}
+}
+
 func TestCost(t *testing.T) {
 	for name, test := range map[string]struct {
 		run     gluetypes.JobRun

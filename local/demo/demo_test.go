@@ -64,14 +64,14 @@ func TestProgress(t *testing.T) {
 		"second": {JobRunState: gluetypes.JobRunStateRunning, StartedOn: &ended},
 	}
 	ledger := func(gluetypes.JobRun) (*ledgerEntry, error) {
-		return &ledgerEntry{Table: "t", Read: 2, Accepted: 2}, nil
+		return parseLedger(`{"table": "t", "engine": "duckdb", "read": 2, "accepted": 2}`), nil
 	}
 	for name, test := range map[string]struct {
 		terminal bool
 		want     string // of what is printed by two looks at the runs; spaces are joined
 	}{
-		"in a CI each job is told once, when it has ended": {false, "✓ 1/3 first SUCCEEDED 10.0 s t: read 2 = 2 accepted"},
-		"in a terminal the job at work is the last line":   {true, "✓ 1/3 first SUCCEEDED 10.0 s t: read 2 = 2 accepted ~ 2/3 second RUNNING 80 s ~ 2/3 second RUNNING 80 s"},
+		"in a CI each job is told once, when it has ended": {false, "✓ 1/3 first SUCCEEDED 10.0 s on duckdb t: read 2 = 2 accepted"},
+		"in a terminal the job at work is the last line":   {true, "✓ 1/3 first SUCCEEDED 10.0 s on duckdb t: read 2 = 2 accepted ~ 2/3 second RUNNING 80 s ~ 2/3 second RUNNING 80 s"},
 	} {
 		view := &progress{ledger: ledger, jobs: []string{"first", "second", "third"}, shown: map[string]bool{}, terminal: test.terminal}
 		printed := capture(t, func() error { return errors.Join(view.show(runs), view.show(runs)) })

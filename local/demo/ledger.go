@@ -28,6 +28,7 @@ type ledgerEntry struct {
 	Inserted    int            `json:"inserted"`
 	Updated     int            `json:"updated"`
 	Removed     int            `json:"removed"`
+	Engine      string         `json:"engine"`
 	Mode        string         `json:"mode"`  // full, incremental, or unchanged: there was nothing new to read
 	Drift       map[string]int `json:"drift"` // rows by a key that no contract knows
 	// People who are suspended after the run (R13); nil: the job does not say.

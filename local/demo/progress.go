@@ -75,9 +75,13 @@ func (p *progress) show(runs map[string]gluetypes.JobRun) error {
 			mark = "✗"
 		}
 		seconds := run.CompletedOn.Sub(aws.ToTime(run.StartedOn)).Seconds()
-		fmt.Printf("  %s %d/%d %-34s %-9s %6.1f s\n", mark, i+1, len(p.jobs), job, run.JobRunState, seconds)
 		p.shown[job] = true
 		entry, err := p.ledger(run)
+		engine := ""
+		if entry != nil && entry.Engine != "" {
+			engine = " on " + entry.Engine
+		}
+		fmt.Printf("  %s %d/%d %-34s %-9s %6.1f s%s\n", mark, i+1, len(p.jobs), job, run.JobRunState, seconds, engine)
 		if err != nil {
 			return err
 		}

@@ -42,7 +42,8 @@ def test_a_run_that_succeeded(page) -> None:
     assert charts(seen) == {"funnel-chart", "quarantine-chart", "jobs-chart"}
     text = seen["text"]
     for job in report["jobs"]:
-        assert re.search(rf"{job['name']}\s+succeeded", text), job["name"]
+        engine = next(funnel["engine"] for funnel in report["funnels"] if funnel["run_id"] == job["run_id"])
+        assert re.search(rf"{job['name']}\s+succeeded\s+on {engine}\s", text), job["name"]
     for funnel in report["funnels"]:
         assert f"{funnel['accepted']:,} of {funnel['read']:,}" in text or not funnel["read"]
     for entry in report["quarantine"]:

@@ -19,14 +19,14 @@ create table machine_learning_curated (subject_id varchar);
 insert into machine_learning_curated values ('1'), ('2'), ('2');
 create table run_ledger (
     run_id varchar, job varchar, table_name varchar, outcome varchar, reason varchar, "rows" bigint, recorded_at bigint,
-    example varchar
+    example varchar, engine varchar
 );
 insert into run_ledger values
-    ('old', 'customers', 'customer_trusted', 'read', 'all', 5, 1000, null),
-    ('new', 'customers', 'customer_trusted', 'read', 'all', 6, 3000, null),
-    ('new', 'customers', 'customer_trusted', 'accepted', 'all', 4, 3000, null),
-    ('new', 'customers', 'customer_trusted', 'ignored', 'hidden', 2, 3000, 'customer/landing/_SUCCESS'),
-    ('only', 'steps', 'step_trainer_trusted', 'read', 'all', 2, 2000, null);
+    ('old', 'customers', 'customer_trusted', 'read', 'all', 5, 1000, null, null),
+    ('new', 'customers', 'customer_trusted', 'read', 'all', 6, 3000, null, 'duckdb'),
+    ('new', 'customers', 'customer_trusted', 'accepted', 'all', 4, 3000, null, 'duckdb'),
+    ('new', 'customers', 'customer_trusted', 'ignored', 'hidden', 2, 3000, 'customer/landing/_SUCCESS', 'duckdb'),
+    ('only', 'steps', 'step_trainer_trusted', 'read', 'all', 2, 2000, null, 'spark');
 """
 
 
@@ -50,9 +50,9 @@ def test_the_join_on_the_time_alone_takes_rows_from_two_people(athena) -> None:
 
 
 def test_the_ledger_shows_each_jobs_last_run(athena) -> None:
-    assert [row[:7] for row in answer(athena, "ledger_last_run")] == [
-        ("customers", "customer_trusted", "accepted", "all", 4, None, "new"),
-        ("customers", "customer_trusted", "ignored", "hidden", 2, "customer/landing/_SUCCESS", "new"),
-        ("customers", "customer_trusted", "read", "all", 6, None, "new"),
-        ("steps", "step_trainer_trusted", "read", "all", 2, None, "only"),
+    assert [row[:8] for row in answer(athena, "ledger_last_run")] == [
+        ("customers", "customer_trusted", "accepted", "all", 4, None, "new", "duckdb"),
+        ("customers", "customer_trusted", "ignored", "hidden", 2, "customer/landing/_SUCCESS", "new", "duckdb"),
+        ("customers", "customer_trusted", "read", "all", 6, None, "new", "duckdb"),
+        ("steps", "step_trainer_trusted", "read", "all", 2, None, "only", "spark"),
     ]

@@ -21,6 +21,7 @@ final as (
         run_ledger."rows",
         run_ledger.example,
         run_ledger.run_id,
+        run_ledger.engine,
         from_unixtime(run_ledger.recorded_at / 1000) as recorded_at
     from run_ledger
     inner join last_runs on run_ledger.job = last_runs.job and run_ledger.recorded_at = last_runs.recorded_at

@@ -5,6 +5,7 @@ const (
 	workgroup   = "constructs/workgroup/workgroup.go"
 	loggroup    = "constructs/loggroup/loggroup.go"
 	gluejob     = "constructs/gluejob/gluejob.go"
+	packages    = "internal/packages/packages.go"
 	policies    = "constructs/gluejob/policies.go"
 	jobchain    = "constructs/jobchain/jobchain.go"
 	lakenetwork = "constructs/lakenetwork/lakenetwork.go"
@@ -69,6 +70,8 @@ var controls = []mutation{
 	{"jobs: one run at a time", gluejob, `MaxConcurrentRuns: jsii.Number(1)`, `MaxConcurrentRuns: jsii.Number(2)`},
 	{"jobs: no retries of their own", gluejob, `MaxRetries:        jsii.Number(0)`, `MaxRetries: jsii.Number(1)`},
 	{"jobs: logs under declared names", gluejob, `"--custom-logGroup-prefix": props.Logs.Prefix,`, ``},
+	{"packages: those of the lock only", packages, `if !want[sum] {`, `if !want[sum] && false {`},
+	{"packages: from the zip only", gluejob, `"--no-index"`, `"--prefer-binary"`},
 	{"roles: read their sources only", policies, `read = append(read, props.Lake.BucketARN+"/"+table.Prefix()+"/*")`, `read = append(read, props.Lake.BucketARN+"/"+table.Source+"/*")`},
 	{"roles: write their tables only", policies, `written = append(written, props.Lake.BucketARN+"/"+table.Prefix()+"/*")`, `written = append(written, props.Lake.BucketARN+"/"+table.Source+"/*")`},
 	{"roles: list their folders only", policies, `listed = append(listed, table.Prefix()+"/*")`, `listed = append(listed, table.Source+"/*")`},

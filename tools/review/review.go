@@ -200,8 +200,11 @@ func codeFindings(change stackChange) []finding {
 				continue
 			}
 			where := fmt.Sprintf("code of `%s`", name)
-			if strings.Contains(property, "--extra-py-files") {
+			switch {
+			case strings.Contains(property, "--extra-py-files"):
 				where = "package of the jobs"
+			case strings.Contains(property, "--additional-python-modules"):
+				where = "Python packages of the jobs"
 			}
 			found = append(found, finding{Section: onCode, Where: where, Text: "changed"})
 		}
