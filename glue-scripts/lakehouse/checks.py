@@ -40,8 +40,8 @@ def rows(engine: Engine, changed: Rows, contract: Contract) -> None:
 
 
 def table(engine: Engine, whole: Rows, touched: Rows, contract: Contract, others: Mapping[str, Rows]) -> None:
-    """Fails when the table fails a check that looks at all of it. `touched`: the only rows of it whose key may be double; `others`:
-    what relationships are to."""
+    """Fails when the table fails a check that looks at all of it. `touched`: the only rows of it whose key may be double;
+    `others`: what relationships are to."""
     keys = queries.listed(contract.key)
     # Counting hashes is much cheaper than grouping by the key; two keys with one hash only lead to the exact look.
     ((total, different),) = engine.fetch(f"select count(*), count(distinct {engine.hash(keys)}) from touched", touched=touched)
@@ -53,12 +53,12 @@ def table(engine: Engine, whole: Rows, touched: Rows, contract: Contract, others
     found = {f"unique({', '.join(contract.key)})": doubles}
     for check in contract.checks:
         if check.check == "relationships":
-            ((found[f"relationships({check.column})"],),) = engine.fetch(
-                f'select count(distinct "{check.column}") from whole anti join known on whole."{check.column}" = known."{check.field}" '
-                f'where "{check.column}" is not null',
-                whole=whole,
-                known=others[check.to],
+            strangers = (
+                f'select count(distinct "{check.column}") from whole anti join known '
+                f'on whole."{check.column}" = known."{check.field}" where "{check.column}" is not null'
             )
+            ((number,),) = engine.fetch(strangers, whole=whole, known=others[check.to])
+            found[f"relationships({check.column})"] = number
     _require(contract, found)
 
 

@@ -56,9 +56,7 @@ class Drafts:
     def versions(self) -> dict[str, str]:
         return {name: draft.version for name, draft in self._drafts.items()}
 
-    def make_equal(
-        self, table: str, accepted: Rows, scope: Rows | None = None, others: dict[str, Rows] | None = None
-    ) -> Written:
+    def make_equal(self, table: str, accepted: Rows, scope: Rows | None = None, others: dict[str, Rows] | None = None) -> Written:
         """Writes what makes the table equal to the accepted rows, or the part of it that `scope` is: insert, update and delete
         follow from the difference. `others`: what relationships are to."""
         draft, contract, engine = self[table], contracts.load(table), self._engine

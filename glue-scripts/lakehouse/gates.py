@@ -49,8 +49,8 @@ class Gated(Gate):
 
 @dataclass(frozen=True)
 class Tally:
-    """The numbers of R7 for one table: `read` counts at the source, `gates` at each SELECT that the rows went through, the target's
-    own last.
+    """The numbers of R7 for one table: `read` counts at the source, `gates` at each SELECT that the rows went through, the
+    target's own last.
 
     `published`: accepted rows as counted where they were written; None where rows that were there already are not written.
     """

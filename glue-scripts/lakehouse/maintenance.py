@@ -129,7 +129,7 @@ class _Maintenance:
         return LakehouseError(f"table {name}: a run writes to it; run {NAME} again when no other job runs")
 
     def _forget(self, contract: Contract) -> int:
-        """Deletes rows that were put into a quarantine before that time. They are still in its older versions until those expire."""
+        """Deletes rows that were put into a quarantine long ago. They are still in its older versions until those expire."""
         if not self._tables.rows(contract.table):
             return 0
         engine = self._engine(contract.table)

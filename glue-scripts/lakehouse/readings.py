@@ -20,8 +20,8 @@ ALREADY_DECIDED = "already_decided"
 
 @dataclass(frozen=True)
 class Readings:
-    """`source`: of the landing table. `subject` is the column that says whose reading it is; `subjects` the SELECT of what the gate
-    asks about them."""
+    """`source`: of the landing table. `subject` is the column that says whose reading it is; `subjects` the SELECT of what the
+    gate asks about them."""
 
     source: str
     subject: str
@@ -41,8 +41,8 @@ class Readings:
         return self._news(run, new, gate, now, changed)
 
     def _news(self, run: Run, new, gate: Gate, now: Rows, changed: Rows) -> Result:
-        """Makes the table equal for whoever is touched: the current rows are those with the key of a new one, and those of subjects
-        who lost something."""
+        """Makes the table equal for whoever is touched: the current rows are those with the key of a new one, and those of
+        subjects who lost something."""
         engine, contract, table = run.engine, run.contract, run.job.target
         gates, incoming, read = [gate], gate.passing, 0
         again = self._again(run, now, changed)
@@ -64,8 +64,8 @@ class Readings:
             )
             current = engine.sql("select * from one union select * from other", one=current, other=lost)
         current = engine.keep(current)
-        there = Gate(engine, self._gate(run, engine.sql("select *, cast(null as string) as file_path from current_rows",
-                                                        current_rows=current), now))
+        decided = engine.sql("select *, cast(null as string) as file_path from present", present=current)
+        there = Gate(engine, self._gate(run, decided, now))
         candidates = engine.sql(
             "select * from one union all select * from other",
             one=incoming,
@@ -99,13 +99,13 @@ class Readings:
         return queries.select(run.engine, "trusted", self.subjects, **known)
 
     def _changed(self, run: Run, now: Rows) -> Rows:
-        """Subjects about whom the gate decides otherwise than in the last run: those who `had` rows in the table that may not pass
-        now, and those who `may_gain` some."""
+        """Subjects about whom the gate decides otherwise than in the last run: those who `had` rows in the table that may not
+        pass now, and those who `may_gain` some."""
         before = run.tables_before()
         if before is None:
             raise ReadEverything
-        passed, passes = ("coalesce({0}.subject is not null and {0}.refusal is null, false)".format(side) for side in ("old", "new"))
-        return run.engine.keep(run.engine.sql(
+        passed, passes = (f"({side}.subject is not null and {side}.refusal is null)" for side in ("old", "new"))
+        changed = run.engine.sql(
             f"""select * from (
                 select coalesce(old.subject, new.subject) as subject,
                     {passed} and not ({passes} and old.passes_from is not distinct from new.passes_from) as had,
@@ -114,7 +114,8 @@ class Readings:
             ) where had or may_gain""",
             old=self._subjects(run, before),
             new=now,
-        ))
+        )
+        return run.engine.keep(changed)
 
     def _again(self, run: Run, now: Rows, changed: Rows) -> Gate | None:
         """Readings in earlier files of subjects who may now have more rows than before; all others were decided on then."""
@@ -144,7 +145,7 @@ class Readings:
 
     def _write_index(self, run: Run, rows: Rows) -> None:
         pairs = run.engine.sql(
-            'select file_path as file, sha2(subject, 256) as subject '
+            "select file_path as file, sha2(subject, 256) as subject "
             f'from (select distinct file_path, "{self.subject}" as subject from readings)',
             readings=rows,
         )

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lakehouse import contracts, engines, intake, ledger, queries, quarantine, storage, tables
+from lakehouse import contracts, engines, intake, ledger, quarantine, queries, storage, tables
 from lakehouse.contracts import Contract
 from lakehouse.delivery import Delivery
 from lakehouse.drafts import Drafts, Written
@@ -63,9 +63,9 @@ class Options:
 class Result:
     """What a computation found and wrote into the drafts of its run.
 
-    `gates`: the SELECTs that the rows went through, the target's own last. `read`: rows of the source, or of earlier files; those
-    of new files are counted by the `delivery`. `published`: see Tally. `suspended`: see Entry. `afterwards`: rows that a table has
-    to have once all are published, where that must not be before.
+    `gates`: the SELECTs that the rows went through, the target's own last. `read`: rows of the source, or of earlier files;
+    those of new files are counted by the `delivery`. `published`: see Tally. `suspended`: see Entry. `afterwards`: rows that a
+    table has to have once all are published, where that must not be before.
     """
 
     gates: tuple[Gate, ...]

@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 from lakehouse.errors import LakehouseError
 
-
 # Keys that S3 deletes by one request.
 _MOST_AT_ONCE = 1000
 
@@ -125,7 +124,8 @@ class FolderStore:
             for name in names:
                 path = Path(folder, name)
                 found = path.stat()
-                yield Object(path.relative_to(self._folder).as_posix(), _version(found), found.st_size, found.st_mtime_ns // 1_000_000)
+                modified = found.st_mtime_ns // 1_000_000
+                yield Object(path.relative_to(self._folder).as_posix(), _version(found), found.st_size, modified)
 
     def read(self, key: str) -> bytes | None:
         path = self._folder / key

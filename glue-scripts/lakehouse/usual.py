@@ -1,5 +1,5 @@
 """Patterns of usual lines: one JSON object with the contract's keys as it spells them, and values in the form that programs give
-them. Nothing that they take is bad, but for a time in it; so an engine may read these lines by itself. All others go to the judge.
+them. Nothing that they take is bad, but for a time in it; so an engine may read these lines by itself. Others go to the judge.
 
 The patterns are for RE2 and Java alike.
 """
@@ -62,3 +62,10 @@ def implausible(contract: Contract) -> str:
         early = f'"{time.column}" < {time.earliest}' + (f' and "{time.column}" > 0' if time.given else "")
         found.append(f'coalesce({early} or "{time.column}" > file_modified + {time.ahead}, false)')
     return " or ".join(f"({one})" for one in found)
+
+
+def as_judged(column: Column) -> str:
+    """SQL: a value of a usual line as the judge gives it. -0.0 equals 0.0 but is not the same bytes."""
+    if column.kind == "email":
+        return f'lower("{column.name}")'
+    return f'"{column.name}" + cast(0 as double)' if column.type == "double" else f'"{column.name}"'

@@ -1,4 +1,4 @@
-"""One address, one person (R11): without Spark."""
+"""One address, one person (R11): without an engine."""
 
 import json
 import sys

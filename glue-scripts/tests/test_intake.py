@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import IncompleteReadError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
-from lakehouse import intake, landing, storage
+from lakehouse import files, intake, storage
 from lakehouse.errors import LakehouseError
 from lakehouse.intake import Ignored
 from lakehouse.storage import FolderStore, Object, S3Store

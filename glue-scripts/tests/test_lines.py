@@ -1,4 +1,4 @@
-"""What a line is (R8, R11, R12, R14, R16): in plain Python, without Spark, case by case and against the oracle."""
+"""What a line is (R8, R11, R12, R14, R16): in plain Python, without an engine, case by case and against the oracle."""
 
 import json
 import re

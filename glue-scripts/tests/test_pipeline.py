@@ -6,7 +6,9 @@ from pathlib import Path
 
 import oracle
 import pytest
-from support import TARGETS, customer, sample, step
+from support import TARGETS, both_engines, customer, sample, step
+
+pytestmark = both_engines
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
 # Row counts of the public data set: the design's table.

@@ -6,8 +6,9 @@ import random
 import oracle
 import pytest
 from lakehouse import contracts, queries
-from pyspark.sql.types import BooleanType, StructType
-from support import gate, view, view_of
+from support import both_engines
+
+pytestmark = both_engines
 
 ANN, BEN, CLEO, DAN, EVE = (f"{name}@example.com" for name in ("ann", "ben", "cleo", "dan", "eve"))
 EARLY, LATE = 1_700_000_000_000, 1_700_000_001_000  # ms; modification times of files
@@ -35,35 +36,47 @@ def word(email, updated=None, serial=None, delivered=EARLY, line="line"):
     return {"email": email, "fingerprint": line, "lastupdatedate": updated, "serialnumber": serial, "delivered": delivered}
 
 
-def suspend(spark, *people):
-    """Who is suspended, each with a device or none: the view `suspended`."""
-    spark.createDataFrame(people, "email string, serialnumber string").createOrReplaceTempView("suspended")
+def suspend(desk, *people):
+    """Who is suspended, each with a device or none: known as `suspended`."""
+    desk.rows("suspended", {"email": "string", "serialnumber": "string"}, people)
 
 
-def records(spark, *rows):
-    """Delivered customer records as customer_records gives them, under that name."""
-    view(spark, "customer_landing", rows)
-    view_of(spark, "landing", "customer_records")
+def records(desk, *rows):
+    """Delivered customer records as customer_records gives them, known by that name."""
+    desk.view("customer_landing", rows)
+    return made(desk, "landing", "customer_records")
 
 
-def passing(spark, source, rows):
+def made(desk, zone, name):
+    """The rows of a SELECT, known by its name."""
+    desk.view_of(zone, name)
+    return desk.fetched(desk.named[name])
+
+
+def table(desk, zone, name):
+    """The rows of a SELECT that gives those of a table."""
+    rows = queries.select(desk.engine, zone, name, **desk.named)
+    assert list(rows.columns) == contracts.load(name).names
+    return desk.fetched(rows)
+
+
+def passing(desk, source, rows):
     """Rows that have passed the first gate, or (the boolean) are in the table already."""
-    schema = StructType([*contracts.load(f"{source}_trusted").schema.fields]).add("in_table", BooleanType())
-    values = [tuple({"in_table": in_table, **row}[name] for name in schema.names) for row, in_table in rows]
-    spark.createDataFrame(values, schema).createOrReplaceTempView(f"{source}_passing")
+    columns = {**contracts.load(f"{source}_trusted").types, "in_table": "boolean"}
+    values = [tuple({"in_table": in_table, **row}[name] for name in columns) for row, in_table in rows]
+    desk.rows(f"{source}_passing", columns, values)
 
 
-def gated(spark, source, consent_gate):
-    """All rows that the first gate gives, passing or not; the readings' own view has to be there."""
-    return queries.select(spark, "trusted", f"{source}_gated", {"consent_gate": consent_gate}).collect()
+def gated(desk, source, consent_gate):
+    """All rows that the first gate gives, passing or not; the readings have to be known."""
+    return desk.select("trusted", f"{source}_gated", {"consent_gate": consent_gate})
 
 
 class TestCustomerRecords:
     @pytest.fixture
-    def records_of(self, spark):
+    def records_of(self, desk):
         def run(*rows):
-            records(spark, *rows)
-            return spark.table("customer_records").collect()
+            return records(desk, *rows)
 
         return run
 
@@ -130,13 +143,11 @@ class TestCustomerRecords:
 
 class TestCustomerConsent:
     @pytest.fixture
-    def current_of(self, spark):
+    def current_of(self, desk):
         def run(*rows, before=()):
-            records(spark, *rows)
-            view(spark, "customer_consent", before)
-            found = queries.select(spark, "consent", "customer_consent")
-            assert found.columns == contracts.load("customer_consent").names
-            return found.collect()
+            records(desk, *rows)
+            desk.view("customer_consent", before)
+            return table(desk, "consent", "customer_consent")
 
         return run
 
@@ -175,12 +186,12 @@ class TestCustomerConsent:
             assert [row.serialnumber for row in current_of(*given)] == ["wins"] * len(self.TIES)
 
     @pytest.mark.parametrize(("first", "second"), DELIVERIES)
-    def test_last_of_all_the_greater_fingerprint_decides(self, spark, current_of, first, second):
+    def test_last_of_all_the_greater_fingerprint_decides(self, desk, current_of, first, second):
         pairs = [(customer(f"{n}", serial="1", **first), customer(f"{n}", serial="2", **second)) for n in range(8)]
         rows = [row for pair in pairs for row in pair]
         wanted = {(row.email, row.fingerprint) for row in current_of(*rows)}
         greatest = {}
-        for row in spark.table("customer_records").collect():
+        for row in desk.fetched(desk.named["customer_records"]):
             greatest[row.email] = max(row.fingerprint, greatest.get(row.email, ""))
         assert wanted == set(greatest.items())
         # Of eight persons it is not always the same one of the two.
@@ -248,10 +259,9 @@ class TestCustomerConsent:
         ],
         ids=["sooner", "later", "path before", "path behind"],
     )
-    def test_of_a_record_that_was_known_the_first_delivery_stays(self, spark, current_of, before, kept):
+    def test_of_a_record_that_was_known_the_first_delivery_stays(self, desk, current_of, before, kept):
         """R13: delivering it again must not lift a suspension."""
-        records(spark, customer(ANN, research=5))
-        fingerprint = spark.table("customer_records").first().fingerprint
+        fingerprint = records(desk, customer(ANN, research=5))[0].fingerprint
         modified, path = before
         was = known(customer(ANN, research=5, file_modified=modified, file_path=path), fingerprint=fingerprint)
         (row,) = current_of(customer(ANN, research=5), before=was)
@@ -264,14 +274,14 @@ class TestCustomerConsent:
 
 class TestCustomerTrusted:
     @pytest.fixture
-    def gated(self, spark):
+    def gated(self, desk):
         def run(*rows, before=(), suspended=()):
-            records(spark, *rows)
-            view(spark, "customer_consent", before)
-            current = queries.select(spark, "consent", "customer_consent").collect()
-            view(spark, "customer_current", [row.asDict() for row in current], contracts.load("customer_consent"))
-            suspend(spark, *suspended)
-            return gate(spark, "customer_trusted")
+            records(desk, *rows)
+            desk.view("customer_consent", before)
+            current = [row._asdict() for row in desk.select("consent", "customer_consent")]
+            desk.view("customer_current", current, contracts.load("customer_consent"))
+            suspend(desk, *suspended)
+            return desk.gate("customer_trusted")
 
         return run
 
@@ -296,10 +306,9 @@ class TestCustomerTrusted:
         rows = gated(customer(ANN, 1000, research=1), customer(BEN, 2000, research=1), before=known(customer(ANN, 2000)))
         assert {row.email: row.reason for row in rows} == {ANN: "superseded", BEN: None}
 
-    def test_the_current_record_delivered_again_is_current(self, spark, gated):
+    def test_the_current_record_delivered_again_is_current(self, desk, gated):
         """Also by a file older than the one it is known from."""
-        records(spark, customer(ANN, research=1))
-        fingerprint = spark.table("customer_records").first().fingerprint
+        fingerprint = records(desk, customer(ANN, research=1))[0].fingerprint
         before = known(customer(ANN, research=1, file_modified=LATE), fingerprint=fingerprint)
         assert [row.reason for row in gated(customer(ANN, research=1), before=before)] == [None]
 
@@ -341,20 +350,24 @@ class TestCustomerTrusted:
         ]
 
 
-REJECTED = "email string, lastupdatedate bigint, serialnumber string, file_modified bigint, line string"
+REJECTED = {
+    "email": "string",
+    "lastupdatedate": "bigint",
+    "serialnumber": "string",
+    "file_modified": "bigint",
+    "line": "string",
+}
 
 
 class TestCustomerSuspension:
     @pytest.fixture
-    def kept_of(self, spark):
+    def kept_of(self, desk):
         """What is kept after bad records were read: (email, lastUpdateDate, serial, delivered, line) each, and before."""
 
         def run(*rejected, before=()):
-            spark.createDataFrame(rejected, REJECTED).createOrReplaceTempView("customer_rejected")
-            view(spark, "customer_suspension", before)
-            rows = queries.select(spark, "suspension", "customer_suspension")
-            assert rows.columns == contracts.load("customer_suspension").names
-            return oracle.sort_rows(rows.collect())
+            desk.rows("customer_rejected", REJECTED, rejected)
+            desk.view("customer_suspension", before)
+            return oracle.sort_rows(map(tuple, table(desk, "suspension", "customer_suspension")))
 
         return run
 
@@ -398,13 +411,13 @@ class TestCustomerSuspension:
 
 class TestSuspended:
     @pytest.fixture
-    def suspended(self, spark):
+    def suspended(self, desk):
         def run(*words, current=()):
-            view(spark, "customer_suspension", words)
-            view(spark, "customer_consent", known(*current))
-            rows = queries.select(spark, "trusted", "suspended")
-            assert rows.columns == ["email", "serialnumber"]
-            return oracle.sort_rows(rows.collect())
+            desk.view("customer_suspension", words)
+            desk.view("customer_consent", known(*current))
+            rows = made(desk, "trusted", "suspended")
+            assert list(desk.named["suspended"].columns) == ["email", "serialnumber"]
+            return oracle.sort_rows(map(tuple, rows))
 
         return run
 
@@ -488,27 +501,24 @@ class TestHistoriesOfRecords:
             batches.append((good, bad))
         return batches
 
-    def run(self, spark, batches):
+    def run(self, desk, batches):
         """Of everybody the current record with its first delivery, and who is suspended with which devices."""
-        view(spark, "customer_consent", [])
-        view(spark, "customer_suspension", [])
+        desk.view("customer_consent", [])
+        desk.view("customer_suspension", [])
+        current = []
         for good, bad in batches:
-            records(spark, *good)
-            now = [tuple(row) for row in queries.select(spark, "consent", "customer_consent").collect()]
-            kept = spark.table("customer_consent").collect()
-            people = {row[0] for row in now}
-            now += [tuple(row) for row in kept if row.email not in people]
-            spark.createDataFrame(bad, REJECTED).createOrReplaceTempView("customer_rejected")
-            words = [tuple(row) for row in queries.select(spark, "suspension", "customer_suspension").collect()]
-            spark.createDataFrame(now, contracts.load("customer_consent").schema).createOrReplaceTempView("customer_consent")
-            spark.createDataFrame(words, contracts.load("customer_suspension").schema).createOrReplaceTempView(
-                "customer_suspension"
-            )
-        view_of(spark, "trusted", "suspended")
-        current = spark.table("customer_consent").collect()
+            records(desk, *good)
+            now = table(desk, "consent", "customer_consent")
+            people = {row.email for row in now}
+            now += [row for row in current if row.email not in people]
+            desk.rows("customer_rejected", REJECTED, bad)
+            words = table(desk, "suspension", "customer_suspension")
+            current = now
+            desk.view("customer_consent", [row._asdict() for row in current])
+            desk.view("customer_suspension", [row._asdict() for row in words])
         return (
             {row.email: (row.fingerprint, row.file_modified) for row in current},
-            {tuple(row) for row in spark.table("suspended").collect()},
+            {tuple(row) for row in made(desk, "trusted", "suspended")},
         )
 
     def expected(self, batches):
@@ -531,8 +541,8 @@ class TestHistoriesOfRecords:
             {(email, word.serial) for email, person in people.items() for word in person.words},
         )
 
-    def test_the_oracle_knows_the_same_current_records_and_suspensions(self, spark, drawn):
-        current, suspended = self.run(spark, drawn)
+    def test_the_oracle_knows_the_same_current_records_and_suspensions(self, desk, drawn):
+        current, suspended = self.run(desk, drawn)
         expected = self.expected(drawn)
         assert (current, suspended) == expected
         # Else what was compared says little.
@@ -540,10 +550,10 @@ class TestHistoriesOfRecords:
         assert 20 < len(people & set(current)) < len(current) - 20
         assert people - set(current)
 
-    def test_it_does_not_matter_in_which_runs_they_were_read(self, spark, drawn):
+    def test_it_does_not_matter_in_which_runs_they_were_read(self, desk, drawn):
         together = [([row for good, _ in drawn for row in good], [row for _, bad in drawn for row in bad])]
         again = [*drawn[::-1], drawn[0], drawn[2]]
-        assert self.run(spark, together) == self.run(spark, again) == self.expected(drawn)
+        assert self.run(desk, together) == self.run(desk, again) == self.expected(drawn)
 
 
 def sample(user, time, x=0.0):
@@ -551,11 +561,11 @@ def sample(user, time, x=0.0):
 
 
 class TestPeople:
-    def test_everybody_we_know_and_from_when_they_share(self, spark):
+    def test_everybody_we_know_and_from_when_they_share(self, desk):
         people = [customer(ANN, research=1000), customer(BEN), customer(CLEO, research=0), customer(DAN, research=-5)]
-        view(spark, "customer_consent", known(*people))
-        suspend(spark)
-        rows = queries.select(spark, "trusted", "people").collect()
+        desk.view("customer_consent", known(*people))
+        suspend(desk)
+        rows = desk.select("trusted", "people")
         assert {row.subject: (row.refusal, row.passes_from) for row in rows} == {
             ANN: (None, 1000),
             BEN: ("no_consent", None),
@@ -564,11 +574,11 @@ class TestPeople:
         }
         assert {row.early for row in rows} == {"before_consent"}
 
-    def test_who_is_suspended_passes_nothing_also_when_nothing_else_is_known_of_them(self, spark):
+    def test_who_is_suspended_passes_nothing_also_when_nothing_else_is_known_of_them(self, desk):
         """R13. Who does not share at all is left out for that reason; and one row a person, whatever suspends them."""
-        view(spark, "customer_consent", known(customer(ANN, research=1000), customer(BEN), customer(CLEO, research=7)))
-        suspend(spark, (ANN, "a"), (ANN, "b"), (ANN, None), (BEN, "b"), (DAN, None), (DAN, "d"))
-        rows = queries.select(spark, "trusted", "people").collect()
+        desk.view("customer_consent", known(customer(ANN, research=1000), customer(BEN), customer(CLEO, research=7)))
+        suspend(desk, (ANN, "a"), (ANN, "b"), (ANN, None), (BEN, "b"), (DAN, None), (DAN, "d"))
+        rows = desk.select("trusted", "people")
         assert sorted((row.subject, row.refusal, row.passes_from) for row in rows) == [
             (ANN, "suspended", 1000),
             (BEN, "no_consent", None),
@@ -584,15 +594,15 @@ CLOSED = {4.0: "no_consent", 5.0: "no_consent", 6.0: "unknown_customer", **dict.
 
 class TestAccelerometerGated:
     @pytest.fixture
-    def gated(self, spark):
+    def gated(self, desk):
         people = [customer(ANN, research=1000), customer(BEN), customer(CLEO, research=0), customer(EVE, research=1000)]
-        view(spark, "customer_consent", known(*people))
-        suspend(spark, (EVE, "e"), (DAN, None), (BEN, None))
-        view_of(spark, "trusted", "people")
+        desk.view("customer_consent", known(*people))
+        suspend(desk, (EVE, "e"), (DAN, None), (BEN, None))
+        desk.view_of("trusted", "people")
 
         def run(*rows, consent_gate="as-of"):
-            view(spark, "accelerometer_landing", rows)
-            return gated(spark, "accelerometer", consent_gate)
+            desk.view("accelerometer_landing", rows)
+            return gated(desk, "accelerometer", consent_gate)
 
         return run
 
@@ -633,10 +643,10 @@ class TestAccelerometerGated:
 
 class TestAccelerometerTrusted:
     @pytest.fixture
-    def reasons(self, spark):
+    def reasons(self, desk):
         def run(*rows):
-            passing(spark, "accelerometer", rows)
-            return sorted((row.x, row.reason or "") for row in gate(spark, "accelerometer_trusted"))
+            passing(desk, "accelerometer", rows)
+            return sorted((row.x, row.reason or "") for row in desk.gate("accelerometer_trusted"))
 
         return run
 
@@ -656,10 +666,10 @@ class TestAccelerometerTrusted:
 
 
 class TestCustomerCurated:
-    def test_trusted_customers_with_a_reading_once_each(self, spark):
-        view(spark, "customer_trusted", trusted(customer(ANN, research=1, phone="1"), customer(BEN, research=1)))
-        view(spark, "accelerometer_trusted", [sample(ANN, 1000), sample(ANN, 1001)])
-        rows = gate(spark, "customer_curated")
+    def test_trusted_customers_with_a_reading_once_each(self, desk):
+        desk.view("customer_trusted", trusted(customer(ANN, research=1, phone="1"), customer(BEN, research=1)))
+        desk.view("accelerometer_trusted", [sample(ANN, 1000), sample(ANN, 1001)])
+        rows = desk.gate("customer_curated")
         assert {row.email: row.reason for row in rows} == {ANN: None, BEN: "no_readings"}
         assert len(rows) == 2
         assert next(row for row in rows if row.email == ANN).phone == "1"
@@ -706,17 +716,16 @@ SUSPENDED = (
 
 
 @pytest.fixture
-def devices(spark):
-    view(spark, "customer_consent", known(*PEOPLE))
-    view(spark, "customer_curated", trusted(*(person for person in PEOPLE if person["email"] in CURATED)))
-    suspend(spark, *SUSPENDED)
-    view_of(spark, "trusted", "devices")
-    return spark.table("devices")
+def devices(desk):
+    desk.view("customer_consent", known(*PEOPLE))
+    desk.view("customer_curated", trusted(*(person for person in PEOPLE if person["email"] in CURATED)))
+    suspend(desk, *SUSPENDED)
+    return made(desk, "trusted", "devices")
 
 
 class TestDevices:
     def test_a_device_passes_when_all_its_customers_do_and_from_the_last_of_them_on(self, devices):
-        rows = {row.subject: (row.refusal, row.early) for row in devices.collect()}
+        rows = {row.subject: (row.refusal, row.early) for row in devices}
         assert rows == {
             "ann": (None, "before_consent"),
             "ben": ("no_consent", "before_consent"),
@@ -736,30 +745,29 @@ class TestDevices:
             "named-by-who-refuses": ("no_consent", "before_consent"),
             "one-suspended": ("ambiguous_device", "ambiguous_device"),
         }
-        passes_from = {row.subject: row.passes_from for row in devices.where("refusal is null").collect()}
+        passes_from = {row.subject: row.passes_from for row in devices if row.refusal is None}
         assert passes_from == {"ann": 1000, "both-curated": 2000}
 
     def test_one_row_a_device(self, devices):
         """However many records name it: a device without a name is none."""
-        subjects = [row.subject for row in devices.collect()]
+        subjects = [row.subject for row in devices]
         assert len(subjects) == len(set(subjects))
         assert None not in subjects
 
-    def test_who_is_suspended_and_in_customer_curated_still_is_suspended(self, spark, devices):
+    def test_who_is_suspended_and_in_customer_curated_still_is_suspended(self, desk, devices):
         """Before the job of customer_curated has run."""
-        view(spark, "customer_curated", trusted(*PEOPLE))
-        view_of(spark, "trusted", "devices")
-        refusals = {row.subject: row.refusal for row in spark.table("devices").collect()}
+        desk.view("customer_curated", trusted(*PEOPLE))
+        refusals = {row.subject: row.refusal for row in made(desk, "trusted", "devices")}
         assert {refusals[serial] for serial in ("suspended", "old", "new", "newer", "of-an-unknown")} == {"suspended"}
         assert refusals["one-suspended"] == refusals["named-by-another"] == "ambiguous_device"
 
 
 class TestStepTrainerGated:
     @pytest.fixture
-    def gated(self, spark, devices):
+    def gated(self, desk, devices):
         def run(*rows, consent_gate="as-of"):
-            view(spark, "step_trainer_landing", rows)
-            return gated(spark, "step_trainer", consent_gate)
+            desk.view("step_trainer_landing", rows)
+            return gated(desk, "step_trainer", consent_gate)
 
         return run
 
@@ -816,10 +824,10 @@ class TestStepTrainerGated:
 
 class TestStepTrainerTrusted:
     @pytest.fixture
-    def reasons(self, spark):
+    def reasons(self, desk):
         def run(*rows):
-            passing(spark, "step_trainer", rows)
-            return sorted((row.distancefromobject, row.reason or "") for row in gate(spark, "step_trainer_trusted"))
+            passing(desk, "step_trainer", rows)
+            return sorted((row.distancefromobject, row.reason or "") for row in desk.gate("step_trainer_trusted"))
 
         return run
 
@@ -842,10 +850,10 @@ class TestStepTrainerTrusted:
 
 class TestSubjects:
     @pytest.fixture
-    def subjects_of(self, spark):
+    def subjects_of(self, desk):
         def run(*people):
-            view(spark, "customer_curated", trusted(*people))
-            return [row.subject_id for row in queries.select(spark, "curated", "subjects").orderBy("email").collect()]
+            desk.view("customer_curated", trusted(*people))
+            return [row.subject_id for row in sorted(desk.select("curated", "subjects"), key=lambda row: row.email)]
 
         return run
 
@@ -869,14 +877,14 @@ class TestSubjects:
 
 class TestMachineLearningCurated:
     @pytest.fixture
-    def gated(self, spark):
-        view(spark, "customer_curated", trusted(customer(ANN, serial="a"), customer(BEN, serial="b"), customer(CLEO)))
-        view_of(spark, "curated", "subjects")
+    def gated(self, desk):
+        desk.view("customer_curated", trusted(customer(ANN, serial="a"), customer(BEN, serial="b"), customer(CLEO)))
+        desk.view_of("curated", "subjects")
 
         def run(samples, steps):
-            view(spark, "accelerometer_trusted", samples)
-            view(spark, "step_trainer_trusted", steps)
-            return gate(spark, "machine_learning_curated")
+            desk.view("accelerometer_trusted", samples)
+            desk.view("step_trainer_trusted", steps)
+            return desk.gate("machine_learning_curated")
 
         return run
 

@@ -2,7 +2,6 @@ package contract
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -41,10 +40,6 @@ type Job struct {
 	// RowsOf is, for Derived, the table or shared SELECT each of whose rows the table's SELECT gives once, accepted or with a
 	// reason (R7).
 	RowsOf string `json:"rows_of,omitempty"`
-	// ByPerson lets a run of a Derived job make anew the rows of those persons only about whom something has changed, found by
-	// subject_id. By table read: the column that names the person or the device, and the column of customer_curated it equals,
-	// email or serialnumber. Empty: every run looks at all rows.
-	ByPerson map[string]map[string]string `json:"by_person,omitempty"`
 }
 
 // Landing is the landing table that the contract's job reads; empty when it reads tables only.
@@ -147,30 +142,10 @@ func (c Contract) checkReadings(found *findings) {
 func (c Contract) checkDerived(found *findings) {
 	job := c.Job
 	if job.Kind != Derived {
-		found.when(job.RowsOf != "" || job.ByPerson != nil, "job.rows_of and job.by_person are allowed for kind %s only", Derived)
+		found.when(job.RowsOf != "", "job.rows_of is allowed for kind %s only", Derived)
 		return
 	}
 	found.when(!names.MatchString(job.RowsOf), "job.rows_of is %q, want the name of a table or of a shared SELECT", job.RowsOf)
-	if job.ByPerson == nil {
-		return
-	}
-	_, declared := c.column("subject_id")
-	found.when(!declared, "job.by_person: the table has no column subject_id")
-	found.when(!slices.Contains(job.Reads, "customer_curated"), "job.by_person: the job does not read customer_curated")
-	for _, table := range job.Reads {
-		_, named := job.ByPerson[table]
-		found.when(!named && table != "customer_curated",
-			"job.by_person: it does not say whose rows those of %q are; a change there would be overlooked", table)
-	}
-	for _, table := range slices.Sorted(maps.Keys(job.ByPerson)) {
-		columns := job.ByPerson[table]
-		found.when(!slices.Contains(job.Reads, table), "job.by_person: table %q is not in job.reads", table)
-		found.when(len(columns) != 1, "job.by_person: table %q has %d columns, want one", table, len(columns))
-		for _, identity := range columns {
-			found.when(identity != "email" && identity != "serialnumber",
-				"job.by_person: table %q: %q is no column that names somebody, want email or serialnumber", table, identity)
-		}
-	}
 }
 
 // checkJobs looks up what a contract's job refers to in other contracts.
@@ -197,14 +172,6 @@ func (s Set) checkJobs(c Contract) []error {
 	for _, other := range s {
 		found.when(other.Job != nil && other.Table > c.Table && other.Job.Name == c.Job.Name,
 			"%s.json: job.name: %q is also the job of %s", c.Table, c.Job.Name, other.Table)
-	}
-	for table, columns := range c.Job.ByPerson {
-		of, err := s.Get(table)
-		for column := range columns {
-			if _, declared := of.column(column); err == nil && !declared {
-				found.when(true, "%s.json: job.by_person: %s has no column %q", c.Table, table, column)
-			}
-		}
 	}
 	return found.errors
 }

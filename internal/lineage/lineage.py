@@ -84,10 +84,10 @@ class Job:
         if select not in self.project.selects:
             raise Mistake(f"{path}: missing; the job of {self.table} needs it")
         try:
-            query = parse_one(self.project.selects[select], dialect="spark")
+            query = parse_one(self.project.selects[select], dialect="duckdb")
             sources = {name: self.source_columns(name, select, path) for name in _read(query)}
             schema = {name: dict.fromkeys(columns, "unknown") for name, columns in sources.items()}
-            root = build_scope(qualify(query, schema=schema, dialect="spark", quote_identifiers=False))
+            root = build_scope(qualify(query, schema=schema, dialect="duckdb", quote_identifiers=False))
             return {name: _output(root, name, (), sources) for name in root.expression.named_selects}
         except SqlglotError as error:
             raise Mistake(f"{path}: {' '.join(str(error).split())}") from error
@@ -187,7 +187,7 @@ def _of_column(node: exp.Column, scope: Scope, path: tuple[str, ...], sources: d
     if isinstance(source, exp.Table):
         return sources[source.name].get(node.name, Origins())
     if not isinstance(source, Scope):
-        raise Mistake(f"column {node.sql(dialect='spark')} cannot be followed; write where it comes from")
+        raise Mistake(f"column {node.sql(dialect='duckdb')} cannot be followed; write where it comes from")
     return _output(source, node.name, path, sources)
 
 

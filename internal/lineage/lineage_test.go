@@ -74,7 +74,7 @@ func TestMistakes(t *testing.T) {
 		want                string
 	}{
 		"a personal column": {
-			learning, "accelerometer_trusted.x,", "accelerometer_trusted.`user` as x,",
+			learning, "accelerometer_trusted.x,", `accelerometer_trusted."user" as x,`,
 			"sql/" + learning + ": column x carries personal data (accelerometer_trusted.user), but machine_learning_curated.json declares the table free of personal data",
 		},
 		"through an expression": {
@@ -83,15 +83,15 @@ func TestMistakes(t *testing.T) {
 		},
 		"through a subquery and a UNION": {
 			learning, "accelerometer_trusted.x,",
-			"(select max(e) from (select a.x as e from accelerometer_trusted as a union all select length(a.`user`) from accelerometer_trusted as a)) as x,",
+			`(select max(e) from (select a.x as e from accelerometer_trusted as a union all select length(a."user") from accelerometer_trusted as a)) as x,`,
 			"column x carries personal data (accelerometer_trusted.user)",
 		},
 		"through a shared SELECT": {
-			"curated/subjects.sql", "sha2(concat(email, ' ', serialnumber), 256) as subject_id", "concat(email, ' ', serialnumber) as subject_id",
+			"curated/subjects.sql", "sha2(email || ' ' || serialnumber, 256) as subject_id", "concat(email, ' ', serialnumber) as subject_id",
 			"column subject_id carries personal data (customer_curated.email, customer_curated.serialnumber)",
 		},
 		"a weaker hash is none": {
-			"curated/subjects.sql", "sha2(concat(email, ' ', serialnumber), 256)", "md5(concat(email, ' ', serialnumber))",
+			"curated/subjects.sql", "sha2(email || ' ' || serialnumber, 256)", "md5(concat(email, ' ', serialnumber))",
 			"column subject_id carries personal data",
 		},
 		"a pseudonym that is not marked": {

@@ -1,4 +1,4 @@
-"""What an engine does for a run: read delivered lines, answer SELECTs, write rows to a draft. Everything else is the same for all.
+"""What an engine does for a run: read delivered lines, answer SELECTs, write rows to a draft. All else is written once.
 
 SELECTs are written so that each engine takes them as they are: identifiers in double quotes, semi and anti joins by name, `||`.
 """
@@ -43,9 +43,9 @@ class Rows(Protocol):
 class Landed:
     """Lines of delivered files, judged as the contract says.
 
-    `rows`: one for each line but blank ones, at hand: the contract's columns, `file_path` (the object's key), `file_modified` (ms),
-    `reason` (why it cannot be used; null: it can) and `drift` (its keys that the contract does not know, joined by commas; null
-    where there are none).
+    `rows`: one for each line but blank ones, at hand: the contract's columns, `file_path` (the object's key), `file_modified`
+    (ms), `reason` (why it cannot be used; null: it can) and `drift` (its keys that the contract does not know, joined by commas;
+    null where there are none).
     `is_clean()`: no file is bad as a whole.
     `rejected()`: those that cannot be used: REJECTED, and of the contract's columns what could be read. A file that is no text,
     or a damaged gzip, is one of them, at position 0; it has no row in `rows`.
@@ -86,7 +86,7 @@ class Engine(Protocol):
         """Writes rows to a draft, in the contract's order."""
 
     def change(self, draft: Draft, changes: Rows, only_inserts: bool) -> None:
-        """Writes changes to a draft: the contract's columns and `_op`. Only data files that hold a changed row are written anew."""
+        """Writes changes to a draft: the contract's columns and `_op`. Only files that hold a changed row are written anew."""
 
     def compact(self, draft: Draft) -> None:
         """Puts small data files together, and takes rows that others have deleted out of their files. The rows stay the same."""

@@ -1,4 +1,4 @@
-"""DuckDB in the job's own process: no JVM, no session. Bytes come and go through PyArrow and the store, never by its own network."""
+"""DuckDB in the job's own process: no JVM, no session. Bytes come and go through PyArrow and the store, not by its own network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import duckdb
 import pyarrow as pa
 from fsspec.implementations.arrow import ArrowFSWrapper
-from pyiceberg.expressions import And, GreaterThanOrEqual, LessThanOrEqual
+from pyiceberg.expressions import AlwaysTrue, And, GreaterThanOrEqual, LessThanOrEqual
 from pyiceberg.io.pyarrow import PyArrowFileIO, schema_to_pyarrow, write_file
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, WriteTask
@@ -124,8 +124,10 @@ class DuckDB:
     # --- tables ---
 
     def table(self, table: Table, snapshot: Snapshot | None, between: Mapping[str, tuple[int, int]] | None = None) -> _Rows:
-        bounds = [bound for name, (least, most) in (between or {}).items() for bound in _bounds(name, least, most)]
-        tasks = tables.files(table, snapshot, **({"row_filter": And(*bounds) if len(bounds) > 1 else bounds[0]} if bounds else {}))
+        wanted = AlwaysTrue()
+        for name, (least, most) in (between or {}).items():
+            wanted = And(wanted, GreaterThanOrEqual(name, least), LessThanOrEqual(name, most))
+        tasks = tables.files(table, snapshot, row_filter=wanted)
         if tables.delete_files(tasks):
             return self._arrow(table.scan(snapshot_id=snapshot.snapshot_id).to_arrow_batch_reader())
         return self._files(table, [task.file for task in tasks])
@@ -382,16 +384,16 @@ def _judged(contract: Contract, lines: str, judge: str) -> str:
     every = [f'"{column.name}" is not null' for column in contract.columns if usual.is_fixed(contract)]
     plain = " and ".join(["usual", *every, f"not ({usual.implausible(contract)})"])
     values = [
-        f'case when plain then {_as_judged(column.name, column.type, column.kind)} else verdict."{column.name}" end as "{column.name}"'
-        for column in contract.columns
+        f'case when plain then {usual.as_judged(one)} else verdict."{one.name}" end as "{one.name}"' for one in contract.columns
     ]
+    matches = f"strlen(text) <= {LONGEST_LINE} and regexp_full_match({usual.text(contract)}, {_quoted(usual.pattern(contract))})"
     return f"""
     with lines as (
         select object, position, modified as file_modified, text, raw,
-            strlen(text) <= {LONGEST_LINE} and regexp_full_match({usual.text(contract)}, {_quoted(usual.pattern(contract))}) as matches
+            coalesce({matches}, false) as usual
         from "{lines}" where raw is not null or text like '%}}' or trim(text, ' \t\r\n') <> ''
     ),
-    parsed as (select *, coalesce(matches, false) as usual, case when matches then from_json(text, {_quoted(shape)}) end as "row" from lines),
+    parsed as (select *, case when usual then from_json(text, {_quoted(shape)}) end as "row" from lines),
     typed as (select object, position, file_modified, text, raw, usual, {", ".join(fields)} from parsed),
     compared as (select *, {plain} as plain from typed),
     judged as (select *, case when not plain then "{judge}"(text, raw, file_modified) end as verdict from compared)
@@ -404,19 +406,8 @@ def _judged(contract: Contract, lines: str, judge: str) -> str:
     """
 
 
-def _as_judged(name: str, kind: str, meaning: str) -> str:
-    """A value of a usual line as the judge gives it: -0.0 equals 0.0 but is not the same bytes."""
-    if meaning == "email":
-        return f'lower("{name}")'
-    return f'"{name}" + 0.0' if kind == "double" else f'"{name}"'
-
-
 def _names(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
-
-
-def _bounds(name: str, least: int, most: int) -> list:
-    return [GreaterThanOrEqual(name, least), LessThanOrEqual(name, most)]
 
 
 def _quoted(text: str) -> str:
@@ -433,7 +424,8 @@ def _no_values() -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as error:
         raise LakehouseError(
-            "memory or scratch space is not enough for this run; nothing was published: give it more, or run it with --engine spark"
+            "memory or scratch space is not enough for this run, and nothing was published: "
+            "give it more, or run it with --engine spark"
         ) from error
 
 
@@ -451,5 +443,3 @@ def _scratch() -> Path:
         if not Path("/proc", other.name.removeprefix(_SCRATCH).partition("-")[0]).exists():
             shutil.rmtree(other, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
-
-

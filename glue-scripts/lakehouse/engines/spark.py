@@ -212,7 +212,7 @@ class _Landing:
         """Those that Spark read by itself and those that were judged, of which there may be none: no Python process then."""
         text = F.lit(None).cast("string")
         parsed = keep(self._parsed(self._lines()).withColumn("_line", F.when(~F.col("_plain"), F.col("_line"))))
-        plain = parsed.where("_plain").select(*self._as_judged(), "file_path", "file_modified", text.alias("reason"), text.alias("drift"))
+        plain = parsed.where("_plain").select(*self._as_judged(), *_LINE[1:], text.alias("reason"), text.alias("drift"))
         if parsed.where("not _plain").isEmpty():
             return plain
         judged = keep(self._judged(parsed.where("not _plain")))
@@ -220,11 +220,8 @@ class _Landing:
         return plain.unionByName(judged.select(*self._contract.names, "file_path", "file_modified", "reason", drift))
 
     def _as_judged(self) -> list[Column]:
-        """Values of plain lines as the judge gives them: -0.0 equals 0.0 but is not the same bytes."""
-        return [
-            (F.lower(one.name) if one.kind == "email" else F.col(one.name) + 0.0 if one.type == "double" else F.col(one.name)).alias(one.name)
-            for one in self._contract.columns
-        ]
+        """Values of plain lines as the judge gives them."""
+        return [F.expr(f'{usual.as_judged(one)} as "{one.name}"') for one in self._contract.columns]
 
     def rejected(self) -> DataFrame:
         """In a second pass over the files, which are few: line numbers need all lines of a file."""
@@ -275,7 +272,8 @@ class _Landing:
         key = F.substr(decoded, F.instr(decoded, root) + F.lit(len(root)))
         modified = F.unix_millis(F.col("_metadata.file_modification_time"))
         lines = self._spark.read.text(self._paths)
-        return lines.select(F.col("value").cast("binary").alias("_line"), key.alias("file_path"), modified.alias("file_modified"), *more)
+        line = F.col("value").cast("binary")
+        return lines.select(line.alias("_line"), key.alias("file_path"), modified.alias("file_modified"), *more)
 
     def _strange_lines(self) -> DataFrame:
         """Lines of the files whose names Spark cannot read, by Python; `_place`: their order in the file."""
@@ -312,10 +310,7 @@ def _judge(contract: Contract) -> Callable[..., Column]:
     judge = Judge(contract)
 
     def of(lines: pa.Array, modified: pa.Array) -> pa.Array:
-        rows = [
-            judge.judge(line, when).flat()
-            for line, when in zip(lines.to_pylist(), modified.to_pylist(), strict=True)
-        ]
+        rows = [judge.judge(line, when).flat() for line, when in zip(lines.to_pylist(), modified.to_pylist(), strict=True)]
         columns = zip(*rows, strict=True) if rows else [()] * len(types)
         arrays = [pa.array(column, _ARROW[kind]) for column, kind in zip(columns, types.values(), strict=True)]
         return pa.StructArray.from_arrays(arrays, names=list(types))
