@@ -36,17 +36,23 @@ def main(job: Job, argv: Sequence[str] | None = None) -> None:
 
 def process(name: str, parse: Callable[[Sequence[str]], Any], work: Callable[[Any], None], argv=None) -> None:
     """Does the work of a process, or exits with status 1 and an error of one line. `work` gets what `parse` makes of `argv`."""
+    ended: list[int] = []
+
+    def end(number: int, _: Any) -> NoReturn:
+        ended.append(number)
+        sys.exit(128 + number)
+
     # Ended by somebody, it still removes its scratch files.
-    signal.signal(signal.SIGTERM, _ended)
+    signal.signal(signal.SIGTERM, end)
+    failed: int | str | None = None
     try:
         work(parse(sys.argv[1:] if argv is None else argv))
     except Exception as error:
-        # Without the traceback: messages in it may quote values of rows.
-        sys.exit(f"{name}: {describe(error)}")
-
-
-def _ended(*_: Any) -> NoReturn:
-    sys.exit(128 + signal.SIGTERM)
+        # Of being ended in the middle of a query DuckDB makes an error of its own.
+        failed = 128 + ended[0] if ended else f"{name}: {describe(error)}"
+    # Outside, so that the error is not told along with the exit: messages in it may quote values of rows.
+    if failed is not None:
+        sys.exit(failed)
 
 
 def parse(argv: Sequence[str]) -> Options:

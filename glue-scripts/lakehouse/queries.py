@@ -18,11 +18,15 @@ _PARAMETER = re.compile(r"(?<!:):([a-z_]+)\b")
 
 def text(zone: str, name: str, params: Mapping[str, str] | None = None) -> str:
     """A SELECT with its parameters filled in."""
+    return _PARAMETER.sub(lambda found: literal((params or {})[found[1]]), _written(zone, name))
+
+
+def _written(zone: str, name: str) -> str:
+    """A SELECT without its comments."""
     resource = files("lakehouse").joinpath("sql", zone, f"{name}.sql")
     if not resource.is_file():
         raise LakehouseError(f"there is no SELECT for {name}: add sql/{zone}/{name}.sql")
-    written = _COMMENT.sub("", resource.read_text(encoding="utf-8"))
-    return _PARAMETER.sub(lambda found: literal((params or {})[found[1]]), written)
+    return _COMMENT.sub("", resource.read_text(encoding="utf-8"))
 
 
 def literal(value: str) -> str:
@@ -48,13 +52,12 @@ def shared(zone: str, name: str) -> list[str]:
     ordered: list[str] = []
 
     def visit(select: str) -> None:
-        for other in _SOURCES.findall(_COMMENT.sub("", folder.joinpath(f"{select}.sql").read_text(encoding="utf-8"))):
+        for other in _SOURCES.findall(_written(zone, select)):
             # A CTE may have the name of the SELECT that it is in, or of a table: neither is another SELECT.
             if other not in (name, select, *ordered) and folder.joinpath(f"{other}.sql").is_file():
                 visit(other)
                 ordered.append(other)
 
-    text(zone, name)
     visit(name)
     return ordered
 

@@ -1,19 +1,21 @@
 """The data checks, and that nobody reads a table that would fail them."""
 
+import re
 from dataclasses import replace
 
 import pytest
-from lakehouse import checks, contracts, publish, tables
+from lakehouse import checks, contracts, tables
 from lakehouse.contracts import Check
-from lakehouse.errors import LakehouseError
-from pyspark.sql.types import StringType, StructType
-from support import create_table
+from lakehouse.drafts import OP, Drafts
+from lakehouse.errors import FailedChecks
+from support import DATABASE, Lake, both_engines, create_table
 
 STEPS = contracts.load("step_trainer_trusted")
-NAME = "glue_catalog.checks.t"
 RANGE = Check("accepted_range", "distancefromobject", min=0, max=100)
 VALUES = Check("accepted_values", "serialnumber", values=("a", "b"))
 KNOWN = Check("relationships", "serialnumber", to="known_devices", field="device")
+
+pytestmark = both_engines
 
 
 def contract(*more, required=True):
@@ -21,27 +23,35 @@ def contract(*more, required=True):
     return replace(STEPS, columns=columns, checks=more)
 
 
-def rows(spark, *values):
-    return spark.createDataFrame(values, STEPS.schema)
+def steps(desk, *values):
+    return desk.engine.rows(STEPS.types, values)
+
+
+def devices(desk, *names):
+    return {"known_devices": desk.engine.rows({"device": "string"}, [(name,) for name in names])}
+
+
+def failed(check, *given):
+    """How often which check fails, as the message tells it."""
+    try:
+        check(*given)
+    except FailedChecks as error:
+        return {name: int(count) for name, count in re.findall(r"(\w+\([^)]+\)) failed (\d+) times", str(error))}
+    return {}
 
 
 @pytest.fixture
-def failures(spark):
+def failures(desk):
     """How many rows fail which check on one row."""
-
-    def run(contract, *values):
-        found = rows(spark, *values).agg(*checks.count_columns(contract)).first().asDict()
-        return {name: count for name, count in found.items() if count}
-
-    return run
+    return lambda contract, *values: failed(checks.rows, desk.engine, steps(desk, *values), contract)
 
 
 @pytest.fixture
-def table_failures(spark):
-    def run(contract, *values, touched=None):
-        touched = None if touched is None else rows(spark, *touched)
-        found = checks.table_failures(spark, rows(spark, *values), contract, touched)
-        return {name: count for name, count in found.items() if count}
+def table_failures(desk):
+    def run(contract, *values, touched=None, others=None):
+        whole = steps(desk, *values)
+        touched = whole if touched is None else steps(desk, *touched)
+        return failed(checks.table, desk.engine, whole, touched, contract, others or {})
 
     return run
 
@@ -49,7 +59,7 @@ def table_failures(spark):
 def test_not_null_is_asked_of_every_required_column(failures):
     found = failures(contract(), (1, "a", 1), (None, "a", 1), (1, None, None), (None, None, 1))
     assert found == {"not_null(sensorreadingtime)": 2, "not_null(serialnumber)": 2, "not_null(distancefromobject)": 1}
-    assert checks.row_checks(contract(required=False)) == {}
+    assert failures(contract(required=False), (None, None, None)) == {}
 
 
 def test_accepted_range_holds_its_bounds(failures):
@@ -72,63 +82,84 @@ def test_null_is_a_matter_of_not_null_alone(failures):
     assert failures(contract(RANGE, VALUES), (1, "a", None)) == {"not_null(distancefromobject)": 1}
 
 
+def test_no_row_fails_no_check(failures, table_failures):
+    assert failures(contract(RANGE, VALUES)) == table_failures(contract()) == {}
+
+
 def test_unique_is_asked_of_the_whole_key(table_failures):
     assert table_failures(contract(), (1, "a", 1), (2, "a", 1), (1, "b", 1)) == {}
     found = table_failures(contract(), (1, "a", 1), (1, "a", 2), (1, "a", 3), (2, "b", 1), (2, "b", 1), (3, "c", 1))
     assert found == {"unique(serialnumber, sensorreadingtime)": 2}
 
 
-def test_unique_of_touched_rows_looks_for_their_keys_among_all(table_failures):
+def test_unique_is_asked_of_touched_rows_alone(table_failures):
     values = [(1, "a", 1), (1, "a", 2), (2, "b", 1), (2, "b", 1), (3, "c", 1)]
     name = "unique(serialnumber, sensorreadingtime)"
-    assert table_failures(contract(), *values, touched=[(1, "a", 2), (3, "c", 1)]) == {name: 1}
+    assert table_failures(contract(), *values, touched=[(1, "a", 1), (1, "a", 2), (3, "c", 1)]) == {name: 1}
     assert table_failures(contract(), *values, touched=[(3, "c", 1)]) == {}
     assert table_failures(contract(), *values, touched=[]) == {}
 
 
-def test_relationships_counts_values_that_the_other_table_does_not_have(spark, table_failures):
-    spark.createDataFrame([("a",), ("a",), (None,)], "device string").createOrReplaceTempView("known_devices")
-    found = table_failures(contract(KNOWN), (1, "a", 1), (1, "b", 1), (2, "b", 1), (1, "c", 1), (1, None, 1))
-    assert found == {"relationships(serialnumber)": 2}
-    assert table_failures(contract(KNOWN), (1, "a", 1)) == {}
+def test_relationships_counts_values_that_the_other_table_does_not_have(desk, table_failures):
+    others = devices(desk, "a", "a", None)
+    rows = ((1, "a", 1), (1, "b", 1), (2, "b", 1), (1, "c", 1), (1, None, 1))
+    assert table_failures(contract(KNOWN), *rows, others=others) == {"relationships(serialnumber)": 2}
+    assert table_failures(contract(KNOWN), (1, "a", 1), others=others) == {}
 
 
-def test_a_failure_says_table_checks_and_counts():
-    checks.require("t", {"not_null(x)": 0, "unique(x)": 0})
-    with pytest.raises(LakehouseError) as caught:
-        checks.require("t", {"not_null(x)": 2, "unique(x)": 0, "accepted_range(y)": 1})
+def test_a_failure_says_table_checks_and_counts(desk):
+    rows = steps(desk, (None, "a", 101), (None, "a", 1))
+    with pytest.raises(FailedChecks) as caught:
+        checks.rows(desk.engine, rows, contract(RANGE))
     message = str(caught.value)
-    assert message.startswith("t: ")
-    assert "not_null(x) failed 2 times, accepted_range(y) failed 1 times; nothing was published" in message
-    assert "unique" not in message
+    assert message.startswith("step_trainer_trusted: ")
+    told = "not_null(sensorreadingtime) failed 2 times, accepted_range(distancefromobject) failed 1 times; nothing was published"
+    assert told in message
+    assert "serialnumber" not in message
 
 
-# --- write, audit, publish ---
+# --- write, check, publish ---
+
+
+class Target:
+    """A table whose contract a test makes stricter, and changes of it as a run writes them."""
+
+    def __init__(self, desk, lake, monkeypatch):
+        self.desk, self.lake, self._patch = desk, lake, monkeypatch
+
+    def holds(self, *rows):
+        """Rows that somebody has put there whom nothing checks."""
+        with self.lake.tables.draft(STEPS) as draft:
+            self.desk.engine.append(draft, steps(self.desk, *rows))
+            draft.publish()
+
+    def write(self, contract, *changes):
+        """Rows with their operation into a draft, the checks, publication."""
+        self._patch.setattr(contracts, "load", {STEPS.table: contract}.__getitem__)
+        others, engine = devices(self.desk, "a"), self.desk.engine
+        with Drafts(engine, self.lake.tables) as drafts:
+            if drafts[STEPS.table].was_empty:
+                drafts.make_equal(STEPS.table, steps(self.desk, *(change[:3] for change in changes)), others=others)
+            else:
+                drafts.change(STEPS.table, engine.rows({**STEPS.types, OP: "string"}, changes), others)
+            drafts.publish((STEPS.table,))
+
+    def rows(self):
+        return self.lake.rows(STEPS.table)
+
+    def refs(self):
+        return set(self.lake.load(STEPS.table).refs())
+
+    def version(self):
+        return self.lake.tables.version(STEPS.table)
 
 
 @pytest.fixture
-def table(spark):
-    """A table that holds a row."""
-    spark.sql("create namespace glue_catalog.checks")
-    create_table(spark, NAME, STEPS)
-    tables.reconcile(spark, NAME, STEPS)
-    yield lambda *values: rows(spark, *values).writeTo(NAME).append()
-    spark.sql(f"drop table if exists {NAME} purge")
-    spark.sql("drop namespace glue_catalog.checks")
-
-
-def write(spark, contract, *changes):
-    """As a run does: rows with their operation into a draft, the checks, publication."""
-    spark.createDataFrame([("a",)], "device string").createOrReplaceTempView("known_devices")
-    with tables.draft(spark, NAME) as draft:
-        if draft.was_empty:
-            publish.append(draft, rows(spark, *(change[:3] for change in changes)), contract, at_most=len(changes))
-            written = None
-        else:
-            marked = spark.createDataFrame(changes, StructType([*STEPS.schema.fields]).add(publish.OP, StringType()))
-            _, written = publish.change(draft, marked, contract)
-        publish.audit(spark, draft, contract, written)
-        draft.publish()
+def target(desk, engine, tmp_path, monkeypatch):
+    lake = Lake(tmp_path, engine)
+    lake.tables.catalog.create_namespace(DATABASE)
+    create_table(lake.tables, STEPS)
+    return Target(desk, lake, monkeypatch)
 
 
 BAD = {
@@ -141,31 +172,54 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_change_that_fails_a_check_is_seen_by_nobody(spark, table, name):
+def test_a_change_that_fails_a_check_is_seen_by_nobody(target, name):
     contract, bad, check = BAD[name]
-    table((1, "a", 10))
-    version = tables.version(spark, NAME)
-    with pytest.raises(LakehouseError) as caught:
-        write(spark, contract, (*bad, publish.INSERT), (3, "a", 1, publish.INSERT))
+    target.holds((1, "a", 10))
+    version = target.version()
+    with pytest.raises(FailedChecks) as caught:
+        target.write(contract, (*bad, "insert"), (3, "a", 1, "insert"))
     assert f"{check} failed 1 times" in str(caught.value)
-    assert tables.version(spark, NAME) == version
-    assert [tuple(row) for row in spark.table(NAME).collect()] == [(1, "a", 10)]
-    assert set(tables.iceberg(spark, NAME).refs().keySet()) == {"main"}
+    assert target.version() == version
+    assert target.rows() == [(1, "a", 10)]
+    assert target.refs() == {tables.MAIN}
+
+
+@pytest.mark.parametrize("name", [name for name in BAD if name != "unique"])
+def test_an_update_that_fails_a_check_is_seen_by_nobody(target, name):
+    """Beside a row that is removed: what of a table is written anew is checked too."""
+    contract, (_, serial, distance), check = BAD[name]
+    target.holds((1, "a", 10), (2, serial, 10), (3, "a", 10))
+    before = target.rows()
+    with pytest.raises(FailedChecks) as caught:
+        target.write(contract, (2, serial, distance, "update"), (3, "a", None, "delete"))
+    assert f"{check} failed 1 times" in str(caught.value)
+    assert target.rows() == before
+    assert target.refs() == {tables.MAIN}
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_first_rows_that_fail_a_check_are_seen_by_nobody(spark, table, name):
+def test_first_rows_that_fail_a_check_are_seen_by_nobody(target, name):
     contract, bad, check = BAD[name]
-    with pytest.raises(LakehouseError) as caught:
-        write(spark, contract, (1, "a", 1, publish.INSERT), (*bad, publish.INSERT))
+    with pytest.raises(FailedChecks) as caught:
+        target.write(contract, (1, "a", 1, "insert"), (*bad, "insert"))
     assert f"{check} failed 1 times" in str(caught.value)
-    assert tables.version(spark, NAME) == tables.NEVER_WRITTEN
-    assert spark.table(NAME).collect() == []
-    assert set(tables.iceberg(spark, NAME).refs().keySet()) == set()
+    assert target.rows() == []
+    assert not target.lake.data_files(STEPS.table)
+    assert target.refs() == {tables.MAIN}
 
 
-def test_what_is_removed_is_not_checked(spark, table):
+def test_unique_of_a_change_looks_for_its_keys_among_all_rows(target):
+    """And at no others: what is twice already is no fault of the change."""
+    target.holds((1, "a", 1), (2, "b", 1), (2, "b", 1), (3, "c", 1))
+    with pytest.raises(FailedChecks) as caught:
+        target.write(contract(), (1, "a", 2, "insert"), (9, "c", 1, "insert"))
+    assert "unique(serialnumber, sensorreadingtime) failed 1 times" in str(caught.value)
+    target.write(contract(), (4, "a", 2, "insert"), (3, "c", 5, "update"))
+    assert target.rows() == [(1, "a", 1), (2, "b", 1), (2, "b", 1), (3, "c", 5), (4, "a", 2)]
+
+
+def test_what_is_removed_is_not_checked(target):
     """A contract that has become stricter must not keep a row in the table."""
-    table((1, "a", 500), (2, "c", 500))
-    write(spark, contract(RANGE, VALUES), (1, "a", 500, publish.DELETE), (2, "c", None, publish.DELETE))
-    assert spark.table(NAME).collect() == []
+    target.holds((1, "a", 500), (2, "c", 500))
+    target.write(contract(RANGE, VALUES), (1, "a", 500, "delete"), (2, "c", None, "delete"))
+    assert target.rows() == []

@@ -270,6 +270,20 @@ def test_folder_version_changes_with_the_content_and_the_time(store, tmp_path):
     assert len(seen) == 3
 
 
+def test_folder_opens_an_object_as_it_was_listed_and_no_other(store, tmp_path):
+    put(tmp_path, "a/x.json")
+    (listed,) = store.list("a/")
+    with store.open(listed) as file:
+        assert file.read() == b"x"
+    for change in (lambda path: path.write_text("xy"), lambda path: os.utime(path, (5, 5)), lambda path: path.unlink()):
+        (tmp_path / "a/x.json").write_text("x")
+        os.utime(tmp_path / "a/x.json", ns=(1, int(listed.version.partition("-")[0])))
+        store.open(listed).close()
+        change(tmp_path / "a/x.json")
+        with pytest.raises(FileNotFoundError):
+            store.open(listed)
+
+
 def test_folder_writes_below_new_folders_in_one_step_and_leaves_nothing_else(store, tmp_path):
     store.write("a/b/c.json", b"1")
     store.write("a/b/c.json", b"2")
@@ -364,11 +378,22 @@ def test_an_object_whose_transfer_breaks_off_is_not_taken_for_a_damaged_one(s3):
     whole = gzip.compress(b'{"email": "planted"}' * 100)
     for content, length in ((whole, len(whole)), (whole[:-9], len(whole) - 9), (whole[:-9], len(whole))):
         body = StreamingBody(io.BytesIO(content), length)
-        s3.add_response("get_object", {"Body": body}, {"Bucket": "lake", "Key": "a.json.gz"})
-    store = S3Store("lake")
-    assert [landing.damaged(store.open("a.json.gz")) for _ in range(2)] == [False, True]
+        s3.add_response("get_object", {"Body": body}, {"Bucket": "lake", "Key": "a.json.gz", "IfMatch": '"x"'})
+    store, listed = S3Store("lake"), Object("a.json.gz", "x-1777636800000", len(whole), 1_777_636_800_000)
+    assert [files.is_damaged(store.open(listed)) for _ in range(2)] == [False, True]
     with pytest.raises(IncompleteReadError):
-        landing.damaged(store.open("a.json.gz"))
+        files.is_damaged(store.open(listed))
+
+
+def test_bucket_opens_an_object_as_it_was_listed_and_no_other(s3):
+    where = {"Bucket": "lake", "Key": "a.json", "IfMatch": '"x-1"'}
+    s3.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"xyz"), 3)}, where)
+    s3.add_client_error("get_object", "PreconditionFailed", http_status_code=412, expected_params=where)
+    # The ETag of an object that was put in parts has a hyphen too.
+    store, listed = S3Store("lake"), Object("a.json", "x-1-1777636800000", 3, 1_777_636_800_000)
+    assert store.open(listed).read() == b"xyz"
+    with pytest.raises(Exception, match="PreconditionFailed"):
+        store.open(listed)
 
 
 def test_bucket_names_objects_as_spark_does(s3):

@@ -7,8 +7,7 @@ from unittest.mock import ANY
 
 import oracle
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 from lakehouse import contracts
 from lakehouse.contracts import EARLIEST_MS
 from lakehouse.lines import (
@@ -24,17 +23,27 @@ from lakehouse.lines import (
     WRONG_TYPE,
     Judge,
 )
+from line_examples import (
+    GOOD,
+    LATEST,
+    LINE,
+    LINES_OF_JSON,
+    MANY,
+    MODIFIED,
+    NO_INT,
+    ONE,
+    SOURCES,
+    STEADY,
+    TIME,
+    VALUES_OF_JSON,
+    WHOLE,
+    Raw,
+    changed,
+    lines,
+    written,
+)
 
-SOURCES = ("customer", "accelerometer", "step_trainer")
 JUDGES = {source: Judge(contracts.load(f"{source}_landing")) for source in SOURCES}
-MODIFIED = 1_700_000_000_000  # ms; when what is judged here was delivered
-LATEST = MODIFIED + 86_400_000
-TIME = 1_650_000_000_000
-GOOD = {
-    "customer": {"email": "ann@example.com", "lastUpdateDate": TIME},
-    "accelerometer": {"user": "ann@example.com", "timestamp": TIME, "x": 0.5, "y": 0, "z": -1.0},
-    "step_trainer": {"sensorReadingTime": TIME, "serialNumber": "device-a", "distanceFromObject": 200},
-}
 VALUES = {
     "customer": (None, "ann@example.com", None, None, None, None, TIME, None, None, None),
     "accelerometer": ("ann@example.com", TIME, 0.5, 0.0, -1.0),
@@ -42,25 +51,10 @@ VALUES = {
 }
 
 
-class Raw(str):
-    """A value as it is written, which json.dumps would write in another way."""
-
-
-def written(row):
-    """The line of a row; a row may also be a list of keys and values, so that a key can come twice."""
-    pairs = row.items() if isinstance(row, dict) else row
-    entries = (f"{json.dumps(key)}: {value if isinstance(value, Raw) else json.dumps(value)}" for key, value in pairs)
-    return f"{{{', '.join(entries)}}}".encode()
-
-
 def judge(line, source="step_trainer", modified=MODIFIED):
     if isinstance(line, str):
         line = line.encode("utf-8", "surrogateescape")
     return JUDGES[source].judge(line if isinstance(line, bytes) else written(line), modified)
-
-
-def changed(source="step_trainer", without=(), **values):
-    return {key: value for key, value in {**GOOD[source], **values}.items() if key not in without}
 
 
 def told(verdict):
@@ -113,18 +107,6 @@ def test_null_is_allowed_where_no_value_is_needed():
 
 
 # --- numbers ---
-
-WHOLE = {
-    "0": 0, "-0": 0, "0.0": 0, "-0e9": 0, "0e999999999": 0, "7": 7, "-7": -7, "1.0": 1, "1e3": 1000, "1E+3": 1000, "1000e-3": 1,
-    "1.50e1": 15, "12.300e3": 12_300, "0.001e3": 1, "2147483647": 2**31 - 1, "-2147483648": -(2**31), "2147483647.000": 2**31 - 1,
-    "2.147483647e9": 2**31 - 1, "10e-1": 1, "0." + "0" * 900 + "1e901": 1, "1" + "0" * 900 + "e-900": 1,
-}  # fmt: skip
-FRACTION, TOO_LARGE = "number with a fraction for int", "number too large for int"
-NO_INT = {
-    "1.5": FRACTION, "0.1": FRACTION, "1e-1": FRACTION, "1e-999999999": FRACTION, "15e-1": FRACTION, "-1.25e1": FRACTION,
-    "2147483647.5": FRACTION, "2147483648": TOO_LARGE, "-2147483649": TOO_LARGE, "1e10": TOO_LARGE, "1e999999999": TOO_LARGE,
-    "-1e999999999": TOO_LARGE, "9" * LONGEST_NUMBER: TOO_LARGE, "1e" + "9" * 900: TOO_LARGE, "9007199254740993.0": TOO_LARGE,
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("number", WHOLE, ids=lambda number: number[:20])
@@ -253,148 +235,6 @@ def test_a_long_line_is_judged_in_time_that_grows_as_it_does(line):
 
 # --- JSON (RFC 8259): y must pass, n must not, i is left open by the RFC and decided here ---
 
-VALUES_OF_JSON = {
-    "y_null": "null",
-    "y_true": "true",
-    "y_false": "false",
-    "y_zero": "0",
-    "y_minus_zero": "-0",
-    "y_integer": "123",
-    "y_negative": "-123",
-    "y_real": "123.456",
-    "y_exponent": "1e5",
-    "y_exponent_capital": "1E5",
-    "y_exponent_plus": "1e+5",
-    "y_exponent_minus": "1E-2",
-    "y_exponent_zeros": "1e00005",
-    "y_fraction_and_exponent": "0.25e2",
-    "y_text_empty": '""',
-    "y_text_escapes": r'"\"\\\/\b\f\n\r\t"',
-    "y_text_unicode_escape": r'"\u00e9\u20ac\u0000\u007F"',
-    "y_text_surrogate_pair": r'"\ud83d\uDE00"',
-    "y_text_escaped_backslash_u": r'"\\u12"',
-    "y_text_delete": '"\x7f"',
-    "y_text_utf8": '"\u00e9\u20ac\U0001f600"',
-    "y_text_noncharacter": '"\uffff\U0010ffff"',
-    "y_text_line_separators": '"\u2028\u2029\x85"',
-    "y_text_byte_order_mark": '"\ufeff"',
-    "y_text_brackets": '"[{]}"',
-    "y_text_comment": '"/* no comment */"',
-    "y_array_empty": "[]",
-    "y_array_mixed": '[null, 1, "1", {}, [[]]]',
-    "y_array_blanks": "[ 1\t,\r2 ]",
-    "y_object_empty": "{}",
-    "y_object_empty_key": '{"": 0}',
-    "y_object_key_twice_within": '{"a": 1, "a": 2}',
-    "y_object_key_escaped": r'{"\u0000": 1, "\"": 2}',
-    "n_nothing": "",
-    "n_true_capital": "True",
-    "n_null_capital": "NULL",
-    "n_word": "nul",
-    "n_undefined": "undefined",
-    "n_nan": "NaN",
-    "n_minus_nan": "-NaN",
-    "n_infinity": "Infinity",
-    "n_minus_infinity": "-Infinity",
-    "n_inf": "inf",
-    "n_plus": "+1",
-    "n_leading_zero": "01",
-    "n_leading_zeros_negative": "-01",
-    "n_double_zero": "00",
-    "n_point_first": ".5",
-    "n_point_last": "5.",
-    "n_point_minus": "-.5",
-    "n_point_exponent": "1.e5",
-    "n_exponent_empty": "1e",
-    "n_exponent_sign_only": "1e+",
-    "n_exponent_only": "e5",
-    "n_exponent_twice": "1e5e5",
-    "n_exponent_fraction": "1e0.5",
-    "n_minus_alone": "-",
-    "n_minus_twice": "--1",
-    "n_minus_blank": "- 1",
-    "n_hexadecimal": "0x1F",
-    "n_octal": "0o7",
-    "n_underscore": "1_000",
-    "n_thousands": "1 000",
-    "n_suffix": "1L",
-    "n_full_width_digit": "\uff11",
-    "n_arabic_digit": "\u0661",
-    "n_full_width_digit_behind": "1\uff11",
-    "n_expression": "1+1",
-    "n_single_quotes": "'a'",
-    "n_no_quotes": "abc",
-    "n_typographic_quotes": "\u201ca\u201d",
-    "n_text_open": '"a',
-    "n_text_closed_only": 'a"',
-    "n_text_tab": '"\t"',
-    "n_text_line_feed": '"\n"',
-    "n_text_nul": '"\x00"',
-    "n_text_unit_separator": '"\x1f"',
-    "n_text_escape_x": r'"\x41"',
-    "n_text_escape_a": r'"\a"',
-    "n_text_escape_quote": r'"\'"',
-    "n_text_escape_capital_u": r'"\U00e9"',
-    "n_text_escape_digit": r'"\0"',
-    "n_text_escape_emoji": '"\\\U0001f600"',
-    "n_text_escape_cut": '"\\u00"',
-    "n_text_escape_no_hex": r'"\u00g9"',
-    "n_text_escape_underscore": r'"\u0_41"',
-    "n_text_escape_sign": r'"\u+041"',
-    "n_text_escape_blank": r'"\u 041"',
-    "n_text_escape_full_width": '"\\u\uff10\uff10\uff14\uff11"',
-    "n_text_escape_at_end": '"\\',
-    "n_array_open": "[1",
-    "n_array_closed_only": "1]",
-    "n_array_trailing_comma": "[1,]",
-    "n_array_leading_comma": "[,1]",
-    "n_array_double_comma": "[1,,2]",
-    "n_array_comma_only": "[,]",
-    "n_array_no_comma": "[1 2]",
-    "n_array_colon": "[1: 2]",
-    "n_array_closed_as_object": "[1}",
-    "n_object_open": '{"a": 1',
-    "n_object_trailing_comma": '{"a": 1,}',
-    "n_object_double_comma": '{"a": 1,, "b": 2}',
-    "n_object_no_value": '{"a":}',
-    "n_object_no_colon": '{"a" 1}',
-    "n_object_double_colon": '{"a":: 1}',
-    "n_object_key_only": '{"a"}',
-    "n_object_key_number": "{1: 1}",
-    "n_object_key_null": "{null: 1}",
-    "n_object_key_no_quotes": "{a: 1}",
-    "n_object_key_single_quotes": "{'a': 1}",
-    "n_object_comma_for_colon": '{"a", 1}',
-    "n_comment": "1 /* one */",
-    "n_comment_line": "1 // one",
-    "n_comment_hash": "1 # one",
-    "n_blank_no_break": "\u00a01",
-    "n_blank_form_feed": "\f1",
-    "n_blank_vertical_tab": "\v1",
-    "n_blank_next_line": "\x851",
-    "n_blank_line_separator": "\u20281",
-    "n_blank_zero_width": "\u200b1",
-    "n_byte_order_mark_within": "\ufeff1",
-    "n_nul": "\x001",
-    "i_number_huge_exponent": "1e999999999",
-    "i_number_tiny_exponent": "1e-999999999",
-    "i_number_huge": "9" * 500,
-    "i_number_many_digits": "0." + "3" * 500,
-    "no_i_text_high_surrogate_alone": r'"\ud800"',
-    "no_i_text_low_surrogate_alone": r'"\udc00 "',
-    "no_i_text_surrogates_swapped": r'"\udc00\ud800"',
-    "no_i_text_surrogate_and_letter": r'"\ud800a"',
-    "no_i_text_surrogate_and_half_escape": r'"\uD800\u1"',
-    "no_i_text_two_high_surrogates": r'"\ud800\ud800"',
-    "no_i_key_surrogate_alone": r'{"\ud800": 1}',
-    "no_i_text_latin1": '"\udce9"',
-    "no_i_text_overlong": '"\udcc0\udcaf"',
-    "no_i_text_utf8_surrogate": '"\udced\udca0\udc80"',
-    "no_i_text_utf8_cut": '"\udce2\udc82"',
-    "no_i_text_utf8_beyond_unicode": '"\udcf4\udcbf\udcbf\udcbf"',
-    "no_i_text_continuation_alone": '"\udc80"',
-}
-
 
 @pytest.mark.parametrize("name", VALUES_OF_JSON)
 def test_values_of_json(name):
@@ -408,46 +248,6 @@ def test_values_of_json(name):
         assert verdict == (VALUES["step_trainer"], None, None, None, False, (OTHER,))
 
 
-LINE = written(GOOD["step_trainer"]).decode()
-LINES_OF_JSON = {
-    "y_as_it_is": LINE,
-    "y_blanks_around": f" \t\r\n{LINE} \t\r\n",
-    "y_blanks_within": LINE.replace(":", "\t : \r").replace(",", "\n, "),
-    "y_no_blanks": LINE.replace(" ", ""),
-    "y_keys_escaped": LINE.replace("serial", r"\u0073eria\u006c"),
-    "n_byte_order_mark_of_no_file": f"\ufeff{LINE}",
-    "n_byte_order_mark_and_blanks": f"\ufeff {LINE}",
-    "n_two_byte_order_marks": f"\ufeff\ufeff{LINE}",
-    "n_byte_order_mark_behind": f"{LINE}\ufeff",
-    "n_byte_order_mark_behind_a_blank": f" \ufeff{LINE}",
-    "n_byte_order_mark_alone": "\ufeff",
-    "n_open": LINE[:-1],
-    "n_cut": LINE[:-5],
-    "n_closed_twice": f"{LINE}}}",
-    "n_comma_behind": f"{LINE},",
-    "n_comma_within_behind": f"{LINE[:-1]},}}",
-    "n_semicolon_behind": f"{LINE};",
-    "n_word_behind": f"{LINE} x",
-    "n_nul_behind": f"{LINE}\x00",
-    "n_form_feed_behind": f"{LINE}\f",
-    "n_no_break_space_in_front": f"\u00a0{LINE}",
-    "n_record_separator_in_front": f"\x1e{LINE}",
-    "n_comment_in_front": f"/**/{LINE}",
-    "n_text": json.dumps(LINE),
-    "n_number": "1",
-    "n_null": "null",
-    "n_true": "true",
-    "n_nan": "NaN",
-    "n_csv": "1650000000000,device-a,200",
-    "n_header": "sensorReadingTime,serialNumber,distanceFromObject",
-    "n_single_quotes": LINE.replace('"', "'"),
-    "n_utf16": LINE.encode("utf-16").decode("utf-8", "surrogateescape"),
-    "n_utf16_without_mark": LINE.encode("utf-16-le").decode("utf-8"),
-    "n_parquet": "PAR1",
-    "n_xml": "<row/>",
-}
-
-
 @pytest.mark.parametrize("name", LINES_OF_JSON)
 def test_lines_of_json(name):
     verdict = judge(LINES_OF_JSON[name])
@@ -459,42 +259,6 @@ def test_lines_of_json(name):
 
 
 # --- an unknown number of rows (R14) ---
-
-MANY = {
-    "array": f"[{LINE}]",
-    "array of nothing": "[]",
-    "array that goes on in the next line": "[",
-    "array with blanks": f" \t[{LINE}]",
-    "array behind a byte-order mark": f"\ufeff[{LINE}]",
-    "array behind other white space": f"\u00a0\u2003[{LINE}]",
-    "two documents": f"{LINE}{LINE}",
-    "two documents and a blank": f"{LINE} {LINE}",
-    "two documents and a comma": f"{LINE}, {LINE}",
-    "two documents and a blank and a comma": f"{LINE}\t,{LINE}",
-    "two documents and a record separator": f"{LINE}\x1e{LINE}",
-    "two documents and a line separator": f"{LINE}\u2028{LINE}",
-    "two documents and several": f"{LINE} ,\x1e\u00a0{LINE}",
-    "a word between": f"{LINE} and {LINE}",
-    "a colon between": f"{LINE}:{LINE}",
-    "a zero-width space between": f"{LINE}\u200b{LINE}",
-    "an array between": f"{LINE}[]{LINE}",
-    "the second one cut": f'{LINE}{{"a',
-    "the first one broken": f"{LINE[:-9]}}}{LINE}",
-    "in the middle of no UTF-8": f"\udce9{LINE}{LINE}",
-    "too long": f"{LINE}{LINE}" + " " * LONGEST_LINE,
-    "too deep": "{" * 200 + "}{",
-    "a key twice, and objects in a list": f'{{"a": 1, "a": 2, "b": [{{}}, {{}}], {LINE[1:]}',
-}
-ONE = {
-    "a text between": f'{LINE}, "and", {LINE}',
-    "cut": LINE[:-3],
-    "a record separator in front": f"\x1e{LINE}",
-    "a bracket in the end": f"{LINE}[",
-    "an array behind": f"{LINE}[]",
-    "beginnings": "{{{",
-    "ends": "}}}",
-    "a key twice": f'{{"serialNumber": "b", {LINE[1:]}',
-}
 
 
 @pytest.mark.parametrize("name", [*MANY, *ONE])
@@ -806,105 +570,6 @@ def test_nothing_is_read_of_what_is_no_object():
 
 
 # --- against the oracle, which shares no code with the judge ---
-
-# The same lines in every run, and nothing kept between runs.
-STEADY = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=400,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
-NUMBERS = st.one_of(
-    st.sampled_from([*WHOLE, *NO_INT, *(value for name, value in VALUES_OF_JSON.items() if "_number" in name)]),
-    st.sampled_from([EARLIEST_MS - 1, EARLIEST_MS, LATEST, LATEST + 1, TIME, TIME // 1000, TIME * 1000, 0, 1, -1]).map(str),
-    st.integers(-(2**64), 2**64).map(str),
-    st.builds("{}{}e{}".format, st.integers(-(10**14), 10**14), st.sampled_from(["", ".0", ".5", ".25"]), st.integers(-16, 16)),
-    st.floats(allow_nan=False, allow_infinity=False).map(repr),
-)
-TEXTS = st.one_of(
-    st.sampled_from(
-        [
-            "ann@example.com",
-            " ANN@Example.com",
-            "a b",
-            "",
-            " \t",
-            "\u200b",
-            "jose\u0301@x",
-            "\u03a3@x",
-            "} {",
-            "[",
-            "\x1f@",
-            '"\\',
-        ]
-    ),
-    st.text(max_size=8),
-).map(json.dumps)
-# For a column that it fits.
-FITTING = {
-    "string": st.sampled_from(["ann@example.com", "Ben@Example.com\u00a0", "an n@x", "ann@x\x1f", "\x1bann@x", "device-b"]).map(
-        json.dumps
-    ),
-    "bigint": st.sampled_from(
-        [EARLIEST_MS - 1, EARLIEST_MS, LATEST, LATEST + 1, f"{LATEST + 1}.0", f"{TIME}e0", "1.65e12", f"{TIME}.5", -1]
-    ).map(str),
-    "int": st.sampled_from(["-1", "2147483647", "2147483648", "1e2", "1.5"]),
-    "double": st.sampled_from(["-0.0", "1e308", "1e309", "5e-324", "1"]),
-}
-TOKENS = st.one_of(NUMBERS, TEXTS, st.sampled_from([token for token in VALUES_OF_JSON.values() if token]))
-
-
-@st.composite
-def lines(draw, source):
-    """A line of a source that has gone through a few hands: keys, values, and then bytes."""
-    pairs = [(json.dumps(key), json.dumps(value)) for key, value in GOOD[source].items()]
-    columns = oracle.SOURCES[source].columns
-    more = sorted(set(columns) - set(GOOD[source]))
-    for key in draw(st.lists(st.sampled_from(more), max_size=3, unique=True)) if more else ():
-        pairs.append((json.dumps(key), draw(FITTING[columns[key]])))
-    for _ in range(draw(st.integers(0, 4))):
-        place = draw(st.integers(0, len(pairs) - 1))
-        key, value = pairs[place]
-        what = draw(st.sampled_from(["fit"] * 4 + ["value"] * 2 + ["case", "remove", "again", "other", "null"]))
-        if what == "fit":
-            kind = next((kind for name, kind in columns.items() if json.dumps(name) == key), "string")
-            pairs[place] = (key, draw(FITTING[kind]))
-        elif what == "value":
-            pairs[place] = (key, draw(TOKENS))
-        elif what == "case":
-            pairs[place] = (draw(st.sampled_from([key.upper(), key.lower(), key.swapcase()])), value)
-        elif what == "again":
-            pairs.insert(draw(st.integers(0, len(pairs))), (draw(st.sampled_from([key, key.upper()])), draw(TOKENS)))
-        elif what == "other":
-            pairs.insert(draw(st.integers(0, len(pairs))), (json.dumps(draw(st.text(max_size=5))), draw(TOKENS)))
-        elif what == "null":
-            pairs[place] = (key, "null")
-        elif len(pairs) > 1:
-            del pairs[place]
-    pairs = draw(st.permutations(pairs)) if draw(st.booleans()) else pairs
-    comma, colon = draw(st.sampled_from([(", ", ": "), (",", ":"), (" ,\t", "\r : ")]))
-    text = "{" + comma.join(f"{key}{colon}{value}" for key, value in pairs) + "}"
-    line = text.encode("utf-8", "surrogateescape")
-    whole = [b"%s"] * 12 + [
-        b"\xef\xbb\xbf%s",
-        b"[%s]",
-        b" %s\r",
-        b"%s,{}",
-        b"%s\x1e{",
-        b"%s\xc2\xa0{}",
-        b"\x1e%s",
-        b"%s}",
-        b"\x0b[%s",
-    ]
-    line = draw(st.sampled_from(whole)) % line
-    for _ in range(draw(st.sampled_from([0] * 5 + [1, 2]))):
-        place = draw(st.integers(0, len(line)))
-        piece = draw(
-            st.one_of(st.binary(max_size=2), st.sampled_from([b"}", b"{", b'"', b",", b"[", b"\\", b"0", b"-", b"e", b"."]))
-        )
-        line = line[:place] + piece + line[place + draw(st.integers(0, 3)) :]
-    return line
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -9,15 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
+import others
 import pyarrow.parquet as parquet
 import pytest
-from lakehouse import contracts, maintenance, publish, session, tables
+from lakehouse import contracts, drafts, maintenance, tables
 from lakehouse.errors import LakehouseError
-from lakehouse.maintenance import Removed, maintain, parse
-from support import SCRIPTS, TARGETS, T, sample, step
+from lakehouse.maintenance import Options, Removed, parse
+from support import SCRIPTS, TARGETS, Desk, T, both_engines, sample, step
 
 DAY = maintenance.DAY_MS
-CUSTOMERS = "customer_landing_to_trusted"
+CUSTOMERS, READINGS = "customer_landing_to_trusted", "accelerometer_landing_to_trusted"
 WITHDRAWN, OTHER = "withdrawn@example.com", "other@example.com"
 
 
@@ -45,8 +46,7 @@ def deliver_two_people(lake):
 
 def files_of(lake, table):
     """All files below the table's place, current or not."""
-    location = str(tables.iceberg(lake.spark, lake.name(table)).location())
-    return [path for path in Path(urlsplit(location).path).rglob("*") if path.is_file()]
+    return [path for path in Path(urlsplit(lake.load(table).location()).path).rglob("*") if path.is_file()]
 
 
 def files_that_hold(lake, text):
@@ -66,6 +66,11 @@ def later(days=0):
     return int(time.time() * 1000) + days * DAY + 1000
 
 
+def maintain(lake, snapshots_before, quarantined_before=0, engine=None):
+    options = Options(lake.uri, lake.database, 7, 30, engine=engine or lake.engine)
+    return maintenance.maintain(options, snapshots_before, quarantined_before)
+
+
 def test_nobody_who_withdrew_is_in_any_file_once_old_versions_have_expired(lake):
     deliver_two_people(lake)
     lake.run()
@@ -75,7 +80,7 @@ def test_nobody_who_withdrew_is_in_any_file_once_old_versions_have_expired(lake)
         assert files_that_hold(lake, text), f"{text} should be in the files of an older version before these expire"
     before = {table: lake.rows(table) for table in TARGETS}
 
-    removed = maintain(lake.spark, lake.database, later(), 0)
+    removed = maintain(lake, later())
 
     for text in (WITHDRAWN, "serial-w", "phone-serial-w"):
         assert files_that_hold(lake, text) == []
@@ -90,7 +95,7 @@ def test_nobody_who_withdrew_is_in_any_file_once_old_versions_have_expired(lake)
 def test_a_run_after_maintenance_goes_on_from_there(lake):
     deliver_two_people(lake)
     lake.run()
-    maintain(lake.spark, lake.database, later(), 0)
+    maintain(lake, later())
     lake.deliver("accelerometer", sample(OTHER, 2_500))
     entries = lake.run()
     assert entries["accelerometer_trusted"].mode == "incremental"
@@ -106,7 +111,7 @@ def test_a_version_whose_files_were_put_together_is_known_again(lake, monkeypatc
     lake.deliver("accelerometer", sample(OTHER, 2_500))
     lake.run()
     assert tables.iceberg(lake.spark, lake.name("accelerometer_trusted")).currentSnapshot().operation() == "replace"
-    maintain(lake.spark, lake.database, later(), 0)
+    maintain(lake, later())
     assert {entry.mode for entry in lake.run().values()} == {"unchanged"}
 
 
@@ -116,7 +121,7 @@ def test_versions_that_are_young_enough_stay(lake):
     lake.deliver("customer", customer(WITHDRAWN, "serial-w", 3_000, consent=None))
     lake.run(CUSTOMERS)
     versions = {table: lake.snapshots(table) for table in TARGETS}
-    removed = maintain(lake.spark, lake.database, later(days=-1), 0)
+    removed = maintain(lake, later(days=-1))
     assert {table: lake.snapshots(table) for table in TARGETS} == versions
     assert set(removed.values()) == {Removed()}
 
@@ -132,7 +137,7 @@ def test_a_file_that_no_version_knows_goes_once_it_is_old(lake, monkeypatch):
     os.utime(forgotten, (long_ago, long_ago))
     # The table's only version is of this moment; Iceberg itself asks for a day at least, so the time is said to have come.
     monkeypatch.setattr(tables, "oldest", lambda spark, name: int(long_ago * 1000))
-    removed = maintain(lake.spark, lake.database, later(days=-2), 0)
+    removed = maintain(lake, later(days=-2), 0)
     assert removed["customer_trusted"] == Removed(orphan_files=1)
     assert (forgotten.exists(), fresh.exists(), known.exists()) == (False, True, True)
 
@@ -144,7 +149,7 @@ def test_a_draft_of_a_dead_run_goes_and_one_that_has_just_begun_stays(lake):
     dead = tables.Draft(lake.spark, name)
     lake.spark.sql(f"delete from {dead.name} where email = '{OTHER}'")
     begun = tables.Draft(lake.spark, name)
-    assert maintain(lake.spark, lake.database, later(), 0)["customer_trusted"].drafts == 1
+    assert maintain(lake, later())["customer_trusted"].drafts == 1
     left = [row.name for row in lake.spark.table(f"{name}.refs").collect()]
     assert sorted(left) == sorted(["main", begun.branch])
 
@@ -157,7 +162,7 @@ def test_what_was_deleted_by_hand_is_in_no_file_either(lake):
     lake.spark.sql(f"alter table {name} set tblproperties ('write.delete.mode' = 'merge-on-read')")
     lake.spark.sql(f"delete from {name} where email = '{WITHDRAWN}'")
     assert any(place.startswith("customer_trusted") for place in files_that_hold(lake, WITHDRAWN))
-    maintain(lake.spark, lake.database, later(), 0)
+    maintain(lake, later())
     left = files_that_hold(lake, WITHDRAWN)
     assert [place for place in left if place.startswith("customer_trusted")] == []
     assert [row[1] for row in lake.rows("customer_trusted")] == [OTHER]
@@ -169,9 +174,9 @@ def test_rows_in_quarantine_go_after_their_time(lake):
     lake.deliver("customer", "no json", '{"email": "planted')
     lake.run(CUSTOMERS, quarantined_share=1.0)
     assert len(lake.rows("customer_quarantine")) == 2
-    assert maintain(lake.spark, lake.database, 0, later(days=-1))["customer_quarantine"].rows == 0
+    assert maintain(lake, 0, later(days=-1))["customer_quarantine"].rows == 0
     assert len(lake.rows("customer_quarantine")) == 2
-    removed = maintain(lake.spark, lake.database, later(), later())
+    removed = maintain(lake, later(), later())
     assert removed["customer_quarantine"].rows == 2
     assert lake.rows("customer_quarantine") == []
     # Their files are gone as well.
@@ -179,7 +184,7 @@ def test_rows_in_quarantine_go_after_their_time(lake):
 
 
 def test_every_iceberg_table_is_maintained(lake):
-    removed = maintain(lake.spark, lake.database, 0, 0)
+    removed = maintain(lake, 0, 0)
     assert sorted(removed) == sorted(c.table for c in contracts.load_all() if c.zone != "landing" and c.table != "intake_ledger")
 
 

@@ -1,52 +1,88 @@
 """Deliveries of every kind at random, with a run after each: the tables are what the rules say of everything that lies there.
 
 Nobody is in one of them whose latest word is no valid consent, and in the end one run over everything changes nothing in
-them. HISTORIES says how many (default: 2).
+them. HISTORIES says how many on DuckDB (default: 3), SPARK_HISTORIES on Spark, and with now this and now that engine (default:
+1 of each).
 """
 
 import os
+import random
+from itertools import repeat
 
 import heard
 import oracle
+from compared import content
 from histories import SOURCES, histories, play
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from support import KEEPS, TARGETS, Lake
+from hypothesis import strategies as st
+from lakehouse.engines import DUCKDB, SPARK
+from support import JOBS, TARGETS, Lake
 
 # The tables whose entries in the ledger account for the files of a source.
 FIRST = {"customer": "customer_trusted", "accelerometer": "accelerometer_trusted", "step_trainer": "step_trainer_trusted"}
-HISTORIES = int(os.environ.get("HISTORIES", "2"))
+HISTORIES, SPARK_HISTORIES = int(os.environ.get("HISTORIES", "3")), int(os.environ.get("SPARK_HISTORIES", "1"))
+SEED = int(os.environ.get("SEED", "1"))
 
 
-# One history takes Spark a minute or two; trying to find a smaller one that fails as well would take hours.
-@seed(int(os.environ.get("SEED", "1")))
-@settings(max_examples=HISTORIES, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(history=histories())
-def test_a_run_after_each_delivery_equals_one_run_over_everything(spark, tmp_path_factory, history):
-    folder = tmp_path_factory.mktemp("history")
-    lake = Lake(spark, folder)
+def test_a_run_after_each_delivery_equals_one_run_over_everything(tmp_path_factory):
+    hold(HISTORIES, tmp_path_factory, lambda number: repeat(DUCKDB))
+
+
+def test_so_it_does_on_spark(spark, tmp_path_factory):
+    hold(SPARK_HISTORIES, tmp_path_factory, lambda number: repeat(SPARK))
+
+
+def test_so_it_does_when_each_run_has_an_engine_of_its_own(spark, tmp_path_factory):
+    """Each goes on from what the other one has written."""
+    hold(SPARK_HISTORIES, tmp_path_factory, mixed)
+
+
+def mixed(number):
+    chosen = random.Random(number)
+    while True:
+        yield chosen.choice((DUCKDB, SPARK))
+
+
+def hold(number, folders, engines):
+    """So many histories hold; `engines` gives, for a number, the engines of the runs one after the other."""
+    if not number:
+        return
+
+    # A history takes a minute on Spark; trying to find a smaller one that fails as well would take hours.
+    @seed(SEED)
+    @settings(max_examples=number, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(history=histories(), number=st.integers(0, 2**32))
+    def holds(history, number):
+        equals_one_run_over_everything(history, folders.mktemp("history"), engines(number))
+
+    holds()
+
+
+def equals_one_run_over_everything(history, folder, engines):
+    lake = Lake(folder)
     lake.create_tables()
-    try:
-        for delivered in play(history, folder):
-            complete = all(delivered.read(source) for source in SOURCES)
-            if complete:
-                entries = run(lake)
-                assert_equals_oracle(lake, entries)
-                assert heard.trespassers(heard.closed(delivered), {table: lake.rows(table) for table in TARGETS}) == {}
+    for delivered in play(history, folder):
+        complete = all(delivered.read(source) for source in SOURCES)
         if complete:
-            before = {table: content(lake, table) for table in (*TARGETS, *KEEPS[:-1])}
-            entries = run(lake, full_refresh=True)
-            assert all(entry.inserted + entry.updated + entry.removed == 0 for entry in entries.values())
-            for table, rows in before.items():
-                assert content(lake, table) == rows, table
-    finally:
-        lake.drop_tables()
+            entries = run(lake, engines)
+            assert_equals_oracle(lake, entries)
+            assert heard.trespassers(heard.closed(delivered), {table: lake.rows(table) for table in TARGETS}) == {}
+    if complete:
+        before = content(lake)
+        entries = run(lake, engines, full_refresh=True)
+        assert all(entry.inserted + entry.updated + entry.removed == 0 for entry in entries.values())
+        for table, rows in content(lake).items():
+            assert rows == before[table], table
 
 
-def run(lake, **options):
+def run(lake, engines, **options):
     """Many faults in few rows: the share that may be bad is not what is tested here, nor is whom nobody knows."""
-    entries = lake.run(quarantined_share=1.0, **options)
-    for entry in entries.values():
+    entries = {}
+    for name, engine in zip(JOBS, engines, strict=False):
+        (entry,) = lake.run(name, engine=engine, quarantined_share=1.0, **options).values()
         assert entry.read == entry.accepted + sum(entry.excluded.values()) + sum(entry.quarantined.values()), entry
+        assert entry.engine == ("" if entry.mode == "unchanged" else engine)
+        entries[entry.table] = entry
     return entries
 
 
@@ -56,9 +92,7 @@ def assert_equals_oracle(lake, entries):
     for table, rows in expected.tables.items():
         assert lake.rows(table) == rows, table
     for source, rows in expected.quarantine.items():
-        name = lake.name(f"{source}_quarantine")
-        found = lake.spark.table(name).select("file", "position", "reason").collect()
-        assert sorted(map(tuple, found)) == rows, source
+        assert sorted(tuples(lake, f"{source}_quarantine", "file", "position", "reason")) == rows, source
         entry = entries[FIRST[source]]
         # The entry of a run without news says nothing (R7).
         if entry.read or entry.ignored:
@@ -68,10 +102,9 @@ def assert_equals_oracle(lake, entries):
     if entry.read:
         assert entry.suspended == len(expected.suspended)
     # Records that suspend nobody any more may be kept as well.
-    kept = lake.spark.table(lake.name("customer_suspension")).select("email", "lastupdatedate", "serialnumber").collect()
-    assert {(word.email, word.updated, word.serial) for word in expected.suspending} <= set(map(tuple, kept))
+    kept = tuples(lake, "customer_suspension", "email", "lastupdatedate", "serialnumber")
+    assert {(word.email, word.updated, word.serial) for word in expected.suspending} <= set(kept)
 
 
-def content(lake, table):
-    """Rows without what says when and by which run they were written."""
-    return sorted(str(row) for row in lake.spark.table(lake.name(table)).drop("run_id", "quarantined_at").collect())
+def tuples(lake, table, *columns):
+    return [tuple(row[column] for column in columns) for row in lake.arrow(table).to_pylist()]

@@ -1,10 +1,14 @@
-"""DuckDB in the job's own process: no JVM, no session. Bytes come and go through PyArrow and the store, not by its own network."""
+"""DuckDB in the job's own process: no JVM, no session. Bytes come and go through PyArrow and the store, never by DuckDB."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import errno
 import itertools
+import json
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -15,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 from fsspec.implementations.arrow import ArrowFSWrapper
 from pyiceberg.expressions import AlwaysTrue, And, GreaterThanOrEqual, LessThanOrEqual
@@ -27,7 +32,7 @@ from lakehouse import files, tables, usual
 from lakehouse.contracts import Contract
 from lakehouse.engines import DUCKDB, REJECTED, Landed
 from lakehouse.errors import LakehouseError, unreadable
-from lakehouse.lines import LONGEST_LINE, MALFORMED, Judge
+from lakehouse.lines import LONGEST_LINE, MALFORMED, Judge, Verdict
 from lakehouse.storage import Object, Store
 from lakehouse.tables import Draft
 
@@ -36,12 +41,16 @@ ROWS_PER_FILE, _AT_ONCE = 1_000_000, 2
 # The part of the machine's memory that rows may take before they go to scratch files.
 _MEMORY_SHARE = 0.25
 _SCRATCH = "lakehouse-"
+_SCRATCH_OF = re.compile(rf"{_SCRATCH}(\d+)-\w+")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TYPES = {"VARCHAR": "string", "INTEGER": "int", "BIGINT": "bigint", "DOUBLE": "double", "BOOLEAN": "boolean"}
 _ARROW = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64(), "boolean": pa.bool_()}
 _LINES = pa.schema(
     [("object", pa.int32()), ("position", pa.int64()), ("modified", pa.int64()), ("text", pa.string()), ("raw", pa.binary())]
 )
-_VERDICT = {"reason": "string", "column_name": "string", "detail": "string", "many": "boolean", "drift": "string"}
+# What is told of a line that is not good and usual, as JSON, which is one column of nulls for all others.
+_TOLD = ("reason", "drift", "column_name", "detail", "many", "line", "encoding")
+_REJECTED = [name for name in REJECTED if name in _TOLD]
 
 
 @dataclass(frozen=True)
@@ -170,10 +179,9 @@ class DuckDB:
     def read(self, contract: Contract, store: Store, objects: Sequence[Object]) -> Landed:
         source = _Source(store, objects, self._scratch)
         judge, lines = f"judge_{next(self._names)}", next(self._names)
-        said = {**{column.name: column.type for column in contract.columns}, **_VERDICT}
-        arguments = ["VARCHAR", "BLOB", "BIGINT"]
-        told = duckdb.struct_type({name: kind for name, kind in said.items()})
-        self._db.create_function(judge, _judging(contract, said), arguments, told, type="arrow", null_handling="special")
+        said = {**contract.types, "told": "string"}
+        arguments, gives = ["VARCHAR", "BLOB", "BIGINT"], duckdb.struct_type(said)
+        self._db.create_function(judge, _judging(contract, said), arguments, gives, type="arrow", null_handling="special")
         self._db.register(lines, pa.RecordBatchReader.from_batches(_LINES, source.batches()))
         landed = next(self._names)
         try:
@@ -185,22 +193,25 @@ class DuckDB:
             raise
         finally:
             self._db.unregister(lines)
-        names = {"number": "int", "file_path": "string", "modified": "bigint", "whole": "string"}
+        names = {"object": "int", "file_path": "string", "file_modified": "bigint", "whole": "string"}
         given = [(number, one.key, one.modified, source.whole.get(number)) for number, one in enumerate(objects)]
         of, own = self.rows(names, given), _names(contract.names)
-        joined = self.sql(
-            "select lines.*, file_path from lines join files on object = number where whole is null",
-            lines=self._described(landed),
-            files=of,
+        lines = self.sql(
+            "select * from landed join files using (object) where whole is null", landed=self._described(landed), files=of
         )
-        rows = self.sql(f"select {own}, file_path, file_modified, reason, drift from joined", joined=joined)
+        told = ", ".join(
+            f"case when told is not null then json_extract_string(told, '$.{name}') end as {name}" for name in _TOLD[:2]
+        )
+        rows = self.sql(f"select {own}, file_path, file_modified, {told} from lines", lines=lines)
+        shape = "{" + ", ".join(f'"{name}": "{REJECTED.get(name, "string")}"' for name in _TOLD) + "}"
         nothing = ", ".join(f'cast(null as {column.type}) as "{column.name}"' for column in contract.columns)
         rejected = self.sql(
-            f"select file_path as file, file_modified, position, reason, column_name, detail, many, line, encoding, {own} "
-            "from joined where reason is not null union all "
-            f"select file_path, modified, 0, '{MALFORMED}', null, whole, true, null, null, {nothing} "
+            f"select file_path as file, file_modified, position, {', '.join(f'said.{name}' for name in _REJECTED)}, {own} "
+            f"from (select *, from_json(told, {_quoted(shape)}) as said from lines where told is not null) "
+            "where said.reason is not null union all "
+            f"select file_path, file_modified, 0, '{MALFORMED}', null, whole, true, null, null, {nothing} "
             "from files where whole is not null",
-            joined=joined,
+            lines=lines,
             files=of,
         )
         assert list(rejected.columns) == [*REJECTED, *contract.names]
@@ -299,7 +310,8 @@ class _Source:
             except files.Damaged:
                 self.whole[number] = files.IS_DAMAGED
             except Exception as error:
-                self.failure = unreadable(one.key, error)
+                no_room = isinstance(error, OSError) and error.errno in _NO_ROOM
+                self.failure = _no_room() if no_room else unreadable(one.key, error)
                 raise OSError from None
 
     def _lines(self, number: int, one: Object) -> Iterator[pa.RecordBatch]:
@@ -313,7 +325,7 @@ class _Source:
             yield pa.record_batch(
                 [
                     pa.repeat(pa.scalar(number, pa.int32()), count),
-                    pa.array(range(position + 1, position + count + 1), pa.int64()),
+                    pa.array(np.arange(position + 1, position + count + 1)),
                     pa.repeat(pa.scalar(one.modified, pa.int64()), count),
                     text,
                     raw,
@@ -343,9 +355,14 @@ class _Scratch:
 
 def _texts(piece: bytes) -> tuple[pa.Array, pa.Array]:
     """Lines as text, null where one is no UTF-8, and those as they are."""
+    if b"\r" not in piece and (piece.isascii() or _is_utf8(piece)):
+        # Nearly always: as the bytes lie there. A line's end is taken with it, and left out by SQL.
+        ends = np.flatnonzero(np.frombuffer(piece, np.uint8) == ord("\n")).astype(np.int32) + 1
+        last = [] if len(ends) and ends[-1] == len(piece) else [len(piece)]
+        places = pa.py_buffer(np.concatenate(([0], ends, last)).astype(np.int32))
+        count = len(ends) + len(last)
+        return pa.Array.from_buffers(pa.string(), count, [None, places, pa.py_buffer(piece)]), pa.nulls(count, pa.binary())
     lines = files.split(piece)
-    if piece.isascii() or _is_utf8(piece):
-        return pa.array(lines, pa.binary()).view(pa.string()), pa.nulls(len(lines), pa.binary())
     readable = [_is_utf8(line) for line in lines]
     text = [line if good else None for line, good in zip(lines, readable, strict=True)]
     raw = [None if good else line for line, good in zip(lines, readable, strict=True)]
@@ -362,22 +379,35 @@ def _is_utf8(text: bytes) -> bool:
 
 def _judging(contract: Contract, said: Mapping[str, str]) -> Any:
     """The judge as a function of DuckDB: of a line, as text or else as bytes, and of when its file was delivered."""
-    judge, names = Judge(contract), list(said)
+    judge = Judge(contract)
 
     def of(text: pa.Array, raw: pa.Array, modified: pa.Array) -> pa.StructArray:
-        columns: list[list] = [[] for _ in names]
-        for line, other, when in zip(text.to_pylist(), raw.to_pylist(), modified.to_pylist(), strict=True):
-            verdict = judge.judge(other if line is None else line.encode(), when)
-            for column, value in zip(columns, verdict.flat(), strict=True):
-                column.append(value)
+        ended = (None if line is None else line.removesuffix("\n") for line in text.to_pylist())
+        given = zip(ended, raw.to_pylist(), modified.to_pylist(), strict=True)
+        rows = [_told(judge.judge(other if line is None else line.encode(), when), line, other) for line, other, when in given]
+        columns = zip(*rows, strict=True) if rows else [()] * len(said)
         arrays = [pa.array(column, _ARROW[kind]) for column, kind in zip(columns, said.values(), strict=True)]
-        return pa.StructArray.from_arrays(arrays, names=names)
+        return pa.StructArray.from_arrays(arrays, names=list(said))
 
     return of
 
 
+def _told(verdict: Verdict, line: str | None, raw: bytes | None) -> tuple[Any, ...]:
+    """The values of a line, and what is to be told of it."""
+    *values, reason, column, detail, many, drift = verdict.flat()
+    if reason is None:
+        return *values, None if drift is None else json.dumps({"drift": drift})
+    shown = (
+        {"line": line, "encoding": "utf-8"}
+        if line is not None
+        else {"line": base64.b64encode(raw).decode(), "encoding": "base64"}
+    )
+    told = {"reason": reason, "drift": drift, "column_name": column, "detail": detail, "many": many, **shown}
+    return *values, json.dumps(told)
+
+
 def _judged(contract: Contract, lines: str, judge: str) -> str:
-    """SQL: the lines but blank ones, each with its values and what is wrong with it."""
+    """SQL: the lines but blank ones, each with its values and what is told of it."""
     shape = "{" + ", ".join(f'"{column.json_key}": "{column.type}"' for column in contract.columns) + "}"
     fields = [f'"row"."{column.json_key}" as "{column.name}"' for column in contract.columns]
     # Where the keys may come in any order, one may come twice: then another one is missing.
@@ -386,23 +416,21 @@ def _judged(contract: Contract, lines: str, judge: str) -> str:
     values = [
         f'case when plain then {usual.as_judged(one)} else verdict."{one.name}" end as "{one.name}"' for one in contract.columns
     ]
-    matches = f"strlen(text) <= {LONGEST_LINE} and regexp_full_match({usual.text(contract)}, {_quoted(usual.pattern(contract))})"
+    # Lines have their ends. To take them off costs as much as all the rest, and is needed only where keys may be absent.
+    fixed = usual.is_fixed(contract)
+    text, pattern = "text" if fixed else r"rtrim(text, chr(10))", usual.pattern(contract) + ("\\n?" if fixed else "")
+    matches = f"strlen(text) <= {LONGEST_LINE} and regexp_full_match({usual.text(contract)}, {_quoted(pattern)})"
     return f"""
-    with lines as (
-        select object, position, modified as file_modified, text, raw,
-            coalesce({matches}, false) as usual
-        from "{lines}" where raw is not null or text like '%}}' or trim(text, ' \t\r\n') <> ''
+    with cut as (select object, position, modified as file_modified, {text} as text, raw from "{lines}"),
+    lines as (
+        select *, coalesce({matches}, false) as usual from cut
+        where raw is not null or text like '%}}\n' or text like '%}}' or trim(text, ' \t\r\n') <> ''
     ),
     parsed as (select *, case when usual then from_json(text, {_quoted(shape)}) end as "row" from lines),
     typed as (select object, position, file_modified, text, raw, usual, {", ".join(fields)} from parsed),
     compared as (select *, {plain} as plain from typed),
     judged as (select *, case when not plain then "{judge}"(text, raw, file_modified) end as verdict from compared)
-    select object, position, file_modified, {", ".join(values)},
-        verdict.reason as reason, verdict.column_name as column_name, verdict.detail as detail, verdict.many as many,
-        verdict.drift as drift,
-        case when verdict.reason is not null then coalesce(text, base64(raw)) end as line,
-        case when verdict.reason is not null then case when text is null then 'base64' else 'utf-8' end end as encoding
-    from judged
+    select object, position, {", ".join(values)}, verdict.told as told from judged
     """
 
 
@@ -423,10 +451,19 @@ def _no_values() -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise LakehouseError(
-            "memory or scratch space is not enough for this run, and nothing was published: "
-            "give it more, or run it with --engine spark"
-        ) from error
+        raise _no_room() from error
+    except duckdb.IOException as error:
+        # It writes scratch files only.
+        if "could not write" in str(error).lower():
+            raise _no_room() from error
+        raise
+
+
+def _no_room() -> LakehouseError:
+    return LakehouseError(
+        "memory or scratch space is not enough for this run, and nothing was published: "
+        "give it more, or run it with --engine spark"
+    )
 
 
 def _memory() -> int:
@@ -437,9 +474,19 @@ def _memory() -> int:
     return min(limits)
 
 
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # somebody else's, or not to be known
+    return True
+
+
 def _scratch() -> Path:
     """A folder of this process for scratch files. Those of processes that are gone are removed: they may hold personal data."""
-    for other in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*-*"):
-        if not Path("/proc", other.name.removeprefix(_SCRATCH).partition("-")[0]).exists():
+    for other in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        if (named := _SCRATCH_OF.fullmatch(other.name)) and not _is_alive(int(named[1])):
             shutil.rmtree(other, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-"))
