@@ -40,6 +40,7 @@ def process(name: str, parse: Callable[[Sequence[str]], Any], work: Callable[[An
 
     def end(number: int, _: Any) -> NoReturn:
         ended.append(number)
+        engines.interrupt()
         sys.exit(128 + number)
 
     # Ended by somebody, it still removes its scratch files.

@@ -13,11 +13,12 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
 from pyiceberg.io import OutputFile
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
-from pyiceberg.manifest import DataFile, DataFileContent
+from pyiceberg.manifest import DataFile, DataFileContent, ManifestContent, ManifestFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import FileScanTask, Table
 from pyiceberg.table.refs import SnapshotRefType
-from pyiceberg.table.snapshots import Operation, Snapshot
+from pyiceberg.table.snapshots import Operation, Snapshot, Summary
+from pyiceberg.table.update.snapshot import _OverwriteFiles
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import BooleanType, DoubleType, IcebergType, IntegerType, LongType, StringType
 
@@ -297,13 +298,19 @@ class Draft:
         return rows(*self.head())
 
     def commit(self, added: Iterable[DataFile], removed: Iterable[DataFile] = (), rearranged: bool = False) -> None:
-        """Puts data files into the draft, and takes others out of it. `rearranged`: with the same rows."""
+        """Puts data files into the draft, and takes others out of it. `rearranged`: with the same rows, and no file that stays
+        has delete files."""
         removed = list(removed)
-        loaded, _ = self.head()
+        loaded, head = self.head()
         said = {REARRANGED: "true"} if rearranged else {}
         with loaded.transaction() as transaction:
             change = transaction.update_snapshot(said, branch=self.branch)
-            with change.overwrite() if removed else change.fast_append() as files:
+            if rearranged and has_delete_files(head):
+                how = {"branch": self.branch, "snapshot_properties": said}
+                made = _WithoutDeleteFiles(Operation.OVERWRITE, transaction, loaded.io, **how)
+            else:
+                made = change.overwrite() if removed else change.fast_append()
+            with made as files:
                 for file in added:
                     files.append_data_file(file)
                 for file in removed:
@@ -341,6 +348,19 @@ class Draft:
                 loaded.manage_snapshots().remove_branch(self.branch).commit()
 
         self._tables.retried(self.contract.table, remove)
+
+
+class _WithoutDeleteFiles(_OverwriteFiles):
+    """PyIceberg itself would keep delete files for ever, also those of data files that are gone."""
+
+    def _existing_manifests(self) -> list[ManifestFile]:
+        return [one for one in super()._existing_manifests() if one.content == ManifestContent.DATA]
+
+    def _summary(self, *given: Any) -> Summary:
+        summary = super()._summary(*given)
+        for what in ("total-delete-files", "total-position-deletes", "total-equality-deletes"):
+            summary[what] = "0"
+        return summary
 
 
 def _first_version(loaded: Table) -> Table:

@@ -286,7 +286,7 @@ ONE = {
 # --- a corpus by source: what the line is, the line, and what is wrong with it ---
 
 STEP, SAMPLE, CUSTOMER = GOOD["step_trainer"], GOOD["accelerometer"], {"customerName": "Ann", **GOOD["customer"]}
-TEXT, TEXTS = json.dumps(STEP), json.dumps(STEP)[:-1]
+TEXT, OPEN = json.dumps(STEP), json.dumps(STEP)[:-1]
 FINE = None
 
 
@@ -339,7 +339,7 @@ LINES = {
         "20 MB": (long_step(20_000_000), "malformed"),
         "20 MB of nothing": ("x" * 20_000_000, "malformed"),
         "cut off": (TEXT[: TEXT.index("mber")], "malformed"),
-        "cut off before the last brace": (TEXTS, "malformed"),
+        "cut off before the last brace": (OPEN, "malformed"),
         "no JSON": ("no json at all", "malformed"),
         "a number": ("1000", "malformed"),
         "a text": ('"sensorReadingTime"', "malformed"),
@@ -361,20 +361,20 @@ LINES = {
         "a comma behind": (TEXT + ",", "malformed"),
         "text in front": ("x" + TEXT, "malformed"),
         "a byte-order mark behind": (TEXT + "\ufeff", "malformed"),
-        "a key twice": (TEXTS + ', "distanceFromObject": 201}', "malformed"),
-        "a key twice with one value": (TEXTS + ', "serialNumber": "device-a"}', "malformed"),
-        "a key twice, once null": (TEXTS + ', "serialNumber": null}', "malformed"),
-        "a key twice but for its case": (TEXTS + ', "serialnumber": "device-b"}', "malformed"),
-        "a key twice, once escaped": (TEXTS + ', "serial\\u004eumber": "device-b"}', "malformed"),
-        "an unknown key twice": (TEXTS + ', "firmware": 1, "firmware": 2}', "malformed"),
+        "a key twice": (OPEN + ', "distanceFromObject": 201}', "malformed"),
+        "a key twice with one value": (OPEN + ', "serialNumber": "device-a"}', "malformed"),
+        "a key twice, once null": (OPEN + ', "serialNumber": null}', "malformed"),
+        "a key twice but for its case": (OPEN + ', "serialnumber": "device-b"}', "malformed"),
+        "a key twice, once escaped": (OPEN + ', "serial\\u004eumber": "device-b"}', "malformed"),
+        "an unknown key twice": (OPEN + ', "firmware": 1, "firmware": 2}', "malformed"),
         "a key twice beside a number for a text": (
             json.dumps(step(serialNumber=5)).replace("{", f'{{"sensorReadingTime": {TIME + 1}, '),
             "malformed",
         ),
         "single quotes": (TEXT.replace('"', "'"), "malformed"),
         "keys without quotes": (TEXT.replace('"serialNumber"', "serialNumber"), "malformed"),
-        "a comma too many": (TEXTS + ",}", "malformed"),
-        "a comment": (TEXTS + "/* x */}", "malformed"),
+        "a comma too many": (OPEN + ",}", "malformed"),
+        "a comment": (OPEN + "/* x */}", "malformed"),
         "a leading zero": (timed(f"0{TIME}"), "malformed"),
         "a hexadecimal number": (timed(hex(TIME)), "malformed"),
         "two numbers": (timed(f"{TIME} 1"), "malformed"),
@@ -391,8 +391,8 @@ LINES = {
         "an overlong character": (TEXT.encode().replace(b"device-a", b"a\xc0\xafb"), "malformed"),
         "half a surrogate pair, encoded": (TEXT.encode().replace(b"device-a", b"a\xed\xa0\x80b"), "malformed"),
         "half a surrogate pair, escaped": (TEXT.replace("device-a", "a\\ud800b"), "malformed"),
-        "invalid UTF-8 in an unknown key": (TEXTS.encode() + b', "\xff": 1}', "malformed"),
-        "objects a thousand levels deep": (TEXTS + ', "a": ' + '{"a":' * 5000 + "1" + "}" * 5001, "malformed"),
+        "invalid UTF-8 in an unknown key": (OPEN.encode() + b', "\xff": 1}', "malformed"),
+        "objects a thousand levels deep": (OPEN + ', "a": ' + '{"a":' * 5000 + "1" + "}" * 5001, "malformed"),
         "text for a number": (step(sensorReadingTime=str(TIME)), "wrong_type"),
         "empty text for a number": (step(distanceFromObject=""), "wrong_type"),
         "a fraction for a whole number": (step(sensorReadingTime=TIME + 0.5), "wrong_type"),

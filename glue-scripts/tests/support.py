@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections import namedtuple
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,10 @@ class Lake:
 
     def snapshots(self, table):
         return len(self.load(table).snapshots())
+
+    def expire(self, table):
+        """Takes away all versions of a table but those that `main` and other branches are at."""
+        self.load(table).maintenance.expire_snapshots().older_than(datetime.max.replace(tzinfo=UTC)).commit()
 
     def data_files(self, table):
         """Paths of the data files of a table's current version."""

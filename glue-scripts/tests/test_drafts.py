@@ -423,11 +423,11 @@ def deleted_by_hand(target, spark):
     """Two of three rows deleted as Athena does it: noted in a delete file, not taken out of their data file."""
     steps = target(STEPS)
     steps.make_equal((1, "a", 10), (2, "a", 20), (3, "a", 30))
-    other = engines.start(engines.SPARK, steps.lake.uri)
+    other = engines.start(engines.SPARK, steps.lake.uri)._spark
     name = steps.lake.tables.full_name(STEPS.table)
-    other.fetch(f"alter table {name} set tblproperties ('write.delete.mode' = 'merge-on-read')")
-    other.fetch(f"delete from {name} where sensorreadingtime < 3")
-    assert tables.has_delete_files(steps.lake.load(STEPS.table).current_snapshot())
+    other.sql(f"alter table {name} set tblproperties ('write.delete.mode' = 'merge-on-read')")
+    other.sql(f"delete from {name} where sensorreadingtime < 3")
+    assert sorted(content(steps)) == [(0, 3), (1, 2)]
     return steps
 
 
@@ -462,6 +462,8 @@ def test_compaction_takes_rows_in_delete_files_out_of_their_data_files(deleted_b
     drafts.rearrange(steps.engine, steps.lake.tables, STEPS)
     assert steps.rows() == [(3, "a", 30), (4, "a", 40)]
     assert content(steps) == [(0, 2)]
+    assert not tables.has_delete_files(steps.lake.load(STEPS.table).current_snapshot())
+    assert tables.said(steps.lake.load(STEPS.table).current_snapshot(), "total-records") == "2"
 
 
 # --- when small files are put together ---

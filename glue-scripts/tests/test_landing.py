@@ -1,161 +1,50 @@
 """Reading landing files: every line is good, or bad for one reason and at one place, on every engine, whatever it is."""
 
 import ast
-import base64
 import gzip
-import io
 import itertools
 import json
-import os
 import random
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
+import landed
 import line_examples
 import oracle
 import pytest
 from hypothesis import given, settings
-from lakehouse import contracts, engines, files, intake
-from lakehouse.delivery import Delivery
-from lakehouse.errors import LakehouseError
-from lakehouse.lines import LONGEST_LINE, Judge
-from lakehouse.storage import FolderStore
-from line_examples import CUSTOMER, LATEST, LINES, MODIFIED, SAMPLE, SOURCES, STEADY, STEP, TEXTS, TIME, Raw, changed, quoted, step, without
-from support import Lake, T, both_engines
+from lakehouse import engines
+from lakehouse.lines import LONGEST_LINE
+from landed import CONTRACTS, SECONDS, as_bytes, assert_as_judged, bad, delivery, lines, listed, read, write
+from line_examples import (
+    CUSTOMER,
+    LATEST,
+    LINES,
+    MODIFIED,
+    OPEN,
+    SAMPLE,
+    SOURCES,
+    STEADY,
+    STEP,
+    TIME,
+    Raw,
+    changed,
+    quoted,
+    step,
+    without,
+)
+from support import Lake, T
 
-SECONDS = MODIFIED // 1000  # when the files here were delivered
 CASES = [(source, name) for source, examples in LINES.items() for name in examples]
-CONTRACTS = {source: contracts.load(f"{source}_landing") for source in SOURCES}
 
 
-@pytest.fixture(scope="module", params=[engines.DUCKDB, engines.SPARK])
-def reader(request, tmp_path_factory):
-    """An engine that reads many lakes."""
-    if request.param == engines.SPARK:
-        request.getfixturevalue("spark")
-    started = engines.start(request.param, f"file://{tmp_path_factory.mktemp('reader')}")
-    yield started
-    started.close()
+reader = pytest.fixture(scope="module", params=[engines.DUCKDB, engines.SPARK])(landed.reader)
 
 
 @pytest.fixture
 def lake(tmp_path):
     """Landing files only: no tables."""
     return Lake(tmp_path)
-
-
-# --- what an engine reads, and what it has to ---
-
-
-class Read(NamedTuple):
-    """What is found in landing files, sorted. Rows have the columns that `Landed` names, each value as Python writes it: so 0.0 is
-    not -0.0, and 1 not 1.0."""
-
-    rows: list
-    rejected: list
-    is_clean: bool
-
-
-def written_out(rows):
-    return sorted(tuple(map(repr, row)) for row in rows)
-
-
-def listed(lake, source, *names):
-    """The landing objects of a source, or those with these names."""
-    found = sorted(FolderStore(lake.folder).list(f"{source}/landing/"), key=lambda one: one.key)
-    return [one for one in found if not names or one.key.endswith(names)]
-
-
-def read(engine, lake, source, objects=None):
-    landed = engine.read(CONTRACTS[source], FolderStore(lake.folder), listed(lake, source) if objects is None else objects)
-    rows = engine.fetch("select * from landed", landed=landed.rows)
-    rejected = landed.rejected()
-    assert list(landed.rows.columns) == [*CONTRACTS[source].names, "file_path", "file_modified", "reason", "drift"]
-    assert dict(rejected.columns) == {**engines.REJECTED, **CONTRACTS[source].types}
-    return Read(written_out(rows), written_out(engine.fetch("select * from bad", bad=rejected)), landed.is_clean())
-
-
-def judged(lake, source, objects):
-    """What the judge makes of each line; the oracle unpacks files, and cuts them into lines."""
-    judge, nothing = Judge(CONTRACTS[source]), [None] * len(CONTRACTS[source].columns)
-    rows, rejected, is_clean = [], [], True
-    for one in objects:
-        content = oracle.unpacked(lake.folder / one.key)
-        if content is None:
-            is_damaged = one.is_packed and oracle.gunzip((lake.folder / one.key).read_bytes()) is None
-            why = files.IS_DAMAGED if is_damaged else files.IS_NO_TEXT
-            rejected.append((one.key, one.modified, 0, "malformed", None, why, True, None, None, *nothing))
-            is_clean = False
-            continue
-        for position, line in enumerate(content.removeprefix(oracle.BYTE_ORDER_MARK).splitlines(), start=1):
-            if line.strip(b" \t"):
-                *values, reason, column, detail, many, drift = judge.judge(line, one.modified).flat()
-                rows.append((*values, one.key, one.modified, reason, drift))
-                if reason:
-                    where = (one.key, one.modified, position)
-                    rejected.append((*where, reason, column, detail, many, *put_aside(line), *values))
-    return Read(written_out(rows), written_out(rejected), is_clean)
-
-
-def put_aside(line):
-    """A line as it is kept, and its encoding."""
-    try:
-        return line.decode(), "utf-8"
-    except UnicodeDecodeError:
-        return base64.b64encode(line).decode(), "base64"
-
-
-def assert_same(found, wanted):
-    """Without printing 20 MB."""
-    found, wanted = Counter(found), Counter(wanted)
-    differing = [("found", row) for row in found - wanted] + [("wanted", row) for row in wanted - found]
-    assert [f"{side}: {str(row)[:500]}" for side, row in sorted(differing, key=lambda one: len(str(one)))[:6]] == []
-
-
-def assert_as_judged(engine, lake, source, objects=None):
-    """What an engine says of every line is what the judge says; of all files of a folder, what the oracle says."""
-    everything = listed(lake, source)
-    objects = everything if objects is None else objects
-    found, wanted = read(engine, lake, source, objects), judged(lake, source, objects)
-    assert_same(found.rejected, wanted.rejected)
-    assert_same(found.rows, wanted.rows)
-    assert found.is_clean == wanted.is_clean
-    if objects == everything:
-        expected = oracle.read_source(lake.folder, source, oracle.SOURCES[source])
-        good = [row[:-2] for row in found.rows if row[-2] == "None"]
-        assert_same(good, [(*map(repr, row), repr(path), repr(modified)) for row, modified, path in expected.rows])
-        assert_same([(row[0], row[2], row[3]) for row in found.rejected], written_out(expected.quarantine))
-        assert_same([(row[0], row[2]) for row in found.rejected if row[6] == "True"], written_out(expected.unknown))
-    return found
-
-
-def bad(found):
-    """File name, position, reason, line and encoding of the rows that cannot be used."""
-    rows = [tuple(map(ast.literal_eval, row)) for row in found.rejected]
-    return sorted((row[0].rsplit("/", 1)[1], row[2], row[3], row[7], row[8]) for row in rows)
-
-
-def distances(found):
-    """Of the good rows of step trainers."""
-    return sorted(int(row[2]) for row in found.rows if row[-2] == "None")
-
-
-def write(lake, name, content, source="step_trainer"):
-    """A landing file as it is, byte by byte."""
-    file = lake.deliver(source, name=name)
-    file.write_bytes(content)
-    os.utime(file, (SECONDS, SECONDS))
-    return file
-
-
-def as_bytes(row):
-    return row if isinstance(row, bytes) else row.encode() if isinstance(row, str) else json.dumps(row).encode()
-
-
-def lines(*rows, end=b"\n"):
-    return b"".join(as_bytes(row) + end for row in rows)
 
 
 # --- the corpus ---
@@ -187,15 +76,15 @@ def at_the_edges(source):
                 yield line_examples.written(changed(source, **{key: Raw(quoted(value))}))
                 yield line_examples.written(changed(source, **{key: value}))
         elif kind == "double":
-            tokens = [*line_examples.HARD_TO_ROUND, *line_examples.WHOLE, *line_examples.NO_INT, "1e308", "1e309", "5e-324", "1e-324"]
+            tokens = [*line_examples.HARD_TO_ROUND, *line_examples.WHOLE, *line_examples.NO_INT, "1e308", "1e309", "1e-324"]
             yield from (line_examples.written(changed(source, **{key: Raw(token)})) for token in tokens)
         else:
-            edges = [0, -1, 1, oracle.EARLIEST_MS - 1, oracle.EARLIEST_MS, LATEST, LATEST + 1, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1]
-            edges += [10**17, 10**18 - 1, 10**18, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, TIME]
+            edges = [0, -1, 1, TIME, oracle.EARLIEST_MS - 1, oracle.EARLIEST_MS, LATEST, LATEST + 1, 10**17, 10**18 - 1, 10**18]
+            edges += [sign * 2**bits + one for bits in (31, 63) for sign in (1, -1) for one in (0, -1)]
             tokens = [token for edge in edges for token in spelled(edge)] + ["-0", *line_examples.WHOLE, *line_examples.NO_INT]
             yield from (line_examples.written(changed(source, **{key: Raw(token)})) for token in tokens)
         spellings = {change(key) for change in (str.upper, str.lower, str.swapcase, str.title)}
-        spellings |= {key.replace("i", "\u0130"), key.replace("i", "\u0131"), key.replace("s", "\u017f"), f"{key} ", f"\ufeff{key}"}
+        spellings |= {key.replace(*letters) for letters in ("i\u0130", "i\u0131", "s\u017f")} | {f"{key} ", f"\ufeff{key}"}
         for spelling in sorted(spellings):
             value = changed(source).get(key)
             yield line_examples.written({**changed(source, without=[key]), spelling: value})
@@ -210,7 +99,7 @@ def small(source):
 
 @pytest.fixture(scope="module")
 def lines_lake(tmp_path_factory):
-    """All lines: a file for each source. Beside it what is known of JSON, numbers, texts and times; and the lines in other files."""
+    """All lines, what is known of JSON, numbers, texts and times; and the lines once more in files of other kinds."""
     lake = Lake(tmp_path_factory.mktemp("lines"))
     for source in SOURCES:
         few = small(source)
@@ -256,9 +145,186 @@ def test_engines_judge_and_oracle_say_the_same_of_every_line_in_every_file(found
 
 @pytest.fixture(scope="module")
 def reasons(found):
-    return {(source, position): reason for source in SOURCES for file, position, reason, _, _ in bad(found[source]) if file == "a.json"}
+    rows = [(source, row) for source in SOURCES for row in bad(found[source]) if row[0] == "a.json"]
+    return {(source, position): reason for source, (_, position, reason, _, _) in rows}
 
 
 @pytest.mark.parametrize(("source", "name"), CASES, ids=[f"{source}: {name}" for source, name in CASES])
 def test_a_line_is_good_or_bad_for_its_reason(reasons, source, name):
     assert reasons.get((source, list(LINES[source]).index(name) + 1)) == LINES[source][name][1]
+
+
+def test_no_good_row_is_without_a_key_and_no_number_is_none(found):
+    for source in SOURCES:
+        required = [place for place, column in enumerate(CONTRACTS[source].columns) if column.required]
+        good = [row for row in found[source].rows if row[-2] == "None"]
+        assert good
+        for row in good:
+            for place in required:
+                assert row[place] != "None"
+                assert oracle.trimmed(str(ast.literal_eval(row[place]))).lower() not in ("", "nan", "inf", "-inf")
+
+
+@pytest.fixture(scope="module")
+def few_lake(tmp_path_factory):
+    lake = Lake(tmp_path_factory.mktemp("few"))
+    for source in SOURCES:
+        lake.deliver(source, *small(source), modified=SECONDS)
+    return lake
+
+
+@pytest.mark.parametrize("source", LINES)
+def test_good_rows_and_bad_ones_are_counted_each_for_its_reason(reader, few_lake, source):
+    of = delivery(reader, few_lake, source)
+    wanted = Counter(reason for line, reason in LINES[source].values() if len(as_bytes(line)) < LONGEST_LINE / 2)
+    good = wanted.pop(None)
+    assert (of.found.good, of.found.quarantined) == (good, wanted)
+    assert of.found.read == good + wanted.total() == len(small(source))
+    assert reader.fetch("select count(*) from good", good=of.rows) == [(good,)]
+
+
+# --- spoilt lines ---
+
+SPOILT_STEPS = [STEP, step(firmware=1), step(serialNumber=5, firmware=1), step(serialNumber=None), step(serialNumber={"a": 1})]
+
+
+def spoilt_lines(number, rows=SPOILT_STEPS):
+    """Good lines with a few characters of JSON added, removed or exchanged: the same ones every time."""
+    dice = random.Random(4)
+    pieces = [*'"{}[],:\\-1 .', "null", "e5", "true", '"a"', '"a": 1, ', '{"a": 1}', "{}", "\ufeff"]
+    for _ in range(number):
+        text = json.dumps(dice.choice(rows))
+        for _ in range(dice.choice((1, 1, 2, 3))):
+            at = dice.choice((dice.randrange(len(text) + 1), len(text)))
+            text = text[:at] + dice.choice([*pieces, ""]) + text[at + dice.choice((0, 0, 1, 2)) :]
+        yield text
+
+
+@pytest.fixture(scope="module")
+def spoilt_lake(tmp_path_factory):
+    """By source: lines that were good once, and what hypothesis makes of usual lines by one edit, or of good ones by many."""
+    lake = Lake(tmp_path_factory.mktemp("spoilt"))
+    nulls = {**CUSTOMER, "phone": None, "registrationDate": None, "shareWithResearchAsOfDate": None}
+    lake.deliver("step_trainer", *spoilt_lines(4000), name="a.json", modified=SECONDS)
+    customers = spoilt_lines(2000, [CUSTOMER, nulls, without(CUSTOMER, "customerName")])
+    lake.deliver("customer", *customers, name="a.json", modified=SECONDS)
+    for source in SOURCES:
+        for name, strategy, number in (("edited", line_examples.edited, 1500), ("mutated", line_examples.lines, 500)):
+            # All at once: an engine is quick with many lines, and slow with one.
+            lake.deliver(source, *drawn(strategy(source), number), name=f"{name}.json", modified=SECONDS)
+    return lake
+
+
+def drawn(strategy, number):
+    """So many lines, the same ones every time."""
+    met = []
+
+    @settings(STEADY, max_examples=number)
+    @given(strategy)
+    def meet(line):
+        met.append(line)
+
+    meet()
+    return met
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_spoilt_lines_are_judged_as_the_judge_and_the_oracle_judge_them(reader, spoilt_lake, source):
+    """Engines against the judge, and against the oracle, which shares nothing with them."""
+    found = assert_as_judged(reader, spoilt_lake, source)
+    reasons = Counter(row[-2] for row in found.rows)
+    wanted = {None, "malformed", "wrong_type", "missing_key", "implausible_time", "future_time"}
+    assert set(reasons) == {repr(reason) for reason in (wanted | {"malformed_email"} if CONTRACTS[source].address else wanted)}
+    assert reasons["None"] > 100
+    assert reasons.total() - reasons["None"] > 500
+
+
+@pytest.mark.parametrize("source", ["step_trainer"])
+def test_keys_that_the_contract_does_not_know_are_those_that_the_oracle_does_not(reader, spoilt_lake, source):
+    drift = delivery(reader, spoilt_lake, source, [one for one in listed(spoilt_lake, source) if "a.json" in one.key]).found.drift
+    expected = oracle.Delivered()
+    for number, line in enumerate(spoilt_lines(4000), start=1):
+        oracle.read_line(line.encode(), "a.json", number, MODIFIED, oracle.SOURCES[source], expected)
+    assert drift.pop("(other)") > 100
+    assert drift.items() <= expected.drift.items()
+
+
+def test_a_line_is_judged_alike_whatever_else_is_in_its_file(reader, tmp_path_factory):
+    """Every line in a file of its own."""
+    lake = Lake(tmp_path_factory.mktemp("apart"))
+    for number, line in enumerate([*small("step_trainer"), *spoilt_lines(150)]):
+        lake.deliver("step_trainer", line, STEP, name=f"{number:04}.json", modified=SECONDS)
+    assert_as_judged(reader, lake, "step_trainer")
+
+
+# --- good rows ---
+
+
+def test_rows_have_contract_columns_types_and_their_file(reader, lake):
+    row = {**CUSTOMER, "shareWithResearchAsOfDate": T + 5, "unknownKey": 1}
+    lake.deliver("customer", row, "{", name="a +%.json", modified=SECONDS)
+    rows = delivery(reader, lake, "customer").rows
+    assert dict(rows.columns) == {**CONTRACTS["customer"].types, "file_path": "string", "file_modified": "bigint"}
+    (row,) = reader.fetch("select * from good", good=rows)
+    values = dict(zip(rows.columns, row, strict=True))
+    assert {name: value for name, value in values.items() if value is not None} == {
+        "customername": "Ann",
+        "email": "ann@example.com",
+        "lastupdatedate": TIME,
+        "sharewithresearchasofdate": T + 5,
+        "file_path": "customer/landing/a +%.json",
+        "file_modified": MODIFIED,
+    }
+
+
+def test_whole_numbers_are_doubles_too_and_there_is_one_zero(reader, lake):
+    signed = line_examples.written({**SAMPLE, "x": Raw("-0"), "y": Raw("-1e-400"), "z": 2, "a": 1})
+    lake.deliver("accelerometer", {**SAMPLE, "x": 1, "y": -0.0, "z": 0}, signed)
+    rows = reader.fetch("select x, y, z from good order by z", good=delivery(reader, lake, "accelerometer").rows)
+    assert [[str(value) for value in row] for row in rows] == [["1.0", "0.0", "0.0"], ["0.0", "0.0", "2.0"]]
+
+
+def test_texts_come_with_their_escapes_resolved(reader, lake):
+    texts = ['a"\\/\n\u00e9\U0001f600', "{}}", "nul\x00l"]
+    lake.deliver("step_trainer", *(step(serialNumber=text) for text in texts), *(step(serialNumber=text, a=1) for text in texts))
+    rows = reader.fetch("select serialnumber from good", good=delivery(reader, lake, "step_trainer").rows)
+    assert sorted(value for (value,) in rows) == sorted(texts * 2)
+
+
+def test_a_row_is_bad_whichever_columns_a_query_uses(reader, lake):
+    lake.deliver("customer", CUSTOMER, {**CUSTOMER, "registrationDate": "yesterday"})
+    of = delivery(reader, lake, "customer")
+    assert reader.fetch("select email from good where email is not null", good=of.rows) == [("ann@example.com",)]
+    assert of.found.quarantined == {"wrong_type": 1}
+
+
+def test_the_future_is_counted_from_each_files_own_modification(reader, lake):
+    row = step(sensorReadingTime=LATEST + 1)
+    lake.deliver("step_trainer", row, name="early.json", modified=SECONDS)
+    lake.deliver("step_trainer", row, name="late.json", modified=SECONDS + 1)
+    ((file, _, reason, *_),) = bad(read(reader, lake, "step_trainer"))
+    assert (file, reason) == ("early.json", "future_time")
+
+
+# --- keys that the contract does not know ---
+
+
+def test_unknown_keys_are_counted_and_named_when_the_contract_could_have_meant_them(reader, lake):
+    unknown = {"serial_number": 1, "model_2": None}
+    lake.deliver("step_trainer", STEP, {**STEP, **unknown}, step(serial_number={"a": 1}), step(serialNumber=""), "{")
+    lake.deliver("step_trainer", step(serialNumber=5, serial_number=1), OPEN + ', "firmware": 1, "firmware": 2}')
+    # Of the bad rows those that are not malformed count too.
+    assert delivery(reader, lake, "step_trainer").found.drift == {"serial_number": 3, "(other)": 1}
+
+
+def test_unknown_keys_that_look_like_no_name_are_not_shown(reader, lake):
+    odd = ("ann@example.com", "1st", "", "two words", "serialNumber" + "n" * 65, "ger\u00e4t", "serial_number\n", "serialnumber ")
+    lake.deliver("step_trainer", *({**STEP, key: 1} for key in odd), {**STEP, **dict.fromkeys(("serial_number", *odd), 1)})
+    assert delivery(reader, lake, "step_trainer").found.drift == {"(other)": len(odd) + 1, "serial_number": 1}
+
+
+def test_no_more_than_the_most_frequent_unknown_keys_are_told(reader, lake):
+    spelled = (f"{'_' * n}serialNumber" for n in range(1, 31))
+    lake.deliver("step_trainer", *({**STEP, key: 1} for key in spelled), *[step(serial_number=1)] * 2)
+    drift = delivery(reader, lake, "step_trainer").found.drift
+    assert (len(drift), drift["serial_number"]) == (20, 2)

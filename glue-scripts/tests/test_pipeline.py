@@ -1,4 +1,7 @@
-"""All five jobs in order: the published counts, row by row against the oracle, again without change, consent over time."""
+"""All five jobs in order: the published counts, row by row against the oracle, again without change, consent over time.
+
+That Spark gives the same for the data sets: test_both_engines.py.
+"""
 
 import json
 import shutil
@@ -7,8 +10,6 @@ from pathlib import Path
 import oracle
 import pytest
 from support import TARGETS, both_engines, customer, sample, step
-
-pytestmark = both_engines
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
 # Row counts of the public data set: the design's table.
@@ -79,6 +80,7 @@ def assert_second_run_changes_nothing(lake, gate):
         assert lake.snapshots(table) == snapshots, table
 
 
+@both_engines
 def test_consent_over_time(lake):
     """R10: in the next run, in every table, also for readings that are already there."""
     ann, ben = "ann@example.com", "ben@example.com"
@@ -102,6 +104,7 @@ def test_consent_over_time(lake):
     assert all(lake.rows(table) == [] for table in TARGETS)
 
 
+@both_engines
 def test_rows_that_change_are_updated(lake):
     lake.deliver("customer", customer("ann@example.com", 1, research=1000))
     lake.deliver("accelerometer", sample("ann@example.com", 1500))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
@@ -91,8 +92,14 @@ class Engine(Protocol):
     def compact(self, draft: Draft) -> None:
         """Puts small data files together, and takes rows that others have deleted out of their files. The rows stay the same."""
 
+    def interrupt(self) -> None:
+        """Ends what it is computing: whoever has asked for that gets an error."""
+
     def close(self) -> None:
         """Gives back memory and scratch files."""
+
+
+_started: WeakSet[Engine] = WeakSet()
 
 
 def start(name: str, lake_uri: str) -> Engine:
@@ -100,9 +107,18 @@ def start(name: str, lake_uri: str) -> Engine:
     if name == DUCKDB:
         from lakehouse.engines.duckdb import DuckDB
 
-        return DuckDB()
-    if name == SPARK:
+        engine = DuckDB()
+    elif name == SPARK:
         from lakehouse.engines.spark import Spark
 
-        return Spark(lake_uri)
-    raise LakehouseError(f"there is no engine {name}")
+        engine = Spark(lake_uri)
+    else:
+        raise LakehouseError(f"there is no engine {name}")
+    _started.add(engine)
+    return engine
+
+
+def interrupt() -> None:
+    """Ends what all engines are computing; a signal may come in the middle of a long query."""
+    for engine in list(_started):
+        engine.interrupt()

@@ -71,12 +71,19 @@ class DuckDB:
     name = DUCKDB
 
     def __init__(self, memory_bytes: int = 0) -> None:
-        self._scratch = _scratch()
         self._db = duckdb.connect()
         self._names = (f"r{number}" for number in itertools.count(1))
-        limit = memory_bytes or int(_memory() * _MEMORY_SHARE)
+        self._has_lake = False
+        self._scratch = _scratch()
+        try:
+            self._set_up(memory_bytes or int(_memory() * _MEMORY_SHARE))
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self, memory_bytes: int) -> None:
         for setting, value in {
-            "memory_limit": f"'{limit // 2**20} MiB'",
+            "memory_limit": f"'{memory_bytes // 2**20} MiB'",
             "temp_directory": f"'{self._scratch}/spill'",
             "preserve_insertion_order": "false",
             # As Spark orders.
@@ -88,7 +95,6 @@ class DuckDB:
             self._db.execute(f"set {setting} = {value}")
         # What Spark names otherwise.
         self._db.execute("create macro sha2(value, bits) as sha256(value)")
-        self._has_lake = False
 
     # --- rows ---
 
@@ -164,9 +170,10 @@ class DuckDB:
 
     def _path(self, table: Table, path: str) -> str:
         """What the Parquet reader knows a data file by."""
-        scheme, _, place = path.partition("://")
+        scheme, _, place = path.partition(":")
         if scheme == "file":
-            return place
+            return f"/{place.lstrip('/')}"  # Spark writes it with one slash
+        place = place.removeprefix("//")
         if not self._has_lake:
             io = table.io
             assert isinstance(io, PyArrowFileIO)
@@ -274,6 +281,10 @@ class DuckDB:
                 if len(waiting) == _AT_ONCE:
                     written += waiting.pop(0).result()
             return written + [one for future in waiting for one in future.result()]
+
+    def interrupt(self) -> None:
+        with contextlib.suppress(duckdb.Error):
+            self._db.interrupt()
 
     def close(self) -> None:
         self._db.close()

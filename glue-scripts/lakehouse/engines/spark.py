@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cached_property, reduce
-from typing import Any
+from functools import cached_property, partial, reduce
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 from pyiceberg.table import Table
@@ -150,11 +151,18 @@ class Spark:
     def compact(self, draft: Draft) -> None:
         contract = draft.contract
         sort = f", strategy => 'sort', sort_order => '{', '.join(contract.sort)}'" if contract.sort else ""
-        options = "map('min-input-files', '2', 'delete-file-threshold', '1', 'remove-dangling-deletes', 'true')"
+        options = "map('min-input-files', '2', 'delete-file-threshold', '1')"
         name = draft.name.partition(".")[2]
         self._spark.sql(
             f"call {CATALOG}.system.rewrite_data_files(table => '{name}', branch => '{draft.branch}'{sort}, options => {options})"
         ).collect()
+        table, head = draft.head()
+        if tables.has_delete_files(head) and not tables.delete_files(tables.files(table, head)):
+            # Those of files that are gone: Iceberg itself looks for them in `main` only.
+            draft.commit([], rearranged=True)
+
+    def interrupt(self) -> None:
+        """Python waits for an answer only, and Java ends with it."""
 
     def close(self) -> None:
         for frame in self._kept:
@@ -163,15 +171,21 @@ class Spark:
     # --- landing files ---
 
     def read(self, contract: Contract, store: Store, objects: Sequence[Object]) -> Landed:
-        damaged = [one for one in objects if one.is_packed and _is_damaged(store, one)]
-        landing = _Landing(self._spark, contract, store, [one for one in objects if one not in damaged])
+        whole = {one: files.IS_DAMAGED for one in objects if one.is_packed and _asked(store, one, files.is_damaged)}
+        landing = _Landing(self._spark, contract, store, [one for one in objects if one not in whole])
+
+        def keep(frame: DataFrame) -> DataFrame:
+            return self.keep(_Rows(frame)).frame
+
+        rows = landing.rows(keep)
+        whole |= dict.fromkeys(landing.no_text, files.IS_NO_TEXT)
         columns = REJECTED | contract.types
-        known = [(one.key, one.modified, 0, MALFORMED, None, files.IS_DAMAGED, True, None, None) for one in damaged]
-        whole = [(*row, *[None] * (len(columns) - len(row))) for row in known]
+        known = [(one.key, one.modified, 0, MALFORMED, None, why, True, None, None) for one, why in whole.items()]
+        files_whole = self.rows(columns, [(*row, *[None] * (len(columns) - len(row))) for row in known]).frame
         return Landed(
-            _Rows(landing.rows(lambda frame: self.keep(_Rows(frame)).frame)),
-            lambda: not damaged,
-            lambda: _Rows(landing.rejected().select(*columns).unionByName(self.rows(columns, whole).frame)),
+            _Rows(rows),
+            lambda: not whole,
+            lambda: _Rows(landing.rejected(keep).select(*columns).unionByName(files_whole)),
         )
 
 
@@ -191,9 +205,11 @@ def _branch(draft: Draft) -> str:
     return f"{draft.name}.branch_{draft.branch}"
 
 
-def _is_damaged(store: Store, one: Object) -> bool:
+def _asked(store: Store, one: Object, ask: Callable[[BinaryIO], Any]) -> Any:
+    """What is asked of an object's content, as it was when it was listed."""
     try:
-        return files.is_damaged(store.open(one))
+        with closing(store.open(one)) as file:
+            return ask(file)
     except Exception as error:
         raise unreadable(one.key, error) from error
 
@@ -202,7 +218,8 @@ class _Landing:
     """Lines of landing files, judged. Nearly all are usual: a pattern knows those, and Spark's JSON reader takes them."""
 
     def __init__(self, spark: SparkSession, contract: Contract, store: Store, objects: Sequence[Object]) -> None:
-        self._spark, self._contract, self._store = spark, contract, store
+        self._spark, self._contract, self._store, self._objects = spark, contract, store, objects
+        self.no_text: list[Object] = []
         # Spark takes a path for a pattern.
         uris = [store.uri(one.key) for one in objects if not _is_strange(one)]
         self._paths = [re.sub(r"([\[\]{}*?\\])", r"\\\1", uri) for uri in uris]
@@ -211,9 +228,20 @@ class _Landing:
     def rows(self, keep: Callable[[DataFrame], DataFrame]) -> DataFrame:
         """Those that Spark read by itself and those that were judged, of which there may be none: no Python process then."""
         text = F.lit(None).cast("string")
-        parsed = keep(self._parsed(self._lines()).withColumn("_line", F.when(~F.col("_plain"), F.col("_line"))))
+        with self._as_listed():
+            parsed = keep(self._parsed(self._lines()).withColumn("_line", F.when(~F.col("_plain"), F.col("_line"))))
+            begins = reduce(lambda a, b: a | b, [F.startswith("_line", F.lit(magic)) for magic in files.NO_TEXT])
+            # All files are read here, and only here.
+            odd = parsed.where("not _plain").agg(F.count("*"), F.collect_set(F.when(begins, F.col("file_path"))))
+            number, suspicious = odd.first()
+        self.no_text = [
+            one
+            for one in self._objects
+            if one.key in suspicious and _asked(self._store, one, partial(files.is_no_text, packed=one.is_packed))
+        ]
+        parsed = self._without_no_text(parsed)
         plain = parsed.where("_plain").select(*self._as_judged(), *_LINE[1:], text.alias("reason"), text.alias("drift"))
-        if parsed.where("not _plain").isEmpty():
+        if not number:
             return plain
         judged = keep(self._judged(parsed.where("not _plain")))
         drift = F.col("_verdict")["drift"].alias("drift")
@@ -223,37 +251,56 @@ class _Landing:
         """Values of plain lines as the judge gives them."""
         return [F.expr(f'{usual.as_judged(one)} as "{one.name}"') for one in self._contract.columns]
 
-    def rejected(self) -> DataFrame:
+    def rejected(self, keep: Callable[[DataFrame], DataFrame]) -> DataFrame:
         """In a second pass over the files, which are few: line numbers need all lines of a file."""
+        with self._as_listed():
+            rejected = keep(self._rejected())
+            rejected.count()
+        return rejected
+
+    def _rejected(self) -> DataFrame:
         more = ("_metadata.file_block_start", F.monotonically_increasing_id().alias("_order"))
         lines = self._text_lines(*more)
         if self._strange:
             start = F.lit(0).cast("bigint").alias("file_block_start")
             lines = lines.unionByName(self._strange_lines().select(*_LINE, start, F.col("_place").alias("_order")))
+        lines = self._without_no_text(lines)
         # Rows of a split come in the file's order, splits by where they start.
         in_file = Window.partitionBy("file_path").orderBy("file_block_start", "_order")
         numbered = lines.select("*", F.row_number().over(in_file).cast("bigint").alias("position")).where(~_is_blank())
         odd = self._parsed(numbered, "position").where("not _plain")
         bad = self._judged(odd, "position", "_line").where(F.col("reason").isNotNull())
-        begins = reduce(lambda a, b: a | b, [F.startswith("_line", F.lit(magic)) for magic in files.NO_TEXT])
-        no_text = (F.col("position") == 1) & begins
-        bad = bad.withColumn("_whole", F.max(no_text).over(Window.partitionBy("file_path")))
         text = F.is_valid_utf8(_text())
+        # Spark cuts it into lines.
+        raw = F.replace(F.base64("_line"), F.lit("\r\n"), F.lit(""))
         told = [F.col("_verdict")[name].alias(name) for name in ("column_name", "detail", "many")]
-        each = bad.where("not _whole").select(
+        return bad.select(
             F.col("file_path").alias("file"),
             "file_modified",
             "position",
             "reason",
             *told,
-            F.when(text, _text()).otherwise(F.base64("_line")).alias("line"),
+            F.when(text, _text()).otherwise(raw).alias("line"),
             F.when(text, "utf-8").otherwise("base64").alias("encoding"),
             *self._contract.names,
         )
-        whole = bad.where("_whole").select(F.col("file_path").alias("file"), "file_modified").distinct()
-        given = {"position": 0, "reason": MALFORMED, "detail": files.IS_NO_TEXT, "many": True}
-        missing = [F.lit(given.get(field.name)).cast(field.dataType).alias(field.name) for field in each.schema[2:]]
-        return each.unionByName(whole.select("file", "file_modified", *missing))
+
+    def _without_no_text(self, rows: DataFrame) -> DataFrame:
+        return rows.where(~F.col("file_path").isin([one.key for one in self.no_text])) if self.no_text else rows
+
+    @contextmanager
+    def _as_listed(self) -> Iterator[None]:
+        """Fails with the key of an object that cannot be read, or was put anew since it was listed."""
+        try:
+            yield
+        except Exception:
+            for one in self._objects:
+                _asked(self._store, one, lambda file: None)
+            raise
+        there = {one.key: one.version for one in self._store.list(self._contract.prefix)}
+        for one in self._objects:
+            if there.get(one.key) != one.version:
+                _asked(self._store, one, lambda file: None)
 
     # --- lines ---
 
