@@ -53,7 +53,11 @@ UV := local/setup/uv
 	@$(UV) pip install --python $(VENV) --require-hashes -r $<
 	@touch $@
 
+JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/)java
+
 .stedi/spark.done: local/setup/spark.lock .stedi/python.done
+	@"$(JAVA)" -version 2>&1 | grep -Eq 'version "(17|18|19|20|21)\b' || \
+	  { echo "Java 17 (or up to 21) is needed, and $(JAVA) is none: install it, or set JAVA_HOME" >&2; exit 1; }
 	@echo "installing PySpark into $(VENV) (450 MB, a minute)"
 	@$(UV) pip install --python $(VENV) --require-hashes -r $<
 	@touch $@
@@ -89,21 +93,17 @@ NPM := --omit=peer --loglevel=error --no-audit --no-fund
 	@npm install --no-save $(NPM)
 	@touch $@
 
-# Else the first `go run` would take as long, after everything else.
+# Else the first `go run` would take as long, after everything else. What it is to link is left to it.
 .stedi/go.done: go.sum
 	@mkdir -p .stedi
-	@echo "compiling the CDK app and the demo (2-3 minutes, once; the CDK is large)"
-	@go build -v -o .stedi/compiled/ . ./local/demo 2>&1 | awk ' \
+	@echo "compiling the CDK for Go, and the demo (2-3 minutes, once: the CDK is large)"
+	@{ go list -deps -f '{{if not (or .Standard (eq .Name "main"))}}{{.ImportPath}}{{end}}' . ./local/demo | xargs go build -v; } 2>&1 | awk ' \
 	  /^go: downloading / { next } \
 	  /[ :]/ { print; fflush(); next } \
 	  ++n % 100 == 0 { print "  " n " Go packages compiled"; fflush() }'
 	@touch $@
 
-JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/)java
-
 .stedi/jars.done: local/setup/jars.lock.json .stedi/spark.done
-	@"$(JAVA)" -version 2>&1 | grep -Eq 'version "(17|18|19|20|21)\b' || \
-	  { echo "Java 17 (or up to 21) is needed, and $(JAVA) is none: install it, or set JAVA_HOME" >&2; exit 1; }
 	@$(VENV)/bin/python local/setup/fetch_jars.py .stedi/jars
 	@touch $@
 
