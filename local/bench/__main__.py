@@ -69,7 +69,7 @@ def _positive(text: str) -> int:
 def _work_folder(options: argparse.Namespace) -> Path:
     """A folder of our own, removed at the end."""
     if not any((REPO / ".stedi" / "jars").glob("iceberg-spark-runtime-*.jar")):
-        raise BenchError("there is no Iceberg jar in .stedi/jars: run `make setup`")
+        raise BenchError("there is no Iceberg jar in .stedi/jars: run `make spark`")
     if options.work:
         options.work.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="stedi-bench-", dir=options.work)).resolve()

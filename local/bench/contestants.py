@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded_aws.spark import LocalSpark
+from embedded_aws.job_processes import JobProcesses, Launch
 
 from bench.datasets import Dataset
 from bench.errors import BenchError
@@ -63,15 +65,15 @@ JAVA_OPTIONS = (
 )
 
 
-class FolderSpark(LocalSpark):
+class FolderJobs(JobProcesses):
     """Runs jobs as the embedded AWS does, on local folders: script and packages are files, there is no S3 and no Glue catalog."""
 
     def _fetch(self, location: str, folder: Path) -> Path:
         return Path(location)
 
-    def _local_conf(self, conf: dict[str, str], folder: Path) -> dict[str, str]:
-        options = f"{JAVA_OPTIONS} {self._class_archive_option(folder)}"
-        return self._driver_conf(folder) | {"spark.driver.extraJavaOptions": options}
+    def _local_conf(self, conf: dict[str, str], run_id: str) -> dict[str, str]:
+        options = f"{JAVA_OPTIONS} {self._java_options(run_id)}"
+        return self._driver_conf(run_id) | {"spark.driver.extraJavaOptions": options}
 
     @property
     def has_classes(self) -> bool:
@@ -79,6 +81,7 @@ class FolderSpark(LocalSpark):
 
 
 SCRIPTS = Path(__file__).parent / "scripts"
+ALL_TABLES = SCRIPTS / "make_all_tables.py"
 
 
 class Jobs:
@@ -87,7 +90,7 @@ class Jobs:
     def __init__(self, repo: Path, dataset: Dataset, work: Path, driver_memory: str, classes: Path) -> None:
         self._repo, self._dataset, self._work = repo, dataset, work
         self._warehouse, self._empty = work / "warehouse", work / "empty"
-        self._spark = FolderSpark("", repo / ".stedi" / "jars", work / "runs", classes, driver_memory)
+        self._processes = FolderJobs("", repo / ".stedi" / "jars", work / "runs", classes, driver_memory)
         self._runs = 0
         self._package = work / "lakehouse.zip"
 
@@ -97,8 +100,8 @@ class Jobs:
         pack(self._repo / "glue-scripts", self._package)
         self._submit(SCRIPTS / "create_tables.py")
         shutil.copytree(self._warehouse, self._empty)
-        if not self._spark.has_classes:
-            self._make_all(leaves_classes=True)
+        if not self._processes.has_classes:
+            self._leave_classes()
 
     def _empty_tables(self) -> None:
         shutil.rmtree(self._warehouse)
@@ -109,21 +112,39 @@ class Jobs:
         if self._dataset.origin == "public" and rows != wanted:
             raise BenchError(f"{table} has {rows} rows, expected {wanted}: repair the pipeline before measuring it")
 
-    def _submit(self, script: Path, tables: str = "", leaves_classes: bool = False) -> tuple[str, Cost]:
+    def _submit(self, script: Path, tables: str = "") -> tuple[str, Cost]:
         """Runs a script, for the tables that it makes if it makes any; gives back what it printed, and what it cost."""
+        run_id, launch = self._prepare(script, tables)
+        status, cost = measure(lambda: self._processes.start(run_id, launch), TIMEOUT)
+        return self._finish(run_id, status), cost
+
+    def _make_all(self) -> tuple[str, Cost]:
+        return self._submit(ALL_TABLES, ",".join(TABLES))
+
+    def _leave_classes(self) -> None:
+        """Makes all tables, not measured, and lets Java write down the classes that took."""
+        run_id, launch = self._prepare(ALL_TABLES, ",".join(TABLES))
+        process = self._processes.start(run_id, launch)
+        try:
+            status = process.wait(TIMEOUT)
+            self._processes.wait_for_classes(run_id)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        self._finish(run_id, status, leaves_classes=True)
+
+    def _prepare(self, script: Path, tables: str) -> tuple[str, Launch]:
         self._runs += 1
         run_id = f"{self._runs:03}-{script.stem}"
-        folder = self._work / "runs" / run_id
-        command = self._spark.command(run_id, str(script), self._arguments(tables, run_id))
-        status, cost = measure(lambda: self._spark.start(run_id, command), TIMEOUT)
-        self._spark.finish(run_id, succeeded=status == 0 and leaves_classes)
-        stdout = (folder / "stdout.log").read_text(errors="replace")
-        if status != 0:
-            raise BenchError(_failure(f"{script.stem} {tables}".strip(), status, stdout))
-        return stdout, cost
+        return run_id, self._processes.prepare(run_id, str(script), self._arguments(tables, run_id))
 
-    def _make_all(self, leaves_classes: bool = False) -> tuple[str, Cost]:
-        return self._submit(SCRIPTS / "make_all_tables.py", ",".join(TABLES), leaves_classes)
+    def _finish(self, run_id: str, status: int | None, leaves_classes: bool = False) -> str:
+        """What a run that has ended printed; BenchError if it failed."""
+        self._processes.finish(run_id, succeeded=status == 0 and leaves_classes)
+        folder = self._work / "runs" / run_id
+        if status != 0:
+            raise BenchError(_failure(run_id, status, (folder / "stderr.log").read_text(errors="replace")))
+        return (folder / "stdout.log").read_text(errors="replace")
 
     def _arguments(self, tables: str, run_id: str) -> dict[str, str]:
         """As in the job definition; only the catalog is another one."""

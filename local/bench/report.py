@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import psutil
-from embedded_aws.spark import java
+from embedded_aws.job_processes import java
 
 from bench.contestants import FULL, LAKEHOUSE, LIMIT, NAIVE, NAIVE_APART, NEW, NOTHING, TABLES, TOGETHER, WITHDRAWN
 from bench.errors import BenchError

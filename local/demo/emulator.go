@@ -63,7 +63,7 @@ func startEmulator(ctx context.Context, work workspace) (*emulator, error) {
 	// A group of its own: Ctrl-C in the terminal must not stop it before the demo has cleaned up.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the embedded AWS: %w (is `make setup` done?)", err)
+		return nil, fmt.Errorf("start the embedded AWS: %w (did `make demo` install it?)", err)
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()

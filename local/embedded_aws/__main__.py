@@ -12,8 +12,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="embedded_aws", description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--work", type=Path, required=True, help="folder for the logs and scratch files of job runs")
-    parser.add_argument("--jars", type=Path, required=True, help="folder with the Spark jars (make setup)")
-    parser.add_argument("--driver-memory", default="2g", help="heap of a job's Spark driver (default 2g)")
+    parser.add_argument("--jars", type=Path, required=True, help="folder with the Spark jars (make spark), if there is one")
+    parser.add_argument("--driver-memory", default="2g", help="heap of Spark, in jobs that ask for it (default 2g)")
     return parser.parse_args()
 
 
@@ -56,17 +56,17 @@ def main() -> None:
         security_groups,
         step_functions,
     )
-    from embedded_aws.spark import LocalSpark
+    from embedded_aws.job_processes import JobProcesses
 
-    spark = LocalSpark(
+    processes = JobProcesses(
         endpoint=os.environ["AWS_ENDPOINT_URL"],
         jars=args.jars.resolve(),
         work=work / "runs",
-        archives=args.jars.resolve().parent / "class-archives",
+        archives=args.jars.absolute().parent / "class-archives",
         driver_memory=args.driver_memory,
     )
     athena_queries.install()
-    glue_jobs.install(spark)
+    glue_jobs.install(processes)
     iceberg_tables.install()
     named_queries.install()
     permissions.install(app)

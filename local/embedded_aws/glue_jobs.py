@@ -1,4 +1,4 @@
-"""Glue job runs that really run: replaces the emulator's, which marks a Spark job as succeeded without running it.
+"""Glue job runs that really run: replaces the emulator's, which marks a job as succeeded without running it.
 
 Kept as on Glue: the states of a run, MaxConcurrentRuns with ConcurrentRunsExceededException, the timeout, BatchStopJobRun,
 ErrorMessage, and the logs in <prefix>/output and <prefix>/error, one stream a run
@@ -24,28 +24,31 @@ from ministack.services import glue
 from ministack.services.cloudformation import provisioners
 
 from embedded_aws import permissions
+from embedded_aws.job_processes import EXPLAINS, BadDefinition, JobProcesses
 from embedded_aws.security_configurations import encrypts_logs
-from embedded_aws.spark import BadDefinition, LocalSpark
 
 logger = logging.getLogger("embedded_aws.glue_jobs")
 
 ACTIVE = ("STARTING", "RUNNING", "STOPPING")
 # Fields of a job that the emulator's CreateJob and CloudFormation drop, with Glue's defaults.
 _ADDED_FIELDS = {"ExecutionProperty": {"MaxConcurrentRuns": 1}, "ExecutionClass": "STANDARD", "JobRunQueuingEnabled": False}
-_LOG_LINE = re.compile(r"^\d\d/\d\d/\d\d \d\d:\d\d:\d\d |^\s|^WARNING: |^Using |^:: ")
+_NO_PYSPARK = "ModuleNotFoundError: No module named 'pyspark"
+_LOG_LINE = re.compile(
+    r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d |\s|WARNING: |Using |:: |Setting default log level |To adjust logging level "
+)
 
 _lock = threading.Lock()
 _processes: dict[str, subprocess.Popen[bytes]] = {}
 _emulator_create_job = glue._create_job
 
 
-def install(spark: LocalSpark) -> None:
+def install(processes: JobProcesses) -> None:
     """Put these functions in the place of the emulator's."""
     for field, default in _ADDED_FIELDS.items():
         provisioners._GLUE_JOB_DEFAULTS[field] = default
     glue._create_job = _create_job
     glue._update_job = _keep_added_fields(glue._update_job)
-    glue._start_job_run = lambda data: start_job_run(spark, data)
+    glue._start_job_run = lambda data: start_job_run(processes, data)
     glue._batch_stop_job_run = batch_stop_job_run
     atexit.register(_kill_all)
 
@@ -69,7 +72,7 @@ def _keep_added_fields(update_job):
     return update
 
 
-def start_job_run(spark: LocalSpark, data: dict) -> tuple:
+def start_job_run(processes: JobProcesses, data: dict) -> tuple:
     """StartJobRun: answers with the run's id at once, the run goes on in a thread of its own."""
     name = data.get("JobName")
     job = glue._jobs.get(name)
@@ -88,7 +91,7 @@ def start_job_run(spark: LocalSpark, data: dict) -> tuple:
     arguments = glue._script_args(job, name, run["Id"], data.get("Arguments") or {})
     # A thread does not inherit the account and region of the request.
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(_run, spark, job, run, arguments), daemon=True).start()
+    threading.Thread(target=context.run, args=(_run, processes, job, run, arguments), daemon=True).start()
     return json_response({"JobRunId": run["Id"]})
 
 
@@ -145,10 +148,10 @@ def _log_groups(job: dict, arguments: dict[str, str]) -> str:
     return f"{prefix}/{configuration}-role/{job['Role'].rsplit('/', 1)[-1]}"
 
 
-def _run(spark: LocalSpark, job: dict, run: dict, arguments: dict[str, str]) -> None:
+def _run(processes: JobProcesses, job: dict, run: dict, arguments: dict[str, str]) -> None:
     state, message = "FAILED", ""
     try:
-        state, message = _execute(spark, job, run, arguments)
+        state, message = _execute(processes, job, run, arguments)
     except BadDefinition as error:
         message = str(error)
     except Exception as error:  # The run must end with a state, whatever the adapter did wrong.
@@ -164,59 +167,65 @@ def _run(spark: LocalSpark, job: dict, run: dict, arguments: dict[str, str]) -> 
     }
 
 
-def _execute(spark: LocalSpark, job: dict, run: dict, arguments: dict[str, str]) -> tuple[str, str]:
+def _execute(processes: JobProcesses, job: dict, run: dict, arguments: dict[str, str]) -> tuple[str, str]:
     """Run the job's process to its end; the run's final state and error message."""
-    status = None
-    command = spark.command(run["Id"], job.get("Command", {}).get("ScriptLocation", ""), arguments)
+    status, timed_out = None, False
     try:
-        credentials = permissions.session(job.get("Role", ""), run["Id"])
-    except PermissionError as error:
-        raise BadDefinition(str(error)) from error
-    process = spark.start(run["Id"], command, credentials)
-    _processes[run["Id"]] = process
-    if run["JobRunState"] == "STOPPING":  # asked for before there was a process to end
-        _kill(process)
-    else:
-        run["JobRunState"] = "RUNNING"
-    try:
-        status = process.wait(timeout=run["Timeout"] * 60)
-        timed_out = False
-    except subprocess.TimeoutExpired:
-        timed_out = True
-        _kill(process)
-        status = process.wait()
+        launch = processes.prepare(run["Id"], job.get("Command", {}).get("ScriptLocation", ""), arguments)
+        try:
+            credentials = permissions.session(job.get("Role", ""), run["Id"])
+        except PermissionError as error:
+            raise BadDefinition(str(error)) from error
+        process = processes.start(run["Id"], launch, credentials)
+        _processes[run["Id"]] = process
+        if run["JobRunState"] == "STOPPING":  # asked for before there was a process to end
+            _kill(process)
+        else:
+            run["JobRunState"] = "RUNNING"
+        try:
+            status = process.wait(timeout=run["Timeout"] * 60)
+            if status == 0:
+                processes.wait_for_classes(run["Id"])
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            _kill(process)
+            status = process.wait()
+        finally:
+            _processes.pop(run["Id"], None)
+            _kill(process)  # whatever the script left behind, Spark's Java among it
     finally:
-        _processes.pop(run["Id"], None)
-        _kill(process)  # whatever the driver left behind
-        spark.finish(run["Id"], succeeded=status == 0)
-    folder = spark.work / run["Id"]
-    _keep_logs(spark, run)
+        processes.finish(run["Id"], succeeded=status == 0)
+    _keep_logs(processes, run)
     if run["JobRunState"] == "STOPPING":
         return "STOPPED", ""
     if timed_out:
         return "TIMEOUT", f"Timeout of {run['Timeout']} minutes reached"
     if status == 0:
         return "SUCCEEDED", ""
-    return "FAILED", _error_message(status, folder / "stdout.log")
+    return "FAILED", _error_message(status, processes.work / run["Id"] / "stderr.log")
 
 
-def _error_message(status: int, stdout: Path) -> str:
-    """What the script said last, without Spark's log lines and stack traces; else how its process ended.
+def _error_message(status: int, stderr: Path) -> str:
+    """What the script said last on standard error, without Spark's log lines and stack traces; else how its process ended.
 
-    spark-submit gives the script's standard error out on its own standard output.
+    Before all that, what this machine lacks for the run.
     """
-    lines = stdout.read_text(errors="replace").splitlines()
+    lines = stderr.read_text(errors="replace").splitlines()
     said = [line for line in lines[-400:] if line and not _LOG_LINE.match(line)]
+    if said and status > 0 and said[-1].startswith(_NO_PYSPARK):
+        said.append(f"{EXPLAINS}PySpark is not installed: run `make spark`")
+    if lacks := [line for line in said if line.startswith(EXPLAINS)]:
+        said = lacks
     ended = f"killed by signal {-status} ({signal.Signals(-status).name})" if status < 0 else f"exit status {status}"
-    # A killed driver says nothing about it: what it wrote before is no explanation.
-    return said[-1][:1000] if said and status > 0 else f"The job's driver ended with {ended}"
+    # A killed process says nothing about it: what it wrote before is no explanation.
+    return said[-1][:1000] if said and status > 0 else f"The job's process ended with {ended}"
 
 
-def _keep_logs(spark: LocalSpark, run: dict) -> None:
+def _keep_logs(processes: JobProcesses, run: dict) -> None:
     """Put the run's output where Glue puts it: one CloudWatch Logs stream in each of two groups."""
     run_id = run["Id"]
-    folder = spark.work / run_id
-    logs = boto3.client("logs", endpoint_url=spark.endpoint, region_name="us-east-1")
+    folder = processes.work / run_id
+    logs = boto3.client("logs", endpoint_url=processes.endpoint, region_name="us-east-1")
     for stream, name in (("stdout", "output"), ("stderr", "error")):
         group = f"{run['LogGroupName']}/{name}"
         lines = (folder / f"{stream}.log").read_text(errors="replace").splitlines()

@@ -1,7 +1,7 @@
-"""Fetch the four jars Spark needs for Iceberg and S3 into a folder: fetch_jars.py FOLDER
+"""Fetch the jars Spark needs for Iceberg, S3 and the catalog of a local folder into a folder: fetch_jars.py FOLDER
 
 What AWS Glue 6.0 brings itself (Iceberg, an S3 file system) has to be added to the PyPI Spark of a laptop. Spark's own resolver
-fetches the coordinates of jars.lock.json; each file must then have the SHA-256 written there. About 113 MB, once.
+fetches the coordinates of jars.lock.json; each file must then have the SHA-256 written there. About 125 MB, once.
 """
 
 import hashlib

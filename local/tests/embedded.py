@@ -65,21 +65,22 @@ def copy_app(folder: Path) -> Path:
     return folder
 
 
-def driver(run_id: str) -> int:
-    """The process id of a job run's Spark driver, once there is one."""
+def process_of(run_id: str) -> int:
+    """The process id of a job run's script, once there is one."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = subprocess.run(["pgrep", "-f", f"SparkSubmit.*{run_id}"], capture_output=True, text=True).stdout.split()
+        # The oldest: Spark's Java, which the script starts, has the run in its command too.
+        found = subprocess.run(["pgrep", "-o", "-f", f"runs/{run_id}/"], capture_output=True, text=True).stdout.split()
         if found:
             return int(found[0])
-        time.sleep(0.1)
-    raise TimeoutError(f"no driver of {run_id}")
+        time.sleep(0.05)
+    raise TimeoutError(f"no process of {run_id}")
 
 
 class EmbeddedAWS:
     """A running embedded AWS and clients for it. `settings`: of the emulator, as environment variables."""
 
-    def __init__(self, work: Path, **settings: str) -> None:
+    def __init__(self, work: Path, jars: Path = ROOT / ".stedi" / "jars", **settings: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -95,7 +96,7 @@ class EmbeddedAWS:
             "--work",
             str(work),
             "--jars",
-            str(ROOT / ".stedi" / "jars"),
+            str(jars),
         ]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | {"PYTHONPATH": "local"} | settings, stdout=self._log, stderr=self._log

@@ -23,7 +23,7 @@ from bench.contestants import (
     NOTHING,
     SESSION,
     TABLES,
-    FolderSpark,
+    FolderJobs,
     Lakehouse,
     Measurement,
     ledger_entry,
@@ -284,27 +284,31 @@ def test_the_package_holds_contracts_and_sql(tmp_path):
 
 @pytest.mark.parametrize("there", [False, True], ids=["made", "used"])
 def test_folders_may_have_blanks(tmp_path, there):
-    spark = FolderSpark("", ROOT / ".stedi" / "jars", tmp_path / "my runs", tmp_path / "my classes", "3g")
+    jobs = FolderJobs("", ROOT / ".stedi" / "jars", tmp_path / "my runs", tmp_path / "my classes", "3g")
     if there:
-        spark._archive().parent.mkdir()
-        spark._archive().touch()
-    command = spark.command("run", "/jobs/a.py", {})
-    (options,) = [value for value in command if value.startswith("spark.driver.extraJavaOptions=")]
+        jobs._archive().parent.mkdir()
+        jobs._archive().touch()
+    (options,) = [value for value in submitted(jobs, {}) if value.startswith("spark.driver.extraJavaOptions=")]
     (option,) = [part for part in shlex.split(options.partition("=")[2]) if "classes" in part]
-    file = spark._archive() if there else tmp_path / "my runs" / "run" / "classes.jsa"
+    file = jobs._archive() if there else tmp_path / "my runs" / "run" / "scratch" / "classes.jsa"
     assert option == f"-XX:{'SharedArchiveFile' if there else 'ArchiveClassesAtExit'}={file}"
 
 
 def test_a_job_is_submitted_with_files_in_place_of_s3(tmp_path):
-    spark = FolderSpark("", ROOT / ".stedi" / "jars", tmp_path / "runs", tmp_path / "archives", "3g")
-    command = spark.command(
-        "run", "/jobs/a.py", {"--extra-py-files": "/a.zip", "--conf": "a=b --conf c=d", "--lake_uri": "file:///x"}
-    )
-    assert command[command.index("--driver-memory") + 1] == "3g"
-    assert command[command.index("--py-files") + 1] == "/a.zip"
-    assert {"a=b", "c=d"} <= {value for key, value in itertools.pairwise(command) if key == "--conf"}
-    assert command.index("/jobs/a.py") < command.index("--lake_uri")
-    assert not [part for part in command if "s3" in part.lower() and "jars" not in part]
+    jobs = FolderJobs("", ROOT / ".stedi" / "jars", tmp_path / "runs", tmp_path / "archives", "3g")
+    options = submitted(jobs, {"--extra-py-files": "/a.zip", "--conf": "a=b --conf c=d"})
+    assert options[options.index("--driver-memory") + 1] == "3g"
+    assert options[options.index("--py-files") + 1] == "/a.zip"
+    assert {"a=b", "c=d"} <= {value for key, value in itertools.pairwise(options) if key == "--conf"}
+    assert options[-1] == "pyspark-shell"
+    assert not [part for part in options if "s3" in part.lower() and "jars" not in part]
+
+
+def submitted(jobs: FolderJobs, arguments: dict[str, str]) -> list[str]:
+    """The options with which a session of a job would start Spark."""
+    launch = jobs.prepare("run", "/jobs/a.py", arguments)
+    assert launch.command == [sys.executable, "/jobs/a.py", *itertools.chain(*arguments.items())]
+    return shlex.split(launch.environment["PYSPARK_SUBMIT_ARGS"])
 
 
 def test_jobs_run_as_they_are_measured(tmp_path, monkeypatch):

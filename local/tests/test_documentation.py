@@ -23,7 +23,6 @@ PROGRAMS = ("make", "npx", "aws", "go", "git")
 
 # Commands of the documentation that something else runs, and what. All others are run here.
 ELSEWHERE = {
-    "make setup": "everything begins with it",
     "make demo": "test_end_to_end.py, and here with KEEP=1",
     "make demo DATA=data/generated": "test_end_to_end.py, with other data",
     "make test": "runs this",
@@ -89,7 +88,7 @@ class Copy:
             (folder / shared).symlink_to(ROOT / shared)
         (folder / ".stedi").mkdir()
         for made in (ROOT / ".stedi").iterdir():
-            if made.suffix == ".done" or made.name in ("jars", "checks", "class-archives"):
+            if made.suffix == ".done" or made.name in ("jars", "checks", "uv", "class-archives"):
                 (folder / ".stedi" / made.name).symlink_to(made)
         self.run("git init -q . && printf '.venv\\nnode_modules\\n' >> .git/info/exclude")
         self.commit()

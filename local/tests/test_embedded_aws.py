@@ -1,13 +1,19 @@
 """The embedded AWS keeps the promises that the emulator breaks: jobs run, fail, time out and exclude each other as on Glue."""
 
+import io
+import itertools
 import json
 import os
 import signal
 import time
+import zipfile
+import zlib
+from collections.abc import Iterator
 
 import psutil
 import pytest
-from embedded import EmbeddedAWS, driver, listens_on, machine_of
+from bench.contestants import FolderJobs
+from embedded import EmbeddedAWS, listens_on, machine_of, process_of
 
 BUCKET = "scripts"
 ROLE = "arn:aws:iam::000000000000:role/job"
@@ -21,6 +27,29 @@ except Exception as error:
     sys.exit(str(error))
 """
 PRINT_ARGUMENTS = "import sys; print('arguments', sys.argv[1:])"
+# What a process that a run consists of is like, seen from inside; it fails when told to.
+LOOK = """import json, os, pathlib, sys, tempfile
+import psutil, the_package
+pathlib.Path(tempfile.mkdtemp(), "left behind").touch()
+print(json.dumps({
+    "argv": sys.argv,
+    "package": the_package.__file__,
+    "children": [child.name() for child in psutil.Process().children(recursive=True)],
+    "spark": [name for name in sys.modules if name.startswith(("pyspark", "py4j"))],
+    "safe path": sys.flags.safe_path,
+    "scratch": tempfile.gettempdir(),
+    "environment": {name: value for name, value in os.environ.items() if name.startswith("AWS_")},
+}))
+"""
+# The same of a session; a worker imports the package too.
+SESSION = """import json, sys
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.appName("a").getOrCreate()
+settings = dict(spark.sparkContext.getConf().getAll())
+found = spark.sparkContext.parallelize([1]).map(lambda one: __import__("the_package").__name__).collect()
+print(json.dumps({"settings": settings, "found": found}))
+sys.exit("said last" if "--fail" in sys.argv else 0)
+"""
 
 
 def make_role(aws: EmbeddedAWS) -> None:
@@ -43,6 +72,30 @@ def job(aws: EmbeddedAWS):
     return make
 
 
+@pytest.fixture(scope="session")
+def package(aws: EmbeddedAWS, job) -> str:
+    """The location of a zip with a package in it."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("the_package/__init__.py", "")
+    aws.client("s3").put_object(Bucket=BUCKET, Key="package.zip", Body=content.getvalue())
+    return f"s3://{BUCKET}/package.zip"
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAWS]:
+    """An embedded AWS on a machine without Java and jars."""
+    work = tmp_path_factory.mktemp("bare")
+    (work / "bin").mkdir()
+    aws = EmbeddedAWS(work, jars=work / "setup" / "jars", PATH=str(work / "bin"), JAVA_HOME="")
+    try:
+        aws.wait_ready()
+        make_role(aws)
+        yield aws
+    finally:
+        aws.stop()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def slow_run(aws: EmbeddedAWS, job) -> tuple[str, str]:
     """Job and run id of a run that must time out. Glue's shortest timeout is a minute: it passes while the other tests run."""
@@ -55,6 +108,11 @@ def run(aws: EmbeddedAWS, name: str, **start) -> dict:
     return aws.wait_run(name, run_id)
 
 
+def printed(aws: EmbeddedAWS, ended: dict, group: str = "/aws-glue/jobs/output") -> list[str]:
+    events = aws.client("logs").get_log_events(logGroupName=group, logStreamName=ended["Id"])["events"]
+    return [event["message"] for event in events]
+
+
 def test_listens_on_loopback_only(aws: EmbeddedAWS) -> None:
     assert listens_on(aws.process.pid, aws.port) == ["127.0.0.1"]
 
@@ -63,10 +121,85 @@ def test_a_job_runs_with_its_arguments(aws: EmbeddedAWS, job) -> None:
     name = job("arguments", PRINT_ARGUMENTS, DefaultArguments={"--a": "default", "--b": "default"})
     ended = run(aws, name, Arguments={"--b": "of the run"})
     assert ended["JobRunState"] == "SUCCEEDED"
-    events = aws.client("logs").get_log_events(logGroupName="/aws-glue/jobs/output", logStreamName=ended["Id"])["events"]
-    said = next(event["message"] for event in events if event["message"].startswith("arguments"))
     expected = ["--a", "default", "--b", "of the run", "--JOB_NAME", name, "--JOB_RUN_ID", ended["Id"]]
-    assert said == f"arguments {expected}"
+    assert printed(aws, ended) == [f"arguments {expected}"]
+
+
+def test_a_script_without_spark_is_a_python_process_and_nothing_else(bare: EmbeddedAWS) -> None:
+    """On a machine without Java and jars."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("the_package/__init__.py", "")
+    bare.client("s3").put_object(Bucket=BUCKET, Key="package.zip", Body=content.getvalue())
+    bare.client("s3").put_object(Bucket=BUCKET, Key="look.py", Body=LOOK.encode())
+    arguments = {"--extra-py-files": f"s3://{BUCKET}/package.zip", "--additional-python-modules": "s3://a/b.gluewheels.zip"}
+    command = {"Name": "glueetl", "ScriptLocation": f"s3://{BUCKET}/look.py"}
+    bare.client("glue").create_job(Name="look", Role=ROLE, Command=command, DefaultArguments=arguments)
+    ended = run(bare, "look", Arguments={"--conf": "spark.a=b", "--text": "two words"})
+    assert ended["JobRunState"] == "SUCCEEDED", ended["ErrorMessage"]
+    folder = bare.work / "runs" / ended["Id"]
+    seen = json.loads(printed(bare, ended)[0])
+    given = {**arguments, "--JOB_NAME": "look", "--JOB_RUN_ID": ended["Id"], "--conf": "spark.a=b", "--text": "two words"}
+    assert seen["argv"] == [str(folder / "look.py"), *itertools.chain(*given.items())]
+    assert seen["package"] == str(folder / "package.zip" / "the_package" / "__init__.py")
+    assert (seen["children"], seen["spark"], seen["safe path"]) == ([], [], True)
+    assert seen["environment"]["AWS_ENDPOINT_URL"] == seen["environment"]["AWS_ENDPOINT_URL_S3"] == bare.endpoint
+    assert seen["environment"]["AWS_REGION"] == seen["environment"]["AWS_DEFAULT_REGION"] == "us-east-1"
+    assert seen["environment"]["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+    assert seen["scratch"].startswith(str(folder))
+    assert sorted(file.name for file in folder.iterdir()) == ["look.py", "package.zip", "stderr.log", "stdout.log"]
+    assert not (bare.work / "setup").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (SESSION, "embedded AWS: java is not there: install Java 17, then run `make spark`"),
+        ("import pyspark_that_is_not_there", "embedded AWS: PySpark is not installed: run `make spark`"),
+        ("import sys; print('on stdout'); print('a warning', file=sys.stderr); sys.exit('in the end')", "in the end"),
+        ("import sys; print('on stdout'); sys.exit(3)", "The job's process ended with exit status 3"),
+        ("raise ValueError('a reason')", "ValueError: a reason"),
+    ],
+    ids=["no Java", "no PySpark", "message", "status", "exception"],
+)
+def test_a_failed_run_says_why(bare: EmbeddedAWS, script: str, said: str) -> None:
+    name = f"fails_{zlib.crc32(script.encode())}"
+    bare.client("s3").put_object(Bucket=BUCKET, Key=f"{name}.py", Body=script.encode())
+    command = {"Name": "glueetl", "ScriptLocation": f"s3://{BUCKET}/{name}.py"}
+    bare.client("glue").create_job(Name=name, Role=ROLE, Command=command)
+    ended = run(bare, name)
+    assert (ended["JobRunState"], ended["ErrorMessage"]) == ("FAILED", said)
+    assert not (bare.work / "runs" / ended["Id"] / "scratch").exists()
+
+
+def test_a_session_without_jars_says_what_to_do(tmp_path) -> None:
+    (tmp_path / "session.py").write_text(SESSION)
+    jobs = FolderJobs("", tmp_path / "jars", tmp_path / "my runs", tmp_path / "classes")
+    process = jobs.start("run", jobs.prepare("run", str(tmp_path / "session.py"), {}))
+    assert process.wait(60) == 1
+    jobs.finish("run", succeeded=False)
+    said = (tmp_path / "my runs" / "run" / "stderr.log").read_text().splitlines()
+    assert said[0] == f"embedded AWS: no jars in {tmp_path / 'jars'}: run `make spark`"
+
+
+def test_a_script_that_asks_for_spark_gets_a_session_as_defined(aws: EmbeddedAWS, job, package: str) -> None:
+    conf = "spark.sql.session.timeZone=Asia/Tokyo --conf spark.driver.extraJavaOptions=-Da=b --conf spark.c=d e"
+    name = job("session", SESSION, DefaultArguments={"--extra-py-files": package, "--conf": conf})
+    ended = run(aws, name)
+    assert ended["JobRunState"] == "SUCCEEDED", ended["ErrorMessage"]
+    seen = json.loads(printed(aws, ended)[-1])
+    assert seen["found"] == ["the_package"]
+    settings = seen["settings"]
+    assert (settings["spark.sql.session.timeZone"], settings["spark.c"]) == ("Asia/Tokyo", "d e")
+    assert (settings["spark.master"], settings["spark.driver.memory"]) == ("local[2]", "2g")
+    assert " -Da=b " in settings["spark.driver.extraJavaOptions"]
+    assert not (aws.work / "runs" / ended["Id"] / "scratch").exists()
+    assert not [one for one in psutil.process_iter(["cmdline"]) if ended["Id"] in str(one.info["cmdline"])]
+    assert len(list(aws.work.glob("setup/class-archives/*.jsa"))) == 1
+
+    failed = run(aws, name, Arguments={"--fail": "yes"})
+    assert (failed["JobRunState"], failed["ErrorMessage"]) == ("FAILED", "said last")
+    assert len(printed(aws, failed)) == 1
 
 
 def test_a_job_may_do_what_its_role_allows_and_no_more(aws: EmbeddedAWS, job) -> None:
@@ -129,7 +262,7 @@ def test_a_stopped_execution_stops_the_run_that_it_waits_for(aws: EmbeddedAWS, j
     deadline = time.monotonic() + 60
     while not (runs := aws.client("glue").get_job_runs(JobName=name)["JobRuns"]) and time.monotonic() < deadline:
         time.sleep(0.1)
-    pid = driver(runs[0]["Id"])
+    pid = process_of(runs[0]["Id"])
     states.stop_execution(executionArn=execution)
     assert aws.wait_run(name, runs[0]["Id"])["JobRunState"] == "STOPPED"
     assert not psutil.pid_exists(pid)
@@ -156,8 +289,7 @@ def test_a_security_configuration_of_a_template_names_the_log_groups(aws: Embedd
     name = job("secured", PRINT_ARGUMENTS, SecurityConfiguration="secure", DefaultArguments={"--custom-logGroup-prefix": "/logs"})
     ended = run(aws, name)
     group = f"/logs/secure-role/{ROLE.rsplit('/', 1)[-1]}/output"
-    events = aws.client("logs").get_log_events(logGroupName=group, logStreamName=ended["Id"])["events"]
-    assert any(event["message"].startswith("arguments") for event in events)
+    assert any(line.startswith("arguments") for line in printed(aws, ended, group))
 
     stacks.delete_stack(StackName="security")
     stacks.get_waiter("stack_delete_complete").wait(StackName="security", WaiterConfig={"Delay": 1})
@@ -172,22 +304,22 @@ def test_a_missing_script_is_a_failed_run(aws: EmbeddedAWS, job) -> None:
     assert f"s3://{BUCKET}/{name}.py cannot be read" in ended["ErrorMessage"]
 
 
-def test_one_run_at_a_time_and_a_killed_driver_is_a_failed_run(aws: EmbeddedAWS, job) -> None:
+def test_one_run_at_a_time_and_a_killed_process_is_a_failed_run(aws: EmbeddedAWS, job) -> None:
     name = job("sleeping", "import time; time.sleep(60)")
     glue = aws.client("glue")
     run_id = glue.start_job_run(JobName=name)["JobRunId"]
     with pytest.raises(glue.exceptions.ConcurrentRunsExceededException):
         glue.start_job_run(JobName=name)
-    os.kill(driver(run_id), signal.SIGKILL)
+    os.kill(process_of(run_id), signal.SIGKILL)
     ended = aws.wait_run(name, run_id)
     assert ended["JobRunState"] == "FAILED"
-    assert "signal 9" in ended["ErrorMessage"] or "exit status 137" in ended["ErrorMessage"]
+    assert ended["ErrorMessage"] == "The job's process ended with killed by signal 9 (SIGKILL)"
 
 
 def test_a_stopped_run_is_stopped(aws: EmbeddedAWS, job) -> None:
     name = job("stopped", "import time; time.sleep(60)")
     run_id = aws.client("glue").start_job_run(JobName=name)["JobRunId"]
-    driver(run_id)
+    process_of(run_id)
     answer = aws.client("glue").batch_stop_job_run(JobName=name, JobRunIds=[run_id, "jr_unknown"])
     assert [s["JobRunId"] for s in answer["SuccessfulSubmissions"]] == [run_id]
     assert [e["JobRunId"] for e in answer["Errors"]] == ["jr_unknown"]
@@ -244,7 +376,7 @@ def test_stopping_the_emulator_ends_running_jobs(tmp_path) -> None:
         aws.client("s3").put_object(Bucket=BUCKET, Key="s.py", Body=b"import time; time.sleep(600)")
         command = {"Name": "glueetl", "ScriptLocation": f"s3://{BUCKET}/s.py"}
         aws.client("glue").create_job(Name="s", Role=ROLE, Command=command)
-        pid = driver(aws.client("glue").start_job_run(JobName="s")["JobRunId"])
+        pid = process_of(aws.client("glue").start_job_run(JobName="s")["JobRunId"])
     finally:
         aws.stop()
     deadline = time.monotonic() + 5

@@ -16,7 +16,7 @@ from pathlib import Path
 import browser
 import oracle
 import pytest
-from embedded import ROOT, ask, connect, copy_app, driver, listens_on
+from embedded import ROOT, ask, connect, copy_app, listens_on, process_of
 from pyiceberg.table import StaticTable
 
 DATABASE = "stedi_local"
@@ -299,7 +299,7 @@ def test_a_killed_job_leaves_the_old_version_and_the_next_run_completes(lakehous
     before = lakehouse.versions()
     execution = lakehouse.start()
     victim = "accelerometer_landing_to_trusted"
-    os.kill(driver(running(lakehouse, victim)), signal.SIGKILL)
+    os.kill(process_of(running(lakehouse, victim)), signal.SIGKILL)
     ended = lakehouse.wait(execution)
     assert ended["status"] == "FAILED"
     assert lakehouse.last_run(victim)["JobRunState"] == "FAILED"

@@ -13,22 +13,29 @@ def pins(text: str) -> dict[str, str]:
     return {name.lower().replace("_", "-"): version for name, version in PINNED.findall(text)}
 
 
-def project() -> str:
-    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    groups = [document["project"].get("dependencies", []), *document["project"].get("optional-dependencies", {}).values()]
-    groups += document.get("dependency-groups", {}).values()
-    return "\n".join(name for group in groups for name in group)
+GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+INPUTS = {name: "\n".join(wanted) for name, wanted in GROUPS.items()} | {
+    name: (ROOT / f"local/setup/{name}.in").read_text() for name in ("checks", "uv")
+}
 
 
-@pytest.mark.parametrize(
-    ("wanted", "lock"),
-    [
-        (project(), "requirements.lock"),
-        ((ROOT / "local/setup/checks.in").read_text(), "local/setup/checks.lock"),
-    ],
-    ids=["requirements", "checks"],
-)
-def test_every_pin_is_in_its_lock(wanted, lock):
-    asked, locked = pins(wanted), pins((ROOT / lock).read_text())
+def locked(name: str) -> dict[str, str]:
+    return pins((ROOT / f"local/setup/{name}.lock").read_text())
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_every_pin_is_in_its_lock(name):
+    asked = pins(INPUTS[name])
     assert asked
-    assert {name: locked.get(name) for name in asked} == asked
+    assert {package: locked(name).get(package) for package in asked} == asked
+
+
+def test_what_is_added_to_the_environment_of_the_demo_changes_nothing_in_it():
+    together: dict[str, str] = {}
+    for name in GROUPS:
+        for package, version in locked(name).items():
+            assert together.setdefault(package, version) == version, f"{package} of {name}"
+
+
+def test_the_demo_needs_neither_spark_nor_tools():
+    assert not {"pyspark", "py4j", "pytest", "ruff", "awscli", "matplotlib", "cfn-lint"} & set(locked("demo"))

@@ -56,7 +56,7 @@ func makeZip(ctx context.Context) error {
 	return nil
 }
 
-// writeLock pins the one wheel of each package that runs on Glue, with versions as in requirements.lock: what is tested is what runs.
+// writeLock pins the one wheel of each package that runs on Glue, with versions as in local/setup/demo.lock: what is tested is what runs.
 func writeLock(ctx context.Context) (err error) {
 	scratch, err := os.MkdirTemp("", "glue-lock-")
 	if err != nil {
@@ -64,9 +64,9 @@ func writeLock(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	resolved := filepath.Join(scratch, "resolved")
-	resolve := exec.CommandContext(ctx, "uv", "pip", "compile", "--quiet", "--python-version", packages.Python,
+	resolve := exec.CommandContext(ctx, "local/setup/uv", "pip", "compile", "--quiet", "--python-version", packages.Python,
 		"--python-platform", "x86_64-manylinux_2_28", "--only-binary", ":all:", "--generate-hashes", "--no-emit-index-url",
-		"--no-emit-find-links", "--no-header", "--no-annotate", "--constraint", "requirements.lock", "--output-file", resolved,
+		"--no-emit-find-links", "--no-header", "--no-annotate", "--constraint", "local/setup/demo.lock", "--output-file", resolved,
 		filepath.Join(sources, "glue.in"))
 	resolve.Stderr = os.Stderr
 	if err := resolve.Run(); err != nil {
