@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -30,10 +31,13 @@ class Written:
 
 
 class Drafts:
-    """The drafts of a run by table, each made when it is asked for the first time, and gone when the run ends."""
+    """The drafts of a run by table, each made when it is asked for the first time, and gone when the run ends.
 
-    def __init__(self, engine: Engine, tables: Tables) -> None:
-        self._engine, self._tables = engine, tables
+    `seen`: versions of tables when the run looked for what is new. When one has another by now, another run was ahead.
+    """
+
+    def __init__(self, engine: Engine, tables: Tables, seen: Mapping[str, str] | None = None) -> None:
+        self._engine, self._tables, self._seen = engine, tables, dict(seen or {})
         self._open = ExitStack()
         self._drafts: dict[str, Draft] = {}
         self._changed: set[str] = set()
@@ -46,7 +50,10 @@ class Drafts:
 
     def __getitem__(self, table: str) -> Draft:
         if table not in self._drafts:
-            self._drafts[table] = self._open.enter_context(self._tables.draft(contracts.load(table)))
+            draft = self._open.enter_context(self._tables.draft(contracts.load(table)))
+            if not draft.began_with(self._seen.get(table, draft.version)):
+                raise tables.conflict(draft.name)
+            self._drafts[table] = draft
         return self._drafts[table]
 
     def rows(self, table: str, between: dict[str, tuple[int, int]] | None = None) -> Rows:
@@ -54,7 +61,8 @@ class Drafts:
         return self._engine.table(*self[table].head(), between)
 
     def versions(self) -> dict[str, str]:
-        return {name: draft.version for name, draft in self._drafts.items()}
+        """Of the tables that were seen or written, as the run leaves them."""
+        return {**self._seen, **{name: draft.version for name, draft in self._drafts.items()}}
 
     def make_equal(self, table: str, accepted: Rows, scope: Rows | None = None, others: dict[str, Rows] | None = None) -> Written:
         """Writes what makes the table equal to the accepted rows, or the part of it that `scope` is: insert, update and delete
@@ -91,7 +99,9 @@ class Drafts:
         same = " and ".join(f'whole."{key}" = put."{key}"' for key in contract.key)
         near = self.rows(table, bounds(engine, put, contract))
         touched = engine.sql(f"select {keys} from whole semi join put on {same}", whole=near, put=put)
-        checks.table(engine, self.rows(table), touched, contract, others or {})
+        # Of the others, which may be many, only relationships ask.
+        whole = self.rows(table) if any(check.check == "relationships" for check in contract.checks) else near
+        checks.table(engine, whole, touched, contract, others or {})
         return written
 
     def _append(self, draft: Draft, contract: Contract, rows: Rows, others: dict[str, Rows]) -> Written:
@@ -120,6 +130,7 @@ class Drafts:
         self[table].publish()
         compact(self._engine, self._tables, contracts.load(table))
         self[table].follow()
+        self._seen[table] = self[table].version
 
 
 def difference(engine: Engine, accepted: Rows, current: Rows, contract: Contract) -> Rows:

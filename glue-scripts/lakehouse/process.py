@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 import signal
@@ -43,6 +44,8 @@ def process(name: str, parse: Callable[[Sequence[str]], Any], work: Callable[[An
         engines.interrupt()
         sys.exit(128 + number)
 
+    # What libraries log is shown where somebody wants to see it, and else not at all: an error is one line.
+    logging.lastResort = None
     # Ended by somebody, it still removes its scratch files.
     signal.signal(signal.SIGTERM, end)
     failed: int | str | None = None

@@ -151,23 +151,22 @@ def run(job: Job, options: Options) -> Entry:
     """Makes the target equal to what the rules accept of everything delivered. Readers see all of the change, or nothing."""
     run_id = options.run_id or f"local-{uuid.uuid4().hex}"
     store, of = storage.open_store(options.lake_uri), Tables(options.lake_uri, options.database, options.region)
-    plan, inputs, ignored = _look(job, options, store, of)
+    plan, inputs, ignored, seen = _look(job, options, store, of)
     if _nothing_new(job, plan, inputs, ignored):
         return Entry(job.name, run_id, job.target, mode="unchanged")
     engine = engines.start(_engine(job, options, of, plan), options.lake_uri)
     try:
         try:
-            return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of)), ignored)
+            return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of, seen)), ignored)
         except ReadEverything:
             plan = plan.everything()
-            return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of)), ignored)
+            return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of, seen)), ignored)
     finally:
         engine.close()
 
 
 def _run(this: Run, ignored: dict[str, intake.Ignored]) -> Entry:
     job, of = this.job, this.tables
-    versions = {name: of.version(name) for name in (job.target, *job.keeps)}
     with this.drafts as drafts:
         result = job.compute(this)
         found = result.delivery.found if result.delivery else None
@@ -203,12 +202,14 @@ def _run(this: Run, ignored: dict[str, intake.Ignored]) -> Entry:
         )
         ledger.record(this.engine, of, entry)
         # Only from here on what was read counts as taken in.
-        intake.save(this.store, job.name, {**this.inputs, **versions, **drafts.versions()}, this.id)
+        intake.save(this.store, job.name, {**this.inputs, **drafts.versions()}, this.id)
         return entry
 
 
-def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, Inputs, dict[str, intake.Ignored]]:
-    """Compares what there is to read with what the last finished run had read."""
+def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, Inputs, dict[str, intake.Ignored], Inputs]:
+    """Compares what there is to read with what the last finished run had read. The last are the versions of the job's own tables."""
+    # First: when another run is ahead of this one, from here on, it is seen by them.
+    own = {name: of.load(name) for name in (job.target, *job.keeps)}
     before = intake.load(store, job.name)
     landing = contracts.load(job.landing) if job.landing else None
     objects, ignored = intake.delivered(store, landing.prefix) if landing else ([], {})
@@ -222,10 +223,11 @@ def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, I
     inputs |= {f"{intake.IGNORED}/{reason}": f"{one.objects} {one.example}" for reason, one in ignored.items()}
     inputs |= {name: of.version(name) for name in job.tables}
     full = options.full_refresh or before.get(intake.RULES) != inputs[intake.RULES]
-    for name in (job.target, *job.keeps):
+    for name, table in own.items():
         # Restored, emptied, or written by a run that did not finish: what was read before is no longer what is in there.
-        full = full or not of.holds(name, before.get(name, ""))
-    return intake.plan(before, objects, landing.prefix if landing else "", full), inputs, ignored
+        full = full or not tables.holds(table, before.get(name, ""))
+    seen = {name: tables.version(table.current_snapshot()) for name, table in own.items()}
+    return intake.plan(before, objects, landing.prefix if landing else "", full), inputs, ignored, seen
 
 
 def _nothing_new(job: Job, plan: Plan, inputs: Inputs, ignored: dict[str, intake.Ignored]) -> bool:

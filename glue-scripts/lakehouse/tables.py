@@ -4,6 +4,8 @@ contract. Rows are read and written by an engine (engines/)."""
 from __future__ import annotations
 
 import os
+import random
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,7 +33,7 @@ NEVER_WRITTEN = "none"
 MAIN, DRAFT = "main", "run_"
 # In the summary of a version that only puts rows into other files.
 REARRANGED = "lakehouse.rearranged"
-_COMMIT_ATTEMPTS = 4
+_COMMIT_ATTEMPTS = 6
 TYPES: dict[str, IcebergType] = {
     "string": StringType(),
     "int": IntegerType(),
@@ -109,11 +111,13 @@ class Tables:
         """Makes a change that other changes of the table's metadata do no harm to."""
         for attempt in range(_COMMIT_ATTEMPTS):
             try:
-                return change(self.load(table))
-            except CommitFailedException:
-                if attempt == _COMMIT_ATTEMPTS - 1:
+                return change(_not_by_itself(self.load(table)))
+            except (CommitFailedException, ValueError) as error:
+                if not was_late(error):
                     raise
-        raise AssertionError
+                failure = error
+            time.sleep(random.uniform(0, 0.1 * 2**attempt))
+        raise conflict(self.full_name(table)) from failure
 
     def reconcile(self, contract: Contract) -> Table:
         """The table after adding the contract's new columns, describing them, and setting the properties that writers rely on.
@@ -287,7 +291,9 @@ class Draft:
 
     def head(self) -> tuple[Table, Snapshot]:
         """The table and the draft's own version."""
-        loaded = self._tables.load(self.contract.table)
+        return self._head(self._tables.load(self.contract.table))
+
+    def _head(self, loaded: Table) -> tuple[Table, Snapshot]:
         head = loaded.snapshot_by_name(self.branch)
         if head is None:
             raise conflict(self.name)
@@ -300,8 +306,11 @@ class Draft:
     def commit(self, added: Iterable[DataFile], removed: Iterable[DataFile] = (), rearranged: bool = False) -> None:
         """Puts data files into the draft, and takes others out of it. `rearranged`: with the same rows, and no file that stays
         has delete files."""
-        removed = list(removed)
-        loaded, head = self.head()
+        put, taken = list(added), list(removed)
+        self._tables.retried(self.contract.table, lambda loaded: self._commit(loaded, put, taken, rearranged))
+
+    def _commit(self, loaded: Table, added: list[DataFile], removed: list[DataFile], rearranged: bool) -> None:
+        loaded, head = self._head(loaded)
         said = {REARRANGED: "true"} if rearranged else {}
         with loaded.transaction() as transaction:
             change = transaction.update_snapshot(said, branch=self.branch)
@@ -337,6 +346,11 @@ class Draft:
         loaded = self._tables.load(self.contract.table)
         if holds(loaded, self.version):
             self.version = version(loaded.current_snapshot())
+
+    def began_with(self, seen: str) -> bool:
+        """True when the rows that the draft began with are those of a version."""
+        was_first = seen == NEVER_WRITTEN and self.was_empty
+        return seen == self.version or was_first or holds(self._tables.load(self.contract.table), seen)
 
     def outdated(self) -> bool:
         """True when `main` is no longer what the draft began with, or what it published."""
@@ -377,8 +391,21 @@ def is_conflict(error: BaseException) -> bool:
     kind = java.getClass().getName() if java is not None else type(error).__name__
     if kind.endswith("IllegalArgumentException"):
         return any(word in str(error).lower() for word in ("fast-forward", "branch does not exist", "ref does not exist"))
-    is_known = isinstance(error, CommitFailedException | ValidationException)
+    is_known = isinstance(error, ValidationException) or was_late(error)
     return is_known or kind.endswith(("CommitFailedException", "ValidationException", "AlreadyExistsException"))
+
+
+def was_late(error: BaseException) -> bool:
+    """True for PyIceberg's errors about a commit that came after another one, and that may be made anew."""
+    # The second is what it says when another branch of the table has got a version meanwhile.
+    return isinstance(error, CommitFailedException) or "than last sequence number" in str(error)
+
+
+def _not_by_itself(loaded: Table) -> Table:
+    """PyIceberg would try again by itself, and put the change on top of what others did meanwhile, or make a branch anew."""
+    # Of this object only: what is committed are changes, and this is none.
+    loaded.metadata.properties["commit.retry.num-retries"] = "0"
+    return loaded
 
 
 class Conflict(LakehouseError):

@@ -35,7 +35,10 @@ class _Deletion(_FastAppendFiles):
 
 
 def delete(lake, table, **where):
-    """Notes rows with that value as gone (position deletes of Iceberg v2). Their data files stay."""
+    """Notes rows with that value as gone (position deletes of Iceberg v2). Their data files stay.
+
+    The files that say so do not tell in the manifest which data file they are about, as those that are about several do.
+    """
     ((column, value),) = where.items()
     loaded = lake.load(table)
     with loaded.transaction() as change:

@@ -19,6 +19,7 @@ from support import JOBS, KEEPS, TARGETS, Lake, T, at_once, both_engines, custom
 
 CUSTOMERS, READINGS = JOBS[:2]
 ANN, BEN = "ann@example.com", "ben@example.com"
+WHY = "another run has written to it meanwhile"
 
 
 # --- runs, one after the other ---
@@ -382,6 +383,38 @@ def test_a_table_that_is_replaced_while_it_is_read_makes_the_run_fail(old, monke
     assert_right(old)
 
 
+@pytest.mark.parametrize("name", [CUSTOMERS, READINGS])
+@pytest.mark.parametrize("first", [False, True], ids=["later runs", "first runs"])
+def test_a_run_that_another_one_is_ahead_of_once_it_has_looked_writes_nothing(lake, monkeypatch, name, first):
+    """What it found to be new is not any more."""
+    if first:
+        lake.deliver("customer", customer(ANN, 1, research=1000))
+        lake.deliver("accelerometer", sample(ANN, 1500))
+        lake.run(CUSTOMERS)
+        if name == CUSTOMERS:
+            lake = Lake(lake.folder / "other")
+            lake.create_tables()
+    else:
+        deliver_first(lake)
+    lake.deliver("customer", customer("cleo@example.com", 1, research=1))
+    lake.deliver("accelerometer", sample(ANN, 1600), sample(BEN, 1600))
+    start, entries = engines.start, []
+
+    def wait_and_start(*given):
+        monkeypatch.setattr(engines, "start", start)
+        entries.extend(lake.run(name).values())
+        return start(*given)
+
+    monkeypatch.setattr(engines, "start", wait_and_start)
+    with pytest.raises(LakehouseError, match=WHY):
+        lake.run(name)
+    assert [entry.inserted for entry in entries] == [1 + (first and name == READINGS)]
+    after = state(lake)
+    assert lake.run(name)[entries[0].table].mode == "unchanged"
+    assert state(lake) == after
+    assert_right(lake, entries[0].table)
+
+
 def deliver_to_be_read_at_once(lake):
     people = [customer(f"p{n}@example.com", 1, research=1) for n in range(5)]
     lake.deliver("customer", *people, {**people[0], "email": "bad@example.com", "lastUpdateDate": "x"})
@@ -397,9 +430,6 @@ def assert_one_did_the_work(lake, inserted):
     assert len(lake.rows("customer_consent")) == 5
     assert len(lake.rows("customer_quarantine")) == 1
     assert lake.run(CUSTOMERS)["customer_trusted"].mode == "unchanged"
-
-
-WHY = "another run has written to it meanwhile"
 
 
 @both_engines

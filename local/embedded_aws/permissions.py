@@ -18,6 +18,7 @@ HOURS = 12
 
 _tag_context = iam_actions.request_tag_context
 _additional_checks = iam_actions.s3_additional_checks
+_resource = iam_actions.extract_resource_arn
 
 
 def install(app) -> None:
@@ -27,6 +28,15 @@ def install(app) -> None:
     app.pin_request_origin = lambda source_ip, secure_transport: pin(source_ip, True)
     iam_actions.request_tag_context = _context
     iam_actions.s3_additional_checks = _checks
+    iam_actions.extract_resource_arn = _arn
+
+
+def _arn(service: str, method: str, path: str, headers: dict, *more) -> str:
+    """The emulator takes the database that GetDatabase names for a table."""
+    found = _resource(service, method, path, headers, *more)
+    if service == "glue" and headers.get("x-amz-target", "").endswith(".GetDatabase"):
+        return found.replace(":table/", ":database/")
+    return found
 
 
 def _checks(method: str, path: str, headers: dict, body: bytes, params: dict) -> list[tuple[str, str]]:

@@ -66,6 +66,11 @@ class _Lake(ArrowFSWrapper):
 
     protocol, cachable = "lake", False
 
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        """Bucket and key, as PyArrow wants them."""
+        return path.removeprefix("lake://")
+
 
 class DuckDB:
     name = DUCKDB

@@ -93,9 +93,12 @@ class Spark:
         for name, rows in inputs.items():
             rows.frame.createOrReplaceTempView(name)
         rows = self._spark.sql(text)
-        sql = self._spark._jvm.org.apache.spark.sql
-        plan = sql.catalyst.optimizer.InlineCTE(True, False).apply(rows._jdf.queryExecution().analyzed())
-        return _Rows(DataFrame(sql.classic.Dataset.ofRows(self._spark._jsparkSession, plan), self._spark))
+        inline = self._spark._jvm.org.apache.spark.sql.catalyst.optimizer.InlineCTE(True, False)
+        return _Rows(self._frame(inline.apply(rows._jdf.queryExecution().analyzed())))
+
+    def _frame(self, plan: Any) -> DataFrame:
+        dataset = self._spark._jvm.org.apache.spark.sql.classic.Dataset
+        return DataFrame(dataset.ofRows(self._spark._jsparkSession, plan), self._spark)
 
     def fetch(self, text: str, **inputs: _Rows) -> list[tuple]:
         return [tuple(row) for row in self.sql(text, **inputs).frame.collect()]
@@ -104,10 +107,11 @@ class Spark:
         return f"xxhash64({columns})"
 
     def keep(self, rows: _Rows) -> _Rows:
-        # Cut off from its plan: it is read several times, and MERGE in Spark 4.1 would compute it anew.
+        # Cut off from its plan, which is in the plan of all that is made of it else: to analyze that takes many times as long as to
+        # run it. And MERGE in Spark 4.1 would compute it anew.
         kept = rows.frame.persist()
         self._kept.append(kept)
-        return _Rows(kept)
+        return _Rows(self._frame(kept._jdf.queryExecution().withCachedData()))
 
     def rows(self, columns: Mapping[str, str], values: Iterable[Sequence[Any]]) -> _Rows:
         """For createDataFrame Spark starts a Python process: a second."""
@@ -151,7 +155,8 @@ class Spark:
     def compact(self, draft: Draft) -> None:
         contract = draft.contract
         sort = f", strategy => 'sort', sort_order => '{', '.join(contract.sort)}'" if contract.sort else ""
-        options = "map('min-input-files', '2', 'delete-file-threshold', '1')"
+        # With a number of its own, delete files that others wrote before are not about a new file.
+        options = "map('min-input-files', '2', 'delete-file-threshold', '1', 'use-starting-sequence-number', 'false')"
         name = draft.name.partition(".")[2]
         self._spark.sql(
             f"call {CATALOG}.system.rewrite_data_files(table => '{name}', branch => '{draft.branch}'{sort}, options => {options})"
