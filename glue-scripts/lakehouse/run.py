@@ -207,7 +207,7 @@ def _run(this: Run, ignored: dict[str, intake.Ignored]) -> Entry:
 
 
 def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, Inputs, dict[str, intake.Ignored], Inputs]:
-    """Compares what there is to read with what the last finished run had read. The last are the versions of the job's own tables."""
+    """Compares what there is to read with what the last finished run had read. The last: versions of the job's own tables."""
     # First: when another run is ahead of this one, from here on, it is seen by them.
     own = {name: of.load(name) for name in (job.target, *job.keeps)}
     before = intake.load(store, job.name)

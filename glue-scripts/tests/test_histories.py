@@ -217,7 +217,7 @@ REASONS = {
 
 
 def test_every_reason_comes_up_and_rows_leave_every_table():
-    """So that a few histories are worth a run on Spark."""
+    """So that a few histories are worth their runs."""
     found, count = Counter(), 0
 
     @settings(STEADY, max_examples=150, phases=[Phase.generate])

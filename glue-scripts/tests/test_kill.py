@@ -1,4 +1,4 @@
-"""The pipeline killed in the middle of things, as often as the environment variable KILLS says (default: 2), at random moments.
+"""The pipeline killed in the middle of things, as often as the environment variable KILLS says (default: 8), at random moments.
 
 Each time the tables must be readable, and the next run must make them what they would be had nothing happened.
 """
@@ -9,43 +9,40 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import oracle
 import pytest
-from conftest import jars
-from support import JOBS, SCRIPTS, TARGETS, customer, sample, step
+from support import JOBS, KEEPS, SCRIPTS, TARGETS, customer, sample, step
 
-KILLS = int(os.environ.get("KILLS", "2"))
-# Runs all jobs on a lake of folders, in a process of its own. Its tables are those of the tests' session.
+KILLS = int(os.environ.get("KILLS", "8"))
+# At most so long after it has begun.
+SECONDS = float(os.environ.get("KILL_SECONDS", "3"))
+# Runs all jobs in a process of its own.
 PIPELINE = """
 import sys
-from lakehouse import job, jobs, session
-from pyspark.sql import SparkSession
+from lakehouse import jobs, run
+from lakehouse.engines import duckdb
 from support import JOBS
-warehouse, jars, lake, database = sys.argv[1:]
-builder = SparkSession.builder.master("local[2]").config("spark.driver.extraClassPath", f"{jars}/*")
-builder = builder.config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1").config("spark.ui.enabled", "false")
-builder = builder.config("spark.sql.extensions", "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions")
-for key, value in {"": "org.apache.iceberg.spark.SparkCatalog", ".type": "hadoop", ".warehouse": warehouse}.items():
-    builder = builder.config(f"spark.sql.catalog.glue_catalog{key}", value)
-builder.getOrCreate()
-spark = session.start("killed")
 print("started", flush=True)
 for name in JOBS:
-    job.run(spark, jobs.named(name), job.Options(lake, database, quarantined_share=1.0))
+    run.run(jobs.named(name), run.Options(*sys.argv[1:], quarantined_share=1.0))
+print("done", flush=True)
 """
 
 
 @pytest.fixture
-def pipeline(spark, lake):
+def scratch(tmp_path):
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def pipeline(lake, scratch):
     def start():
-        warehouse = spark.conf.get("spark.sql.catalog.glue_catalog.warehouse")
-        command = [sys.executable, "-c", PIPELINE, warehouse, str(jars()), lake.uri, lake.database]
-        environment = {**os.environ, "PYTHONPATH": f"{SCRIPTS}:{Path(__file__).parent}"}
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        command = [sys.executable, "-c", PIPELINE, lake.uri, lake.database]
+        environment = {**os.environ, "PYTHONPATH": f"{SCRIPTS}:{SCRIPTS / 'tests'}", "TMPDIR": str(scratch)}
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, start_new_session=True)
         assert process.stdout.readline() == b"started\n"
         return process
 
@@ -66,20 +63,26 @@ def deliver(lake, number, rng):
     lake.deliver("step_trainer", *(step(rng.choice(people)[:-12], moment, distance=moment % 7) for moment in times * 4))
 
 
-def test_killed_at_a_random_moment_and_run_again(lake, pipeline):
+def test_killed_at_a_random_moment_and_run_again(lake, pipeline, scratch):
     rng = random.Random(os.environ.get("SEED", "1"))
     deliver(lake, 0, rng)
     lake.run(quarantined_share=1.0)
     for number in range(1, KILLS + 1):
         deliver(lake, number, rng)
         process = pipeline()
-        time.sleep(rng.uniform(0, 25))
+        time.sleep(rng.uniform(0, SECONDS))
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        lake.spark.catalog.clearCache()
-        for table in TARGETS:
-            lake.spark.sql(f"refresh table {lake.name(table)}")
+        process.communicate()
+        for table in (*TARGETS, *KEEPS):
             lake.rows(table)
         lake.run(*JOBS, quarantined_share=1.0)
         expected = oracle.expected_tables(lake.folder, "as-of")
         assert all(lake.rows(table) == expected[table] for table in TARGETS), number
+        assert {entry.mode for entry in lake.run().values()} == {"unchanged"}
+    # One that is left alone comes to its end, and removes the scratch files of those that were not.
+    deliver(lake, KILLS + 1, rng)
+    process = pipeline()
+    assert (process.communicate()[0], process.returncode) == (b"done\n", 0)
+    assert list(scratch.iterdir()) == []
+    expected = oracle.expected_tables(lake.folder, "as-of")
+    assert all(lake.rows(table) == expected[table] for table in TARGETS)

@@ -1,24 +1,23 @@
-"""What became of every row is counted, has to add up (R7), and is written down."""
+"""What a run did is written down, and put as metrics."""
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
-from lakehouse import contracts, ledger, tables
-from lakehouse.errors import DoesNotAddUp, LakehouseError
+from lakehouse import contracts, engines, ledger
+from lakehouse.errors import DoesNotAddUp
 from lakehouse.intake import Ignored
-from lakehouse.ledger import EXCLUSIONS, Entry, Gate, Gated, Tally
-from support import create_table
+from lakehouse.ledger import Entry
+from pyiceberg.table.snapshots import Operation
+from support import Lake, at_once, both_engines, create_table
 
-STEPS = contracts.load("step_trainer_trusted")
-NOTHING = dict.fromkeys((*EXCLUSIONS, "accepted"), 0)
-FIRST = {**NOTHING, "accepted": 4, "no_consent": 2, "unknown_customer": 3}
-LAST = {**NOTHING, "accepted": 3, "duplicate": 1, "null_key": 0}
 ENTRY = Entry(
     job="step_trainer_trusted",
     run_id="run-1",
     table="step_trainer_trusted",
     mode="incremental",
+    engine="duckdb",
     read=6,
     accepted=3,
     excluded={"no_consent": 1, "duplicate": 1},
@@ -31,117 +30,6 @@ ENTRY = Entry(
 )
 
 
-@pytest.fixture
-def rows_of(spark):
-    def make(*rows):
-        return spark.createDataFrame(rows, "sensorreadingtime bigint, serialnumber string, distancefromobject int, reason string")
-
-    return make
-
-
-def counted(counts):
-    return {reason: number for reason, number in counts.items() if number}
-
-
-# --- counting ---
-
-
-def test_rows_are_counted_while_those_that_pass_are_used(rows_of):
-    gate = Gate(rows_of((1, "a", 1, None), (2, "a", 1, "no_consent"), (3, "a", 1, "no_consent"), (4, "a", 1, "duplicate")))
-    assert [tuple(row) for row in gate.passing.collect()] == [(1, "a", 1, None)]
-    assert counted(gate.counts()) == {"accepted": 1, "no_consent": 2, "duplicate": 1}
-    assert gate.recount() == gate.counts()
-    assert gate.rows.count() == 4
-
-
-def test_a_gate_without_rows_counts_nothing(rows_of):
-    gate = Gate(rows_of())
-    assert gate.passing.collect() == []
-    assert counted(gate.counts()) == {}
-
-
-def test_every_reason_is_counted_by_its_name(rows_of):
-    rows = [(time, "a", 1, reason) for number, reason in enumerate(EXCLUSIONS, 1) for time in range(number)]
-    gate = Gate(rows_of(*rows))
-    gate.passing.collect()
-    assert counted(gate.counts()) == {reason: number for number, reason in enumerate(EXCLUSIONS, 1)}
-
-
-def test_accepted_rows_have_the_columns_of_the_contract(rows_of):
-    gated = Gated(rows_of((1, "a", 1, None), (2, "a", 1, "no_consent")), STEPS)
-    assert [tuple(row) for row in gated.accepted.collect()] == [(1, "a", 1)]
-    assert gated.accepted.columns == STEPS.names
-
-
-def test_column_that_the_select_does_not_give_is_null(rows_of):
-    note = contracts.Column("note", "double", json_key="note", since=2)
-    rows = Gated(rows_of((1, "a", 1, None)), replace(STEPS, columns=(*STEPS.columns, note))).accepted
-    assert rows.schema["note"].dataType.simpleString() == "double"
-    assert [tuple(row) for row in rows.collect()] == [(1, "a", 1, None)]
-
-
-# --- adding up (R7) ---
-
-
-def tally(read=11, quarantined=2, gates=(FIRST, LAST), published=3):
-    return Tally(read, quarantined, gates, published)
-
-
-def test_rows_that_go_through_two_gates_are_accepted_once_and_excluded_by_either():
-    both = tally()
-    assert both.accepted == 3
-    assert both.excluded == {"no_consent": 2, "unknown_customer": 3, "duplicate": 1}
-    assert both.adds_up()
-    both.check("t")
-
-
-def test_one_gate_is_enough():
-    assert tally(read=4, quarantined=0, gates=(LAST,)).adds_up()
-
-
-def test_rows_that_were_there_already_are_not_written():
-    """Then what was written is not known, or fewer rows than were accepted: only the other numbers have to add up."""
-    assert tally(published=None).adds_up()
-    assert not tally(published=None, read=12).adds_up()
-
-
-def test_the_same_reason_at_both_gates_is_added_up():
-    assert tally(read=12, gates=({**FIRST, "duplicate": 2, "accepted": 4, "no_consent": 1}, LAST)).excluded["duplicate"] == 3
-
-
-@pytest.mark.parametrize(
-    ("wrong", "numbers"),
-    [
-        ({"read": 12}, "12 read, 3 accepted, 6 excluded, 2 quarantined, 3 written"),
-        ({"read": 10}, "10 read, 3 accepted, 6 excluded, 2 quarantined, 3 written"),
-        ({"quarantined": 1}, "11 read, 3 accepted, 6 excluded, 1 quarantined, 3 written"),
-        ({"published": 4}, "11 read, 3 accepted, 6 excluded, 2 quarantined, 4 written"),
-        ({"gates": ({**FIRST, "no_consent": 1}, LAST)}, "11 read, 3 accepted, 5 excluded, 2 quarantined, 3 written"),
-        ({"gates": (FIRST, {**LAST, "accepted": 2}), "published": None}, "11 read, 2 accepted, 6 excluded, 2 quarantined"),
-    ],
-    ids=["vanished", "appeared", "quarantined", "published", "first gate", "second gate"],
-)
-def test_a_run_that_does_not_add_up_fails(wrong, numbers):
-    with pytest.raises(LakehouseError) as caught:
-        tally(**wrong).check("t")
-    assert str(caught.value) == f"t: rows do not add up (R7): {numbers}; nothing was published"
-
-
-def test_a_reason_the_ledger_does_not_know_does_not_add_up(rows_of):
-    gated = Gated(rows_of((1, "a", 1, None), (2, "a", 1, "bad_mood")), STEPS)
-    gated.accepted.collect()
-    assert not Tally(2, 0, (gated.counts(),), 1).adds_up()
-
-
-def test_accepted_rows_without_a_key_fail(rows_of):
-    gated = Gated(rows_of((None, "a", 1, None), (1, None, 1, None), (None, "a", 1, "no_consent"), (1, "a", 1, None)), STEPS)
-    gated.accepted.collect()
-    keyless = Tally(4, 0, (gated.counts(),), 3)
-    assert not keyless.adds_up()
-    with pytest.raises(LakehouseError, match="t: 2 accepted rows have no key; nothing was published"):
-        keyless.check("t")
-
-
 # --- the entry ---
 
 
@@ -152,6 +40,7 @@ def test_entry_is_one_line_of_json():
         "run_id": "run-1",
         "table": "step_trainer_trusted",
         "mode": "incremental",
+        "engine": "duckdb",
         "read": 6,
         "accepted": 3,
         "excluded": {"no_consent": 1, "duplicate": 1},
@@ -200,36 +89,54 @@ def test_nobody_suspended_is_recorded_and_a_job_without_people_records_nothing_o
     assert replace(ENTRY, suspended=None).counts() == [count for count in nobody if count[0] != "suspended"]
 
 
-def test_every_reason_for_a_suspended_person_is_one_that_is_counted():
-    """Else rows left out as suspended would not add up."""
-    assert "suspended" in EXCLUSIONS
-    assert len(set(EXCLUSIONS)) == len(EXCLUSIONS)
+@pytest.fixture
+def written_to(engine, tmp_path, request):
+    """A lake with a ledger and nothing else, and an engine; `record` writes entries down."""
+    lake = Lake(tmp_path / "lake", engine)
+    lake.tables.catalog.create_namespace(lake.database)
+    create_table(lake.tables, contracts.load("run_ledger"), only_version=getattr(request, "param", None))
+    started = engines.start(engine, lake.uri)
+    lake.record = partial(ledger.record, started, lake.tables)
+    yield lake
+    started.close()
 
 
-@pytest.mark.parametrize("version", [None, 1], ids=["new table", "table of the first contract"])
-def test_entry_is_written_down_with_a_row_a_count(spark, version):
-    name = "glue_catalog.ledger.run_ledger"
-    spark.sql("create namespace glue_catalog.ledger")
-    try:
-        create_table(spark, name, contracts.load("run_ledger"), only_version=version)
-        ledger.record(spark, name, ENTRY)
-        ledger.record(spark, name, replace(ENTRY, run_id="run-2", drift={}, suspended=None))
-        rows = spark.table(name).collect()
-        first = [row for row in rows if row.run_id == "run-1"]
-        assert {(row.outcome, row.reason, row.rows) for row in first} == set(ENTRY.counts())
-        assert len(rows) == 2 * len(ENTRY.counts()) - 2
-        assert {row.outcome for row in first} - {row.outcome for row in rows if row.run_id == "run-2"} == {"drift", "suspended"}
-        assert {(row.reason, row.example) for row in first if row.example is not None} == {
-            (reason, found.example) for reason, found in ENTRY.ignored.items()
-        }
-        assert {(row.job, row.table_name) for row in rows} == {("step_trainer_trusted", "step_trainer_trusted")}
-        (recorded,) = {row.recorded_at for row in first}
-        assert recorded > 1_700_000_000_000
-        # Two entries, two files: a run that ends at the same time as another only adds.
-        assert tables.iceberg(spark, name).currentSnapshot().operation() == "append"
-    finally:
-        spark.sql(f"drop table if exists {name} purge")
-        spark.sql("drop namespace glue_catalog.ledger")
+@pytest.mark.parametrize("written_to", [None, 1], indirect=True, ids=["new table", "table of the first contract"])
+def test_entry_is_written_down_with_a_row_a_count(written_to):
+    written_to.record(ENTRY)
+    written_to.record(replace(ENTRY, run_id="run-2", drift={}, suspended=None, engine="spark"))
+    rows = written_to.arrow("run_ledger").to_pylist()
+    first = [row for row in rows if row["run_id"] == "run-1"]
+    second = [row for row in rows if row["run_id"] == "run-2"]
+    assert {(row["outcome"], row["reason"], row["rows"]) for row in first} == set(ENTRY.counts())
+    assert len(rows) == 2 * len(ENTRY.counts()) - 2
+    assert {row["outcome"] for row in first} - {row["outcome"] for row in second} == {"drift", "suspended"}
+    assert {(row["reason"], row["example"]) for row in first if row["example"] is not None} == {
+        (reason, found.example) for reason, found in ENTRY.ignored.items()
+    }
+    assert {(row["job"], row["table_name"]) for row in rows} == {("step_trainer_trusted", "step_trainer_trusted")}
+    assert ({row["engine"] for row in first}, {row["engine"] for row in second}) == ({"duckdb"}, {"spark"})
+    (recorded,) = {row["recorded_at"] for row in first}
+    assert recorded > 1_700_000_000_000
+    # Two entries, two files: a run that ends at the same time as another only adds.
+    snapshots = written_to.load("run_ledger").snapshots()
+    assert [snapshot.summary.operation for snapshot in snapshots] == [Operation.APPEND] * 2
+
+
+def test_of_runs_that_end_at_once_all_are_written_down_once(written_to):
+    at_once(*[partial(written_to.record, replace(ENTRY, run_id=f"run-{number}")) for number in range(4)])
+    told = [(row["run_id"], row["outcome"], row["reason"]) for row in written_to.arrow("run_ledger").to_pylist()]
+    assert len(told) == len(set(told)) == 4 * len(ENTRY.counts())
+
+
+@both_engines
+def test_the_files_of_many_runs_are_put_together(written_to, monkeypatch):
+    monkeypatch.setattr(ledger, "MOST_FILES", 2)
+    for number in range(4):
+        written_to.record(replace(ENTRY, run_id=f"run-{number}"))
+        assert len(written_to.data_files("run_ledger")) <= 2
+    assert written_to.arrow("run_ledger").num_rows == 4 * len(ENTRY.counts())
+    assert set(written_to.load("run_ledger").refs()) == {"main"}
 
 
 # --- metrics ---

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import datasets, plot, report
-from bench.contestants import LAKEHOUSE, LIMIT, NAIVE, NAIVE_APART, TOGETHER, Measurement, contestants
+from bench.contestants import LAKEHOUSE, LIMIT, NAIVE, NAIVE_APART, ON_SPARK, SINGLE_NODE, TOGETHER, Measurement, contestants
 from bench.datasets import Dataset
 from bench.errors import BenchError
 from bench.figures import Figures
@@ -53,7 +53,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "-only",
         nargs="+",
-        choices=(LAKEHOUSE, TOGETHER, NAIVE, NAIVE_APART, LIMIT),
+        choices=(LAKEHOUSE, TOGETHER, ON_SPARK, NAIVE, NAIVE_APART, SINGLE_NODE, LIMIT),
         help="programs to measure; prints, writes nothing",
     )
     return parser.parse_args(argv)

@@ -1,4 +1,5 @@
-"""The programs that are measured on a data set: the five jobs, apart and in one session, the naive Spark program, DuckDB."""
+"""The programs that are measured on a data set: the five jobs on each engine, apart and in one process, the naive Spark program,
+the rules on one node as a trial, and DuckDB's limit."""
 
 from __future__ import annotations
 
@@ -22,12 +23,14 @@ from bench.errors import BenchError
 from bench.process import Cost, measure
 from bench.written import NOTHING_WRITTEN, Written, difference, listing
 
-LAKEHOUSE, TOGETHER, NAIVE, NAIVE_APART = "lakehouse", "lakehouse_together", "naive_spark", "naive_spark_apart"
-LIMIT = "limit_duckdb"
+LAKEHOUSE, TOGETHER, ON_SPARK = "lakehouse", "lakehouse_together", "lakehouse_spark"
+NAIVE, NAIVE_APART, LIMIT, SINGLE_NODE = "naive_spark", "naive_spark_apart", "limit_duckdb", "single_node"
 FULL, NOTHING, NEW, WITHDRAWN = "full", "nothing new", "1 % new", "1 % withdrawn"
 SESSION, ALL = "session start", "all"
-DATABASE = "bench"
+DATABASE, DUCKDB, SPARK = "bench", "duckdb", "spark"
 TIMEOUT = 1800  # seconds a program may take
+# What single_node.py calls the tables.
+STEPS = ("customer", "accelerometer", "curated", "step", "ml")
 # The tables that all programs make, in the order of the state machine, and their rows of the public data set with gate as-of
 # (README). A pipeline that gives others is not worth measuring.
 PUBLIC_ROWS = {
@@ -85,11 +88,15 @@ ALL_TABLES = SCRIPTS / "make_all_tables.py"
 
 
 class Jobs:
-    """What runs the five jobs on a data set, with an Iceberg catalog in a folder. `classes`: where the class archive is kept."""
+    """What runs the five jobs on a data set, in a lake of its own: links to the landing data, and tables with their catalog.
+    `classes`: where the class archive is kept."""
 
-    def __init__(self, repo: Path, dataset: Dataset, work: Path, driver_memory: str, classes: Path) -> None:
+    def __init__(
+        self, name: str, engine: str, repo: Path, dataset: Dataset, work: Path, driver_memory: str, classes: Path
+    ) -> None:
+        self._name, self._engine = name, engine
         self._repo, self._dataset, self._work = repo, dataset, work
-        self._warehouse, self._empty = work / "warehouse", work / "empty"
+        self._lake, self._empty = work / "lake", work / "empty"
         self._processes = FolderJobs("", repo / ".stedi" / "jars", work / "runs", classes, driver_memory)
         self._runs = 0
         self._package = work / "lakehouse.zip"
@@ -98,14 +105,18 @@ class Jobs:
         """Empty tables, made once and kept to begin each full run with; and the class archive, of a run of all jobs."""
         self._work.mkdir(parents=True)
         pack(self._repo / "glue-scripts", self._package)
+        for landing in self._dataset.lake.glob("*/landing"):
+            link = self._lake / landing.parent.name / landing.name
+            link.parent.mkdir(parents=True)
+            link.symlink_to(landing)
         self._submit(SCRIPTS / "create_tables.py")
-        shutil.copytree(self._warehouse, self._empty)
-        if not self._processes.has_classes:
+        shutil.copytree(self._lake, self._empty, symlinks=True)
+        if self._engine == SPARK and not self._processes.has_classes:
             self._leave_classes()
 
     def _empty_tables(self) -> None:
-        shutil.rmtree(self._warehouse)
-        shutil.copytree(self._empty, self._warehouse)
+        shutil.rmtree(self._lake)
+        shutil.copytree(self._empty, self._lake, symlinks=True)
 
     def _check(self, table: str, rows: int) -> None:
         wanted = PUBLIC_ROWS[table] * self._dataset.scale
@@ -150,15 +161,13 @@ class Jobs:
         """As in the job definition; only the catalog is another one."""
         conf = {
             "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-            "spark.sql.catalog.glue_catalog": "org.apache.iceberg.spark.SparkCatalog",
-            "spark.sql.catalog.glue_catalog.type": "hadoop",
-            "spark.sql.catalog.glue_catalog.warehouse": f"file://{self._warehouse}",
             "spark.sql.session.timeZone": "UTC",
         }
         return {
             "--extra-py-files": str(self._package),
             "--conf": " --conf ".join(f"{key}={value}" for key, value in conf.items()),
-            "--lake_uri": f"file://{self._dataset.lake}",
+            "--lake_uri": f"file://{self._lake}",
+            "--engine": self._engine,
             "--database": DATABASE,
             "--consent_gate": "as-of",
             **({"--table": tables} if tables else {}),
@@ -170,11 +179,13 @@ class Lakehouse(Jobs):
     """The five jobs, each a process of its own as on Glue."""
 
     def measure(self) -> Iterator[Measurement]:
-        """A full run into empty tables, and on its result one incremental run after the other."""
+        """A full run into empty tables, and, on DuckDB, on its result one incremental run after the other."""
         self._empty_tables()
         yield self._session()
         try:
             yield from self._pipeline(FULL)
+            if self._engine == SPARK:
+                return
             yield from self._pipeline(NOTHING)
             self._dataset.deliver(self._dataset.new)
             yield from self._pipeline(NEW)
@@ -184,18 +195,18 @@ class Lakehouse(Jobs):
             self._dataset.take_back()
 
     def _session(self) -> Measurement:
-        _, cost = self._submit(SCRIPTS / "start_session.py")
-        return Measurement(LAKEHOUSE, FULL, self._dataset.scale, SESSION, cost)
+        _, cost = self._submit(SCRIPTS / "start.py")
+        return Measurement(self._name, FULL, self._dataset.scale, SESSION, cost)
 
     def _pipeline(self, scenario: str) -> Iterator[Measurement]:
         landing_rows = self._dataset.rows()
         for table in TABLES:
-            before = listing(self._warehouse)
+            before = listing(self._lake / DATABASE)
             stdout, cost = self._submit(self._repo / "glue-scripts" / "jobs" / "make_table.py", table)
-            written = difference(before, listing(self._warehouse))
+            written = difference(before, listing(self._lake / DATABASE))
             if scenario == FULL:
                 self._check(table, ledger_entry(stdout, table)["accepted"])
-            yield Measurement(LAKEHOUSE, scenario, self._dataset.scale, table, cost, written, landing_rows)
+            yield Measurement(self._name, scenario, self._dataset.scale, table, cost, written, landing_rows)
 
 
 class Together(Jobs):
@@ -204,9 +215,9 @@ class Together(Jobs):
     def measure(self) -> Iterator[Measurement]:
         self._empty_tables()
         landing_rows = self._dataset.rows()
-        before = listing(self._warehouse)
+        before = listing(self._lake / DATABASE)
         stdout, cost = self._make_all()
-        written = difference(before, listing(self._warehouse))
+        written = difference(before, listing(self._lake / DATABASE))
         for table, rows, seconds in said(stdout):
             self._check(table, rows)
             yield Measurement(TOGETHER, FULL, self._dataset.scale, table, Cost(seconds, 0, 0))
@@ -214,10 +225,10 @@ class Together(Jobs):
 
 
 class Apart:
-    """The naive program as Glue would run it: each table in a process of its own."""
+    """Another program as Glue would run it: each table in a process of its own. `steps`: what it calls the tables."""
 
-    def __init__(self, script: Path, dataset: Dataset, work: Path) -> None:
-        self._script, self._dataset, self._work = script, dataset, work
+    def __init__(self, name: str, script: Path, steps: tuple[str, ...], dataset: Dataset, work: Path) -> None:
+        self._name, self._script, self._steps, self._dataset, self._work = name, script, steps, dataset, work
 
     def prepare(self) -> None:
         self._work.mkdir(parents=True)
@@ -225,11 +236,12 @@ class Apart:
     def measure(self) -> Iterator[Measurement]:
         out = self._work / "out"
         landing_rows = self._dataset.rows()
-        for table in TABLES:
+        out.mkdir()
+        for table, step in zip(TABLES, self._steps, strict=True):
             before = listing(out)
-            _, cost = _run_script(self._script, [str(self._dataset.lake), str(out), table], self._work)
+            _, cost = _run_script(self._script, [str(self._dataset.lake), str(out), step], self._work)
             written = difference(before, listing(out))
-            yield Measurement(NAIVE_APART, FULL, self._dataset.scale, table, cost, written, landing_rows)
+            yield Measurement(self._name, FULL, self._dataset.scale, table, cost, written, landing_rows)
         shutil.rmtree(out)
 
 
@@ -258,11 +270,13 @@ def contestants(
     repo: Path, dataset: Dataset, tools: Path | None, work: Path, driver_memory: str, classes: Path
 ) -> dict[str, Jobs | Apart | Script]:
     found: dict[str, Jobs | Apart | Script] = {
-        LAKEHOUSE: Lakehouse(repo, dataset, work / LAKEHOUSE, driver_memory, classes),
-        TOGETHER: Together(repo, dataset, work / TOGETHER, driver_memory, classes),
+        LAKEHOUSE: Lakehouse(LAKEHOUSE, DUCKDB, repo, dataset, work / LAKEHOUSE, driver_memory, classes),
+        TOGETHER: Together(TOGETHER, DUCKDB, repo, dataset, work / TOGETHER, driver_memory, classes),
+        ON_SPARK: Lakehouse(ON_SPARK, SPARK, repo, dataset, work / ON_SPARK, driver_memory, classes),
     }
     if tools:
-        found[NAIVE_APART] = Apart(tools / f"{NAIVE}.py", dataset, work / NAIVE_APART)
+        found[NAIVE_APART] = Apart(NAIVE_APART, tools / f"{NAIVE}.py", TABLES, dataset, work / NAIVE_APART)
+        found[SINGLE_NODE] = Apart(SINGLE_NODE, tools / f"{SINGLE_NODE}.py", STEPS, dataset, work / SINGLE_NODE)
     for name in (NAIVE, LIMIT) if tools else ():
         found[name] = Script(name, tools / f"{name}.py", dataset, work / name)
     return found

@@ -12,7 +12,20 @@ from pathlib import Path
 import psutil
 from embedded_aws.job_processes import java
 
-from bench.contestants import FULL, LAKEHOUSE, LIMIT, NAIVE, NAIVE_APART, NEW, NOTHING, TABLES, TOGETHER, WITHDRAWN
+from bench.contestants import (
+    FULL,
+    LAKEHOUSE,
+    LIMIT,
+    NAIVE,
+    NAIVE_APART,
+    NEW,
+    NOTHING,
+    ON_SPARK,
+    SINGLE_NODE,
+    TABLES,
+    TOGETHER,
+    WITHDRAWN,
+)
 from bench.errors import BenchError
 from bench.figures import Figures, Limit, limits
 from bench.written import Written
@@ -20,7 +33,9 @@ from bench.written import Written
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 NAMES = {
     LAKEHOUSE: "lakehouse",
-    TOGETHER: "lakehouse, in one session",
+    TOGETHER: "lakehouse, in one process",
+    ON_SPARK: "lakehouse on Spark",
+    SINGLE_NODE: "trial on one node",
     NAIVE_APART: "naive Spark, table by table",
     NAIVE: "naive Spark, in one session",
     LIMIT: "DuckDB",
@@ -84,7 +99,7 @@ def _full_runs(figures: Figures) -> str:
                 cells = [f"{scale}x", f"{run.landing_rows:,}", label, f"{run.seconds:.1f}"]
                 cells += [f"{run.fastest:.1f} to {run.slowest:.1f}"]
                 # Of its five session starts nobody knows how long they take.
-                cells += ["", ""] if name == NAIVE_APART else [f"{run.session_starts:.1f}", f"{run.work:.1f}"]
+                cells += ["", ""] if name in (NAIVE_APART, SINGLE_NODE) else [f"{run.session_starts:.1f}", f"{run.work:.1f}"]
                 cells += [f"{run.processor_seconds:.1f}", f"{run.rows_per_second:,.0f}", _mebibytes(run.peak_bytes)]
                 rows.append([*cells, *_written(run.written)])
     return _table(header, rows)

@@ -16,13 +16,20 @@ from bench import contestants, datasets, plot, report
 from bench.__main__ import parse
 from bench.contestants import (
     ALL,
+    DUCKDB,
     FULL,
     LAKEHOUSE,
     NAIVE,
+    NAIVE_APART,
     NEW,
     NOTHING,
+    ON_SPARK,
     SESSION,
+    SINGLE_NODE,
+    SPARK,
     TABLES,
+    TOGETHER,
+    WITHDRAWN,
     FolderJobs,
     Lakehouse,
     Measurement,
@@ -90,42 +97,51 @@ def test_ratio_of_wall_times():
 MEASURED = [
     session(4),
     measured(54),
-    measured(60, NAIVE, step=ALL),
+    measured(60, NAIVE_APART),
+    measured(40, TOGETHER, step=ALL),
+    measured(80, NAIVE, step=ALL),
+    measured(90, ON_SPARK),
+    measured(27, SINGLE_NODE),
     measured(14, scenario=NEW),
+    measured(30, scenario=WITHDRAWN),
     measured(7, scenario=NOTHING),
     session(4, scale=10),
     measured(9, scale=10),
+    measured(6, SINGLE_NODE, scale=10),
 ]
 
 
 def test_promises_are_judged_at_the_largest_scale():
     found = {limit.promise: (limit.measured, limit.limit, limit.holds) for limit in limits(Figures(MEASURED))}
     assert found == {
-        "full run at 100x, a process for each table, against the naive program in one session": (0.9, 1, True),
-        "peak memory of any job": (1, 8, True),
-        "work of a run at 100x, 1 % new data, of the full run's work": (20, 20, True),
-        "work of a run at 100x, nothing new, of the full run": (pytest.approx(3 / 54 * 100), 5, False),
-        "full run from 10x to 100x": (6, 10, True),
+        "full run at 100x, a process for each table, against the naive program with as many": (0.9, 0.4, False),
+        "full run at 100x, in one process, against the naive program in one": (0.5, 0.7, True),
+        "1 % new at 100x, against the naive program's full run": (pytest.approx(14 / 60), 0.2, False),
+        "1 % withdrew at 100x, against the naive program's full run": (0.5, 0.4, False),
+        "full run at 100x on Spark, a process for each table, against the naive program with as many": (1.5, 1.3, False),
+        "full run at 10x, against the trial on one node, which does less": (1.5, 1.8, True),
+        "full run at 100x, against the trial on one node, which does less": (2, 1.8, False),
+        "nothing new at 100x, against processes that load packages and catalog": (1.75, 1.6, False),
+        "peak memory of any job on DuckDB": (1, 2.5, True),
+        "full run from 10x to 100x": (6, 13, True),
     }
 
 
 def test_promises_that_were_not_measured_are_not_made():
-    assert [limit.promise for limit in limits(Figures([measured(54)]))] == ["peak memory of any job"]
+    assert [limit.promise for limit in limits(Figures([measured(54)]))] == ["peak memory of any job on DuckDB"]
     assert limits(Figures([measured(54, NAIVE, step=ALL)])) == []
 
 
 def test_the_report_has_a_row_for_everything_that_was_measured():
     text = report.text(Figures(MEASURED), "Measured somewhere.")
-    assert (
-        "| full run at 100x, a process for each table, against the naive program in one session | 0.90 times | 1 times | yes |"
-        in text
-    )
-    assert "| work of a run at 100x, nothing new, of the full run | 5.56 % | 5 % | **no** |" in text
+    assert "| full run at 100x, in one process, against the naive program in one | 0.50 times | 0.7 times | yes |" in text
+    assert "| nothing new at 100x, against processes that load packages and catalog | 1.75 times | 1.6 times | **no** |" in text
+    assert "| 100x | 5,000 | lakehouse on Spark | 90.0 |" in text
     full = "| 100x | 5,000 | lakehouse | 54.0 | 54.0 to 54.0 | 4.0 | 50.0 | 108.0 | 93 | 1,024 | 1 | 2 | 0.0 |"
     assert full in text
     assert "| 100x | 1 % new | 14.0 | 26% | 10.0 | 20.0% | 28.0 | 1,024 | 1 | 2 | 0.0 |" in text
     assert "| `customer_trusted` | 50.0 | 100% | 100.0 | 1,024 | 1 | 2 | 0.0 |  |  |  |" in text
-    assert "| `customer_trusted` | 50.0 | 3.0 | 10.0 |  |" in text
+    assert "| `customer_trusted` | 50.0 | 3.0 | 10.0 | 26.0 |" in text
 
 
 def test_every_row_of_a_table_has_a_cell_for_every_column():
@@ -277,7 +293,7 @@ def test_the_package_holds_contracts_and_sql(tmp_path):
     names = zipfile.ZipFile(tmp_path / "lakehouse.zip").namelist()
     for table in TABLES:
         assert f"lakehouse/contracts/{table}.json" in names
-    assert "lakehouse/job.py" in names
+    assert "lakehouse/engines/duckdb.py" in names
     assert "lakehouse/sql/curated/machine_learning_curated.sql" in names
     assert not [name for name in names if not name.startswith("lakehouse/") or "__pycache__" in name]
 
@@ -311,16 +327,18 @@ def submitted(jobs: FolderJobs, arguments: dict[str, str]) -> list[str]:
     return shlex.split(launch.environment["PYSPARK_SUBMIT_ARGS"])
 
 
-def test_jobs_run_as_they_are_measured(tmp_path, monkeypatch):
-    """With one of the five, alone and in the process that runs all: on tables made for it, and from the classes it leaves."""
+@pytest.mark.parametrize(("name", "engine"), [(LAKEHOUSE, DUCKDB), (ON_SPARK, SPARK)])
+def test_jobs_run_as_they_are_measured(tmp_path, monkeypatch, name, engine):
+    """With one of the five: on tables made for it, and on Spark from the classes that the process leaves that runs all."""
     monkeypatch.setattr(contestants, "TABLES", (ONE_TABLE,))
     shutil.copytree(ROOT / "data" / "sample", tmp_path / "lake")
     dataset = Dataset(1, "generated", tmp_path / "lake", tmp_path / "new", tmp_path / "withdrawn")
-    jobs = Lakehouse(ROOT, dataset, tmp_path / "work", "1g", tmp_path / "classes")
+    jobs = Lakehouse(name, engine, ROOT, dataset, tmp_path / "work", "1g", tmp_path / "classes")
     jobs.prepare()
-    assert len(list((tmp_path / "classes").iterdir())) == 1
+    assert (tmp_path / "classes").exists() == (engine == SPARK)
     start, step = itertools.islice(jobs.measure(), 2)
     assert (start.step, step.step) == (SESSION, ONE_TABLE)
+    assert {start.contestant, step.contestant} == {name}
     assert step.written.data_files > 0
     assert step.landing_rows == dataset.rows()
 

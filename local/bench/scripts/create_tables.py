@@ -2,16 +2,18 @@
 
 import argparse
 
-from lakehouse import contracts, session
+from lakehouse import contracts, tables
+from pyiceberg.schema import Schema
+from pyiceberg.types import NestedField
 
 parser = argparse.ArgumentParser()
+parser.add_argument("--lake_uri", required=True)
 parser.add_argument("--database", required=True)
-database = parser.parse_known_args()[0].database
-
-spark = session.start("create tables")
-spark.sql(f"create namespace if not exists glue_catalog.{database}")
+given = parser.parse_known_args()[0]
+lake = tables.Tables(given.lake_uri, given.database)
+lake.catalog.create_namespace(given.database)
 for contract in contracts.load_all():
     if contract.format == "iceberg":
-        columns = [f"`{c.name}` {c.type}" for c in contract.columns if c.since == 1]
-        spark.sql(f"create table glue_catalog.{database}.{contract.table} ({', '.join(columns)}) using iceberg")
-spark.stop()
+        columns = [column for column in contract.columns if column.since == 1]
+        fields = [NestedField(number, c.name, tables.TYPES[c.type], required=False) for number, c in enumerate(columns, 1)]
+        lake.catalog.create_table((given.database, contract.table), Schema(*fields))

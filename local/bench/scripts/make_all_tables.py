@@ -1,17 +1,15 @@
-"""All jobs in one session, one after the other, to compare with programs that need only one; prints rows and seconds of each."""
+"""All jobs in one process, one after the other, to compare with programs that need only one; prints rows and seconds of each."""
 
 import argparse
 import time
 
-from lakehouse import contracts, job, jobs, session
+from lakehouse import contracts, jobs, process, run
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--table", required=True, help="the tables, with commas between them")
 given, others = parser.parse_known_args()
-options = job.parse(others)
-spark = session.start("all jobs")
+options = process.parse(others)
 for table in given.table.split(","):
     began = time.monotonic()
-    accepted = job.run(spark, jobs.of(contracts.load(table)), options).accepted
+    accepted = run.run(jobs.of(contracts.load(table)), options).accepted
     print(table, accepted, f"{time.monotonic() - began:.2f}s", flush=True)
-spark.stop()
