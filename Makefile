@@ -93,11 +93,12 @@ NPM := --omit=peer --loglevel=error --no-audit --no-fund
 	@npm install --no-save $(NPM)
 	@touch $@
 
-# Else the first `go run` would take as long, after everything else. What it is to link is left to it.
+# Else the first `go run` would take as long, after everything else. What it is to link is left to it. With GOGC the compiler takes a
+# quarter less processor time, and 1.4 GB where it would take 1.0.
 .stedi/go.done: go.sum
 	@mkdir -p .stedi
 	@echo "compiling the CDK for Go, and the demo (2-3 minutes, once: the CDK is large)"
-	@{ go list -deps -f '{{if not (or .Standard (eq .Name "main"))}}{{.ImportPath}}{{end}}' . ./local/demo | xargs go build -v; } 2>&1 | awk ' \
+	@{ go list -deps -f '{{if not (or .Standard (eq .Name "main"))}}{{.ImportPath}}{{end}}' . ./local/demo | GOGC=400 xargs go build -v; } 2>&1 | awk ' \
 	  /^go: downloading / { next } \
 	  /[ :]/ { print; fflush(); next } \
 	  ++n % 100 == 0 { print "  " n " Go packages compiled"; fflush() }'
