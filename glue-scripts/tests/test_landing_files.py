@@ -303,14 +303,14 @@ DAMAGED = {
     "a flag that there is not": packed(STEP)[:3] + b"\x20" + packed(STEP)[4:],
     "a second member truncated": packed(STEP) + packed(STEP)[:-4],
     # More than is read at once is good before it.
-    "truncated late": gzip.compress(lines(STEP) * 1000 + b"\n" * (files.PIECE + 1) + lines(STEP))[:-9],
+    "truncated late": gzip.compress(lines(STEP) * 1000 + (b" " * 999_999 + b"\n") * 20 + lines(STEP))[:-9],
 }
 WHOLE = {
     "one": packed(STEP),
     "bad lines": packed("{", "x"),
     "two members": packed(STEP) * 2,
     "of nothing": packed(),
-    "large": gzip.compress(b"\n" * 50_000_000),
+    "large": gzip.compress((b" " * 999_999 + b"\n") * 50),
 }
 
 
@@ -332,8 +332,8 @@ def test_of_a_damaged_gzip_nothing_passes(reader, landing):
     names = [f"{name}{suffix}" for name in DAMAGED for suffix in (".json.gz", ": .JSON.GZ")]
     for name in names:
         write(landing, name, DAMAGED[name.partition(": ")[0].removesuffix(".json.gz")])
-    for name, content in WHOLE.items():
-        write(landing, f"whole {name}.json.gz", content)
+    for name in sorted(WHOLE.keys() - {"large"}):
+        write(landing, f"whole {name}.json.gz", WHOLE[name])
     found = assert_as_judged(reader, landing, "step_trainer")
     assert not found.is_clean
     keys = {f"{PREFIX}whole {name}.json.gz" for name in ("one", "bad lines", "two members")}

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import oracle
+import others
 import processes
 import pytest
 from lakehouse import contracts, delivery, engines, intake, jobs, ledger, run, tables
@@ -146,6 +147,33 @@ def test_consent_compared_with_a_version_that_has_expired_is_decided_anew(old):
     (entry,) = old.run(READINGS).values()
     assert entry.read == sum(len(file.read_text().splitlines()) for file in old.folder.glob("accelerometer/landing/*"))
     assert_right(old)
+
+
+def test_consent_compared_with_a_version_that_was_set_back_is_decided_by_what_there_is(lake):
+    deliver_first(lake)
+    given = lake.rows("accelerometer_trusted")
+    lake.deliver("customer", customer(ANN, 2))
+    first = int(lake.tables.version("customer_consent"))
+    lake.run(CUSTOMERS, READINGS)
+    assert (len(given), lake.rows("accelerometer_trusted")) == (1, [])
+    lake.load("customer_consent").manage_snapshots().set_current_snapshot(first).commit()
+    lake.run(READINGS)
+    assert lake.rows("accelerometer_trusted") == given
+    lake.run(CUSTOMERS, READINGS)
+    assert_right(lake)
+    assert lake.rows("accelerometer_trusted") == []
+
+
+@both_engines
+def test_who_is_deleted_by_hand_where_consent_is_read_passes_nothing(lake):
+    """As Athena deletes: their row is in its data file still."""
+    deliver_first(lake)
+    others.delete(lake, "customer_consent", email=ANN)
+    (entry,) = lake.run(READINGS).values()
+    assert (entry.mode, entry.removed) == ("incremental", 1)
+    assert lake.rows("accelerometer_trusted") == []
+    lake.run(CUSTOMERS, READINGS)
+    assert_right(lake)
 
 
 def test_a_run_that_does_not_add_up_publishes_nothing(old, monkeypatch):
