@@ -92,7 +92,7 @@ class Judge:
             value, problem = self._value(column, given, unknown, modified)
             values.append(value)
             problems += [problem] if problem else []
-        drift = tuple({self._told(key) for key in unknown})
+        drift = tuple(dict.fromkeys(map(self._told, unknown)))
         if twice:
             # An unknown key is not named.
             known = next((self._keys[key].json_key for key in twice if key in self._keys), None)

@@ -229,7 +229,6 @@ def test_no_more_than_twenty_such_places_are_named(lake):
     assert "19.json (not one JSON object), and 3 more. Nothing was written." in str(caught.value)
 
 
-@both_engines
 def test_a_record_that_does_not_say_whose_it_is_stops_the_run(lake):
     """R13: nobody knows who is to be suspended. Readings of nobody are a matter of the share."""
     good = [customer(f"p{number}@example.com", 0, research=10) for number in range(300)]
@@ -299,7 +298,6 @@ def test_ignored_objects_alone_are_named_by_the_error(lake):
         lake.run(CUSTOMERS)
 
 
-@both_engines
 def test_a_copy_of_an_old_record_decides_nothing(lake):
     """Case replay-tie: of two records of one date the one without consent counts, whichever came last."""
     for row in (customer(STAYS, 5, research=5), customer(STAYS, 5), customer(STAYS, 5, research=5)):

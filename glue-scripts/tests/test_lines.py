@@ -527,6 +527,13 @@ def test_drift(keys, drift):
     assert verdict.values == VALUES["step_trainer"]
 
 
+def test_unknown_keys_come_in_the_order_of_the_line():
+    """In every process: a set would be in another order in each."""
+    for keys in (["other", "serial_number", "another"], ["serial_number", "other"]):
+        told = [OTHER if key != "serial_number" else key for key in keys]
+        assert judge(changed(**dict.fromkeys(keys, 1))).drift == tuple(dict.fromkeys(told))
+
+
 def test_a_bad_line_drifts_too_unless_it_is_malformed():
     assert judge(changed(distanceFromObject="1", firmware=1)).drift == (OTHER,)
     assert judge([*changed(firmware=1).items(), ("serialNumber", 1)]).drift == ()

@@ -1,6 +1,6 @@
 """All five jobs in order: the published counts, row by row against the oracle, again without change, consent over time.
 
-That Spark gives the same for the data sets: test_both_engines.py.
+That Spark gives the same for the data sets, and over time: test_both_engines.py.
 """
 
 import json
@@ -80,7 +80,6 @@ def assert_second_run_changes_nothing(lake, gate):
         assert lake.snapshots(table) == snapshots, table
 
 
-@both_engines
 def test_consent_over_time(lake):
     """R10: in the next run, in every table, also for readings that are already there."""
     ann, ben = "ann@example.com", "ben@example.com"

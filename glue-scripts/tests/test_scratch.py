@@ -16,7 +16,7 @@ from lakehouse.errors import LakehouseError, describe
 from support import JOBS, customer, sample
 
 ANN = "ann@example.com"
-NOT_ENOUGH = "memory or scratch space is not enough for this run, and nothing was published: "
+NOT_ENOUGH = "memory or scratch space is not enough for this run: "
 # Stays in the middle of a query until it is ended, with a file of its own in the folder.
 AT_WORK = """
 from lakehouse.engines import duckdb

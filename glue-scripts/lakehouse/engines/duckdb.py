@@ -476,10 +476,7 @@ def _no_values() -> Iterator[None]:
 
 
 def _no_room() -> LakehouseError:
-    return LakehouseError(
-        "memory or scratch space is not enough for this run, and nothing was published: "
-        "give it more, or run it with --engine spark"
-    )
+    return LakehouseError("memory or scratch space is not enough for this run: give it more, or run it with --engine spark")
 
 
 def _memory() -> int:

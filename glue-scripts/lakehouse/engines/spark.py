@@ -107,8 +107,8 @@ class Spark:
         return f"xxhash64({columns})"
 
     def keep(self, rows: _Rows) -> _Rows:
-        # Cut off from its plan, which is in the plan of all that is made of it else: to analyze that takes many times as long as to
-        # run it. And MERGE in Spark 4.1 would compute it anew.
+        # Cut off from its plan, which is in the plan of all that is made of it else: to analyze that takes many times as long as
+        # to run it. And MERGE in Spark 4.1 would compute it anew.
         kept = rows.frame.persist()
         self._kept.append(kept)
         return _Rows(self._frame(kept._jdf.queryExecution().withCachedData()))
