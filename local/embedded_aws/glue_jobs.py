@@ -222,13 +222,20 @@ def _error_message(status: int, stderr: Path) -> str:
 
 
 def _keep_logs(processes: JobProcesses, run: dict) -> None:
-    """Put the run's output where Glue puts it: one CloudWatch Logs stream in each of two groups."""
+    """Put the run's output where Glue puts it: one CloudWatch Logs stream in each of two groups.
+
+    Glue starts the script of a Spark job from Java, which takes all that it says, also on standard error, for its own output.
+    """
     run_id = run["Id"]
     folder = processes.work / run_id
     logs = boto3.client("logs", endpoint_url=processes.endpoint, region_name="us-east-1")
     for stream, name in (("stdout", "output"), ("stderr", "error")):
         group = f"{run['LogGroupName']}/{name}"
         lines = (folder / f"{stream}.log").read_text(errors="replace").splitlines()
+        if name == "output":
+            lines += [
+                line for line in (folder / "stderr.log").read_text(errors="replace").splitlines() if not _LOG_LINE.match(line)
+            ]
         now = int(time.time() * 1000)
         events = [{"timestamp": now, "message": line} for line in lines if line][-5000:]
         try:

@@ -154,7 +154,7 @@ def test_the_guide(copy):
 def test_a_personal_column_is_refused_at_synth(copy):
     select = copy.folder / "glue-scripts/sql/curated/heart_rate_curated.sql"
     before = select.read_text()
-    select.write_text(before.replace("heart_rate_trusted.bpm,", "length(heart_rate_trusted.`user`) as bpm,"))
+    select.write_text(before.replace("heart_rate_trusted.bpm,", 'length(heart_rate_trusted."user") as bpm,'))
     context = json.dumps(json.loads((copy.folder / "cdk.json").read_text())["context"])
     try:
         environment = {**os.environ, "CDK_CONTEXT_JSON": context}
