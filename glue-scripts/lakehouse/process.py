@@ -45,7 +45,7 @@ def process(name: str, parse: Callable[[Sequence[str]], Any], work: Callable[[An
         sys.exit(128 + number)
 
     # What libraries log is shown where somebody wants to see it, and else not at all: an error is one line.
-    logging.lastResort = None
+    logging.getLogger().addHandler(logging.NullHandler())
     # Ended by somebody, it still removes its scratch files.
     signal.signal(signal.SIGTERM, end)
     failed: int | str | None = None

@@ -153,6 +153,7 @@ def _open(lake_uri: str, region: str) -> Catalog:
         return SqlCatalog(CATALOG, uri=f"sqlite:///{folder}/catalog.db", **io)
     from pyiceberg.catalog.glue import GlueCatalog
 
+    region = region or os.environ.get("AWS_REGION", "")
     given = {"s3.endpoint": os.environ.get("AWS_ENDPOINT_URL_S3"), "s3.region": region, "client.region": region}
     return GlueCatalog(CATALOG, **io, **{key: value for key, value in given.items() if value})
 
