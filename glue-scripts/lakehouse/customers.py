@@ -111,7 +111,7 @@ def _write_suspending(run: Run, suspending: Rows | None) -> dict[str, Rows]:
         if not run.plan.full or not run.tables.rows(SUSPENSION):
             return {}
         suspending = engine.sql("select * from present where false", present=there)
-    same = " and ".join(f'there."{key}" = suspending."{key}"' for key in contracts.load(SUSPENSION).key)
+    same = queries.same(contracts.load(SUSPENSION).key, "there", "suspending")
     going = f"select there.* from there anti join suspending on {same}"
     going = engine.keep(engine.sql(going, there=there, suspending=suspending))
     if not _count(run, going):

@@ -96,7 +96,7 @@ class Drafts:
             )
         self._changed.add(table)
         keys = queries.listed(contract.key)
-        same = " and ".join(f'whole."{key}" = put."{key}"' for key in contract.key)
+        same = queries.same(contract.key, "whole", "put")
         near = self.rows(table, bounds(engine, put, contract))
         touched = engine.sql(f"select {keys} from whole semi join put on {same}", whole=near, put=put)
         # Of the others, which may be many, only relationships ask.
@@ -135,7 +135,7 @@ class Drafts:
 
 def difference(engine: Engine, accepted: Rows, current: Rows, contract: Contract) -> Rows:
     """What makes `current` equal to `accepted`, by key: the contract's columns and the operation, no equal rows."""
-    same_key = " and ".join(f'accepted."{key}" = present."{key}"' for key in contract.key)
+    same_key = queries.same(contract.key, "accepted", "present")
     values = [name for name in contract.names if name not in contract.key]
     changed = " or ".join(f'accepted."{name}" is distinct from present."{name}"' for name in values) or "false"
     columns = ", ".join(
@@ -175,7 +175,7 @@ def compact(engine: Engine, of: Tables, contract: Contract, most_files: int = MO
     loaded = of.load(contract.table)
     snapshot = loaded.current_snapshot()
     number = int(tables.said(snapshot, "total-data-files") or 0)
-    if number <= most_files + int(tables.said(snapshot, "total-records") or 0) // 1_000_000:
+    if number <= most_files + int(tables.said(snapshot, "total-records") or 0) // tables.ROWS_PER_FILE:
         return
     rearrange(engine, of, contract)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 
 from lakehouse.contracts import Contract
@@ -36,9 +36,19 @@ def literal(value: str) -> str:
     return f"'{value}'"
 
 
-def listed(names: list[str] | tuple[str, ...], prefix: str = "") -> str:
+def listed(names: Iterable[str], prefix: str = "") -> str:
     """Columns in SQL."""
     return ", ".join(f'{prefix}"{name}"' for name in names)
+
+
+def null(name: str, kind: str) -> str:
+    """A column without values in SQL."""
+    return f'cast(null as {kind}) as "{name}"'
+
+
+def same(key: Iterable[str], one: str, other: str) -> str:
+    """SQL: whether rows of two relations have the same key."""
+    return " and ".join(f'{one}."{name}" = {other}."{name}"' for name in key)
 
 
 def select(engine: Engine, zone: str, name: str, params: Mapping[str, str] | None = None, **inputs: Rows) -> Rows:
@@ -93,10 +103,9 @@ def check_columns(columns: Mapping[str, str], contract: Contract) -> None:
         raise LakehouseError(f"{where}: column {min(given)} is not in the contract of {contract.table}")
 
 
-def filled(rows: Rows, contract: Contract, prefix: str = "") -> str:
+def filled(rows: Rows, contract: Contract) -> str:
     """The contract's columns in SQL, null where the rows have none."""
     given = set(rows.columns)
     return ", ".join(
-        f'{prefix}"{column.name}"' if column.name in given else f'cast(null as {column.type}) as "{column.name}"'
-        for column in contract.columns
+        f'"{column.name}"' if column.name in given else null(column.name, column.type) for column in contract.columns
     )

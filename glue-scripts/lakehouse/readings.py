@@ -16,6 +16,7 @@ from lakehouse.queries import REASON
 from lakehouse.run import ReadEverything, Result, Run
 
 ALREADY_DECIDED = "already_decided"
+_NOBODY = "select cast(null as string) as subject, false as had, false as may_gain where false"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Readings:
             both = f"select {columns} from one union all select {columns} from other"
             incoming = engine.sql(both, one=incoming, other=again.passing)
         incoming = engine.keep(self._candidates(run, incoming, in_table=False))
-        same = " and ".join(f'present."{key}" = other."{key}"' for key in contract.key)
+        same = queries.same(contract.key, "present", "other")
         columns = queries.listed(contract.names, "present.")
         present = run.drafts.rows(table, drafts.bounds(engine, incoming, contract))
         current = engine.sql(f"select {columns} from present semi join other on {same}", present=present, other=incoming)
@@ -101,6 +102,8 @@ class Readings:
     def _changed(self, run: Run, now: Rows) -> Rows:
         """Subjects about whom the gate decides otherwise than in the last run: those who `had` rows in the table that may not
         pass now, and those who `may_gain` some."""
+        if not run.has_new_tables:
+            return run.engine.sql(_NOBODY)
         before = run.tables_before()
         if before is None:
             raise ReadEverything

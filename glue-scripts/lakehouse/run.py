@@ -118,6 +118,11 @@ class Run:
             raise LakehouseError(f"{self.landing.table}: files that were read are gone; run the job with --full-refresh")
         return Delivery(self.engine, self.landing, self.store, objects, 1.0)
 
+    @property
+    def has_new_tables(self) -> bool:
+        """Whether a table that the job reads is another one than in the last finished run."""
+        return _has_new_tables(self.job, self.plan, self.inputs)
+
     def table(self, table: str) -> Rows:
         """A table as it is now."""
         loaded = self.tables.load(table)
@@ -155,12 +160,15 @@ def run(job: Job, options: Options) -> Entry:
     if _nothing_new(job, plan, inputs, ignored):
         return Entry(job.name, run_id, job.target, mode="unchanged")
     engine = engines.start(_engine(job, options, of, plan), options.lake_uri)
+
+    def with_plan(plan: Plan) -> Entry:
+        return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of, seen)), ignored)
+
     try:
         try:
-            return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of, seen)), ignored)
+            return with_plan(plan)
         except ReadEverything:
-            plan = plan.everything()
-            return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of, seen)), ignored)
+            return with_plan(plan.everything())
     finally:
         engine.close()
 
@@ -230,10 +238,14 @@ def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, I
     return intake.plan(before, objects, landing.prefix if landing else "", full), inputs, ignored, seen
 
 
+def _has_new_tables(job: Job, plan: Plan, inputs: Inputs) -> bool:
+    return any(plan.before.get(name) != inputs[name] for name in job.tables)
+
+
 def _nothing_new(job: Job, plan: Plan, inputs: Inputs, ignored: dict[str, intake.Ignored]) -> bool:
     if job.landing and not plan.new and not plan.known and not plan.before and not ignored:
         return True  # an optional source that has not delivered anything yet
-    if plan.full or plan.new or any(plan.before.get(name) != inputs[name] for name in job.tables):
+    if plan.full or plan.new or _has_new_tables(job, plan, inputs):
         return False
     return intake.ignored(plan.before) == intake.ignored(inputs)
 

@@ -29,6 +29,8 @@ from lakehouse.errors import LakehouseError
 
 CATALOG = "glue_catalog"
 TARGET_FILE_BYTES = 128 * 1024 * 1024
+# Of readings, about as many as a data file is to hold.
+ROWS_PER_FILE = 1_000_000
 NEVER_WRITTEN = "none"
 MAIN, DRAFT = "main", "run_"
 # In the summary of a version that only puts rows into other files.
@@ -331,9 +333,9 @@ class Draft:
         self.version = self._tables.retried(self.contract.table, self._publish)
 
     def _publish(self, loaded: Table) -> str:
-        head = loaded.snapshot_by_name(self.branch)
         # Another run may have removed the branch.
-        if head is None or version(loaded.current_snapshot()) != self.version:
+        _, head = self._head(loaded)
+        if version(loaded.current_snapshot()) != self.version:
             raise conflict(self.name)
         change = loaded.manage_snapshots().set_current_snapshot(head.snapshot_id)
         for name, ref in loaded.refs().items():

@@ -11,7 +11,7 @@ import re
 from lakehouse import emails
 from lakehouse.contracts import Column, Contract
 
-_SPACE = " \t\r\n"
+SPACE = " \t\r\n"
 # Texts without escapes, numbers that surely fit into their type.
 _TEXT, _NAMING = r'[^"\\\x00-\x1f]*', r'[!#-\[\]-~][^"\\\x00-\x1f]*'
 _NUMBERS = {
@@ -38,7 +38,7 @@ def pattern(contract: Contract) -> str:
         return rf"\{{{''.join(entries)}"
     in_order = ", ?".join(f'"{re.escape(column.json_key)}": ?{_value(column)}' for column in contract.columns)
     # As many of the keys as there are, and white space where JSON allows it. One may be there twice: then another one is missing.
-    space = f"[{_SPACE}]*"
+    space = f"[{SPACE}]*"
     entries = [f'"{re.escape(column.json_key)}"{space}:{space}{_value(column)}' for column in contract.columns]
     entry = f"{space}(?:{'|'.join(entries)}){space}"
     return rf"\{{(?:{in_order}|{entry}(?:,{entry}){{{len(entries) - 1}}})\}}"

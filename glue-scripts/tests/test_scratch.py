@@ -139,7 +139,6 @@ def test_folders_of_processes_that_are_gone_are_removed_and_no_others(scratch):
         living.communicate(b"\n")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes of files")
 def test_nobody_else_can_read_scratch_files(scratch):
     engine = DuckDB()
     (folder,) = scratch.iterdir()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakSet
 
+import pyarrow as pa
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
@@ -19,6 +20,7 @@ from lakehouse.storage import Object, Store
 from lakehouse.tables import Draft
 
 DUCKDB, SPARK, AUTO = "duckdb", "spark", "auto"
+ARROW = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64(), "boolean": pa.bool_()}
 # Columns of a row that cannot be used, beside those of its contract.
 REJECTED = {
     "file": "string",
@@ -97,6 +99,13 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Gives back memory and scratch files."""
+
+
+def structs(rows: Sequence[Sequence[Any]], types: Mapping[str, str]) -> pa.StructArray:
+    """Rows as Arrow has them, for functions in Python; `types` by column, as contracts name them."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(types)
+    arrays = [pa.array(column, ARROW[kind]) for column, kind in zip(columns, types.values(), strict=True)]
+    return pa.StructArray.from_arrays(arrays, names=list(types))
 
 
 _started: WeakSet[Engine] = WeakSet()

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -28,23 +28,22 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, WriteTask
 from pyiceberg.table.snapshots import Snapshot
 
-from lakehouse import files, tables, usual
+from lakehouse import files, queries, tables, usual
 from lakehouse.contracts import Contract
-from lakehouse.engines import DUCKDB, REJECTED, Landed
+from lakehouse.engines import ARROW, DUCKDB, REJECTED, Landed, structs
 from lakehouse.errors import LakehouseError, unreadable
 from lakehouse.lines import LONGEST_LINE, MALFORMED, Judge, Verdict
 from lakehouse.storage import Object, Store
-from lakehouse.tables import Draft
+from lakehouse.tables import ROWS_PER_FILE, Draft
 
-# Rows that are written as one data file, and how many of these are in memory at once.
-ROWS_PER_FILE, _AT_ONCE = 1_000_000, 2
+# Data files that are in memory at once before they are written.
+_AT_ONCE = 2
 # The part of the machine's memory that rows may take before they go to scratch files.
 _MEMORY_SHARE = 0.25
 _SCRATCH = "lakehouse-"
 _SCRATCH_OF = re.compile(rf"{_SCRATCH}(\d+)-\w+")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TYPES = {"VARCHAR": "string", "INTEGER": "int", "BIGINT": "bigint", "DOUBLE": "double", "BOOLEAN": "boolean"}
-_ARROW = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64(), "boolean": pa.bool_()}
 _LINES = pa.schema(
     [("object", pa.int32()), ("position", pa.int64()), ("modified", pa.int64()), ("text", pa.string()), ("raw", pa.binary())]
 )
@@ -129,7 +128,7 @@ class DuckDB:
 
     def rows(self, columns: Mapping[str, str], values: Iterable[Sequence[Any]]) -> _Rows:
         listed = list(values)
-        arrays = [pa.array([row[place] for row in listed], _ARROW[kind]) for place, kind in enumerate(columns.values())]
+        arrays = [pa.array([row[place] for row in listed], ARROW[kind]) for place, kind in enumerate(columns.values())]
         return self._arrow(pa.table(arrays, names=list(columns)))
 
     def _arrow(self, rows: pa.Table | pa.RecordBatchReader) -> _Rows:
@@ -157,8 +156,8 @@ class DuckDB:
         fields = {field.name: tables.type_name(field.field_type) for field in table.schema().fields}
         name = next(self._names)
         if not data:
-            empty = ", ".join(f'cast(null as {kind}) as "{column}"' for column, kind in fields.items())
-            self._db.execute(f'create temp view "{name}" as select {empty}, cast(null as string) as _file where false')
+            empty = ", ".join(queries.null(column, kind) for column, kind in {**fields, "_file": "string"}.items())
+            self._db.execute(f'create temp view "{name}" as select {empty} where false')
         else:
             paths = ", ".join(_quoted(self._path(table, file.file_path)) for file in data)
             # By the columns' numbers, as Iceberg has it: a file that is older than a column has nulls in it.
@@ -207,7 +206,7 @@ class DuckDB:
             self._db.unregister(lines)
         names = {"object": "int", "file_path": "string", "file_modified": "bigint", "whole": "string"}
         given = [(number, one.key, one.modified, source.whole.get(number)) for number, one in enumerate(objects)]
-        of, own = self.rows(names, given), _names(contract.names)
+        of, own = self.rows(names, given), queries.listed(contract.names)
         lines = self.sql(
             "select * from landed join files using (object) where whole is null", landed=self._described(landed), files=of
         )
@@ -216,7 +215,7 @@ class DuckDB:
         )
         rows = self.sql(f"select {own}, file_path, file_modified, {told} from lines", lines=lines)
         shape = "{" + ", ".join(f'"{name}": "{REJECTED.get(name, "string")}"' for name in _TOLD) + "}"
-        nothing = ", ".join(f'cast(null as {column.type}) as "{column.name}"' for column in contract.columns)
+        nothing = ", ".join(queries.null(name, kind) for name, kind in contract.types.items())
         rejected = self.sql(
             f"select file_path as file, file_modified, position, {', '.join(f'said.{name}' for name in _REJECTED)}, {own} "
             f"from (select *, from_json(told, {_quoted(shape)}) as said from lines where told is not null) "
@@ -236,12 +235,12 @@ class DuckDB:
         draft.commit(self._written(table, draft.contract, rows))
 
     def change(self, draft: Draft, changes: _Rows, only_inserts: bool) -> None:
-        names = _names(draft.contract.names)
+        names = queries.listed(draft.contract.names)
         put = self.sql(f"select {names} from changes where _op <> 'delete'", changes=changes)
         table, head = draft.head()
         if only_inserts:
             return draft.commit(self._written(table, draft.contract, put))
-        same = " and ".join(f'old."{key}" = changes."{key}"' for key in draft.contract.key)
+        same = queries.same(draft.contract.key, "old", "changes")
         tasks = tables.files(table, head)
         if tables.delete_files(tasks):
             # What others have deleted is in the files still.
@@ -268,8 +267,8 @@ class DuckDB:
 
     def _written(self, table: Table, contract: Contract, rows: _Rows) -> list[DataFile]:
         """Rows as data files of a table, sorted over all of them."""
-        names = _names(contract.names)
-        order = f" order by {_names(contract.sort)}" if contract.sort else ""
+        names = queries.listed(contract.names)
+        order = f" order by {queries.listed(contract.sort)}" if contract.sort else ""
         schema = schema_to_pyarrow(table.schema(), include_field_ids=False)
         schema = pa.schema([schema.field(name) for name in contract.names])
         write, numbers = uuid.uuid4(), itertools.count()
@@ -352,21 +351,14 @@ class _Source:
 
     def _pieces(self, one: Object) -> Iterator[bytes]:
         if not one.is_packed:
-            return files.pieces(self._store.open(one), packed=False)
+            yield from files.pieces(self._store.open(one), packed=False)
+            return
         # Whether it ends well is known at its end, and before that nothing of it may be used.
-        with tempfile.NamedTemporaryFile(dir=self._scratch, delete=False) as unpacked:
+        with tempfile.TemporaryFile(dir=self._scratch) as unpacked:
             for piece in files.pieces(self._store.open(one), packed=True):
                 unpacked.write(piece)
-        return files.pieces(_Scratch(unpacked.name), packed=False)
-
-
-class _Scratch:
-    """A file that is gone when it is closed."""
-
-    def __init__(self, path: str) -> None:
-        self._file: BinaryIO = open(path, "rb")  # noqa: SIM115
-        os.unlink(path)
-        self.read, self.close = self._file.read, self._file.close
+            unpacked.seek(0)
+            yield from files.pieces(unpacked, packed=False)
 
 
 def _texts(piece: bytes) -> tuple[pa.Array, pa.Array]:
@@ -401,9 +393,7 @@ def _judging(contract: Contract, said: Mapping[str, str]) -> Any:
         ended = (None if line is None else line.removesuffix("\n") for line in text.to_pylist())
         given = zip(ended, raw.to_pylist(), modified.to_pylist(), strict=True)
         rows = [_told(judge.judge(other if line is None else line.encode(), when), line, other) for line, other, when in given]
-        columns = zip(*rows, strict=True) if rows else [()] * len(said)
-        arrays = [pa.array(column, _ARROW[kind]) for column, kind in zip(columns, said.values(), strict=True)]
-        return pa.StructArray.from_arrays(arrays, names=list(said))
+        return structs(rows, said)
 
     return of
 
@@ -440,7 +430,7 @@ def _judged(contract: Contract, lines: str, judge: str) -> str:
     with cut as (select object, position, modified as file_modified, {text} as text, raw from "{lines}"),
     lines as (
         select *, coalesce({matches}, false) as usual from cut
-        where raw is not null or text like '%}}\n' or text like '%}}' or trim(text, ' \t\r\n') <> ''
+        where raw is not null or text like '%}}\n' or text like '%}}' or trim(text, '{usual.SPACE}') <> ''
     ),
     parsed as (select *, case when usual then from_json(text, {_quoted(shape)}) end as "row" from lines),
     typed as (select object, position, file_modified, text, raw, usual, {", ".join(fields)} from parsed),
@@ -448,10 +438,6 @@ def _judged(contract: Contract, lines: str, judge: str) -> str:
     judged as (select *, case when not plain then "{judge}"(text, raw, file_modified) end as verdict from compared)
     select object, position, {", ".join(values)}, verdict.told as told from judged
     """
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
 
 
 def _quoted(text: str) -> str:

@@ -19,18 +19,15 @@ from pyspark.sql.types import ArrayType, StructType
 
 from lakehouse import drafts, files, tables, usual
 from lakehouse.contracts import Contract
-from lakehouse.engines import REJECTED, SPARK, Landed
+from lakehouse.engines import REJECTED, SPARK, Landed, structs
 from lakehouse.errors import unreadable
 from lakehouse.lines import LONGEST_LINE, MALFORMED, Judge
 from lakehouse.storage import Object, Store, open_store
-from lakehouse.tables import CATALOG, Draft
+from lakehouse.tables import CATALOG, ROWS_PER_FILE, Draft
 
 _TASKS_PER_CORE = 4
 _BROADCAST_BYTES = 64 * 1024 * 1024
 _ARROW_BATCH_BYTES = 16 * 1024 * 1024
-_ROWS_PER_FILE = 1_000_000
-_ARROW = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64(), "boolean": pa.bool_()}
-_SPACE = " \t\r\n"
 _LINE = ("_line", "file_path", "file_modified")
 _LINES = "_line binary, file_path string, file_modified bigint"
 
@@ -44,11 +41,11 @@ class _Rows:
         return {field.name: field.dataType.simpleString() for field in self.frame.schema}
 
 
-def start(name: str = "lakehouse") -> SparkSession:
+def start() -> SparkSession:
     """The process's session. What the job definition sets in `--conf` is left alone."""
     # Else half of what Python says to Java is where in the program it says it, for messages that are shown to nobody.
     quiet = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
-    spark = SparkSession.builder.appName(name).config(map=quiet).getOrCreate()
+    spark = SparkSession.builder.appName("lakehouse").config(map=quiet).getOrCreate()
     # Below this level Spark logs plans and filters, and with them values of rows.
     spark.sparkContext.setLogLevel("ERROR")
     return spark
@@ -135,7 +132,7 @@ class Spark:
 
     def append(self, draft: Draft, rows: _Rows) -> None:
         frame = rows.frame.select(*draft.contract.names)
-        number = min(1 + frame.count() // _ROWS_PER_FILE, int(self._spark.conf.get("spark.sql.shuffle.partitions")))
+        number = min(1 + frame.count() // ROWS_PER_FILE, int(self._spark.conf.get("spark.sql.shuffle.partitions")))
         frame.coalesce(number).writeTo(_branch(draft)).append()
 
     def change(self, draft: Draft, changes: _Rows, only_inserts: bool) -> None:
@@ -363,9 +360,7 @@ def _judge(contract: Contract) -> Callable[..., Column]:
 
     def of(lines: pa.Array, modified: pa.Array) -> pa.Array:
         rows = [judge.judge(line, when).flat() for line, when in zip(lines.to_pylist(), modified.to_pylist(), strict=True)]
-        columns = zip(*rows, strict=True) if rows else [()] * len(types)
-        arrays = [pa.array(column, _ARROW[kind]) for column, kind in zip(columns, types.values(), strict=True)]
-        return pa.StructArray.from_arrays(arrays, names=list(types))
+        return structs(rows, types)
 
     # The annotations are read by Spark, which does not resolve those that this module postpones.
     of.__annotations__ = {"lines": pa.Array, "modified": pa.Array, "return": pa.Array}
@@ -396,4 +391,4 @@ def _text() -> Column:
 
 def _is_blank() -> Column:
     # Asked first: nearly every line ends like this.
-    return ~F.endswith(_text(), F.lit("}")) & (F.btrim(_text(), F.lit(_SPACE)) == "")
+    return ~F.endswith(_text(), F.lit("}")) & (F.btrim(_text(), F.lit(usual.SPACE)) == "")
