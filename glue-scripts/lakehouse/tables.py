@@ -36,6 +36,8 @@ MAIN, DRAFT = "main", "run_"
 # In the summary of a version that only puts rows into other files.
 REARRANGED = "lakehouse.rearranged"
 _COMMIT_ATTEMPTS = 6
+# Seconds, as boto3 has them. PyArrow waits for one and three.
+_PATIENCE = {"s3.connect-timeout": "60", "s3.request-timeout": "60"}
 TYPES: dict[str, IcebergType] = {
     "string": StringType(),
     "int": IntegerType(),
@@ -156,7 +158,7 @@ def _open(lake_uri: str, region: str) -> Catalog:
     from pyiceberg.catalog.glue import GlueCatalog
 
     region = region or os.environ.get("AWS_REGION", "")
-    given = {"s3.endpoint": os.environ.get("AWS_ENDPOINT_URL_S3"), "s3.region": region, "client.region": region}
+    given = {"s3.endpoint": os.environ.get("AWS_ENDPOINT_URL_S3"), "s3.region": region, "client.region": region, **_PATIENCE}
     return GlueCatalog(CATALOG, **io, **{key: value for key, value in given.items() if value})
 
 

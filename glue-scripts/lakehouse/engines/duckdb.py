@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-from fsspec.implementations.arrow import ArrowFSWrapper
+from fsspec.implementations.arrow import ArrowFile, ArrowFSWrapper
 from pyiceberg.expressions import AlwaysTrue, And, GreaterThanOrEqual, LessThanOrEqual
 from pyiceberg.io.pyarrow import PyArrowFileIO, schema_to_pyarrow, write_file
 from pyiceberg.manifest import DataFile
@@ -60,6 +61,20 @@ class _Rows:
     columns: Mapping[str, str]
 
 
+class _File(ArrowFile):
+    """DuckDB's threads seek and read in the same open file, so each has a place of its own in it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._of_thread = threading.local()
+
+    def seek(self, place: int) -> None:
+        self._of_thread.place = place
+
+    def read(self, size: int) -> bytes:
+        return self.stream.read_at(size, self._of_thread.place)
+
+
 class _Lake(ArrowFSWrapper):
     """PyArrow's access to S3, for DuckDB's Parquet reader."""
 
@@ -69,6 +84,9 @@ class _Lake(ArrowFSWrapper):
     def _strip_protocol(cls, path: str) -> str:
         """Bucket and key, as PyArrow wants them."""
         return path.removeprefix("lake://")
+
+    def _open(self, path: str, *_: Any, **__: Any) -> _File:
+        return _File(self, self.fs.open_input_file(self._strip_protocol(path)), path, "rb")
 
 
 class DuckDB:
