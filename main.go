@@ -47,6 +47,9 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	if err := contracts.CheckJobsFile(os.DirFS(scripts)); err != nil {
+		return err
+	}
 	jobs, err := contracts.JobsInOrder()
 	if err != nil {
 		return err

@@ -6,13 +6,11 @@ import (
 	"stedi-lakehouse/internal/contract"
 )
 
-// flow is one job: the table it is for, the other tables it writes and the tables it reads.
+// flow is one job with the contracts of the tables that it writes, its target first, and of those that it reads.
 type flow struct {
-	job    string
-	writes contract.Contract
-	keeps  []contract.Contract
+	contract.Work
+	writes []contract.Contract
 	reads  []contract.Contract
-	intake string // key of the job's own object of the intake ledger
 }
 
 // flows are the jobs in the order in which they run, as the contracts say. It panics on contracts that contract.Load refuses.
@@ -22,18 +20,17 @@ func flows(set contract.Set) []flow {
 		panic(err.Error())
 	}
 	var flows []flow
-	for _, target := range ordered {
-		flow := flow{job: target.Job.Name, writes: target}
-		flow.intake = table(set, flow.job, contract.IntakeLedger).Prefix() + "/" + flow.job + ".json"
-		for _, name := range target.Keeps() {
-			flow.keeps = append(flow.keeps, table(set, flow.job, name))
+	for _, job := range ordered {
+		flow := flow{Work: job}
+		for _, name := range job.Writes() {
+			flow.writes = append(flow.writes, table(set, job.Name, name))
 		}
-		reads := target.Job.Reads
-		if landing := target.Landing(); landing != "" {
-			reads = append([]string{landing}, reads...)
+		reads := job.Reads
+		if job.Landing != "" {
+			reads = append([]string{job.Landing}, reads...)
 		}
 		for _, name := range reads {
-			flow.reads = append(flow.reads, table(set, flow.job, name))
+			flow.reads = append(flow.reads, table(set, job.Name, name))
 		}
 		flows = append(flows, flow)
 	}

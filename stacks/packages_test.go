@@ -15,29 +15,28 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"stedi-lakehouse/internal/cdktest"
+	"stedi-lakehouse/internal/contract"
 	"stedi-lakehouse/internal/packages"
 )
 
-// project writes a small project with the layout of this one: packages link to contracts and SQL outside their folder.
+// project writes a small project with the layout of this one: the package links to the SQL outside its folder.
 func project(t *testing.T) (scripts string) {
 	t.Helper()
 	root := t.TempDir()
 	for path, text := range map[string]string{
-		"data/contracts/shoe_trusted.json":             "{}",
 		"glue-scripts/sql/trusted/shoe_trusted.sql":    "select 1",
 		"glue-scripts/jobs/shoe_landing_to_trusted.py": "print(1)",
 		"glue-scripts/tests/test_shoes.py":             "assert True",
 		"glue-scripts/README.md":                       "x",
 		"glue-scripts/lakehouse/__init__.py":           "",
+		"glue-scripts/lakehouse/contracts.json":        "{}",
 		"glue-scripts/lakehouse/deep/er.py":            "x = 1",
 	} {
 		put(t, filepath.Join(root, path), text)
 	}
 	scripts = filepath.Join(root, "glue-scripts")
-	for link, target := range map[string]string{"contracts": "../../data/contracts", "sql": "../sql"} {
-		if err := os.Symlink(target, filepath.Join(scripts, "lakehouse", link)); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.Symlink("../sql", filepath.Join(scripts, "lakehouse", "sql")); err != nil {
+		t.Fatal(err)
 	}
 	return scripts
 }
@@ -95,7 +94,7 @@ func TestPythonPackagesHoldWhatJobsImport(t *testing.T) {
 	leave(t, scripts)
 	_, files := stage(t, scripts)
 	want := []string{
-		"lakehouse/__init__.py", "lakehouse/contracts/shoe_trusted.json", "lakehouse/deep/er.py", "lakehouse/sql/trusted/shoe_trusted.sql",
+		"lakehouse/__init__.py", "lakehouse/contracts.json", "lakehouse/deep/er.py", "lakehouse/sql/trusted/shoe_trusted.sql",
 	}
 	if !slices.Equal(files, want) {
 		t.Errorf("the zip holds %q\nwant %q", files, want)
@@ -116,33 +115,30 @@ func TestPythonPackagesHash(t *testing.T) {
 		t.Error("a change of the SQL does not change the zip's hash: jobs would go on with the old SQL")
 	}
 	changed, _ := stage(t, scripts)
-	put(t, filepath.Join(scripts, "..", "data", "contracts", "shoe_trusted.json"), `{"table": "shoe_trusted"}`)
+	put(t, filepath.Join(scripts, contract.JobsFile), `{"tables": []}`)
 	if fourth, _ := stage(t, scripts); fourth == changed {
-		t.Error("a change of a contract does not change the zip's hash: jobs would go on with the old contract")
+		t.Error("a change of the contracts does not change the zip's hash: jobs would go on with the old contracts")
 	}
 }
 
 func TestProjectPackages(t *testing.T) {
 	scripts := filepath.Join(cdktest.Root(), "glue-scripts")
 	_, files := stage(t, scripts)
-	for _, table := range contracts(t) {
-		own, shared := "lakehouse/contracts/"+table.Table+".json", "lakehouse/contracts/each_source/"+table.Zone+".json"
-		if !slices.Contains(files, own) && !slices.Contains(files, shared) {
-			t.Errorf("the zip holds neither %s nor %s", own, shared)
-		}
+	if !slices.Contains(files, contract.JobsFile) {
+		t.Errorf("the zip does not hold %s", contract.JobsFile)
 	}
 	for _, flow := range flows(contracts(t)) {
-		if path := "lakehouse/sql/" + flow.writes.Zone + "/" + flow.writes.Table + ".sql"; !slices.Contains(files, path) {
+		if path := "lakehouse/sql/" + flow.writes[0].Zone + "/" + flow.Target + ".sql"; !slices.Contains(files, path) {
 			t.Errorf("the zip does not hold %s", path)
 		}
 	}
-	for _, contract := range contracts(t) {
-		for i, check := range contract.Checks {
+	for _, table := range contracts(t) {
+		for i, check := range table.Checks {
 			isSelect := slices.ContainsFunc(files, func(file string) bool {
 				return strings.HasPrefix(file, "lakehouse/sql/") && strings.HasSuffix(file, "/"+check.To+".sql")
 			})
 			if _, err := contracts(t).Get(check.To); check.To != "" && err != nil && !isSelect {
-				t.Errorf("%s: checks[%d] looks in %s, which is neither a table nor a SELECT in the zip", contract.Table, i, check.To)
+				t.Errorf("%s: checks[%d] looks in %s, which is neither a table nor a SELECT in the zip", table.Table, i, check.To)
 			}
 		}
 	}

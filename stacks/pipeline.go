@@ -53,10 +53,10 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 	}
 	for _, flow := range flows(props.Contracts) {
 		job := common
-		job.Name, job.Description = flow.job, flow.writes.Description
-		job.Writes, job.Keeps, job.Reads, job.Intake = flow.writes, flow.keeps, flow.reads, flow.intake
-		job.Arguments = map[string]string{"--table": flow.writes.Table}
-		pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(flow.job), job))
+		job.Name, job.Description = flow.Name, flow.writes[0].Description
+		job.Writes, job.Reads, job.Intake = flow.writes, flow.reads, flow.Intake
+		job.Arguments = map[string]string{"--table": flow.Target}
+		pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(flow.Name), job))
 	}
 	job := maintenanceProps(common, props)
 	job.Code.Script = script(stack, props.Scripts, maintenance)
@@ -119,13 +119,11 @@ func maintenanceProps(common gluejob.Props, props PipelineProps) gluejob.Props {
 	job := common
 	job.Name = maintenance
 	job.Description = "Removes old versions of tables, forgotten files and old quarantined rows for good."
-	var targets []contract.Contract
 	for _, table := range props.Contracts {
 		if table.Format == contract.Iceberg {
-			targets = append(targets, table)
+			job.Writes = append(job.Writes, table)
 		}
 	}
-	job.Writes, job.Keeps = targets[0], targets[1:]
 	job.Arguments = map[string]string{
 		"--snapshot_days":   strconv.Itoa(props.Stage.RetentionDays.Snapshots),
 		"--quarantine_days": strconv.Itoa(props.Stage.RetentionDays.Quarantine),
@@ -170,8 +168,8 @@ func acknowledgeZone(connection awsglue.CfnConnection) {
 	connection.AddMetadata(jsii.String("cfn-lint"), map[string]any{"config": map[string]any{"ignore_checks": []string{"W3010"}}})
 }
 
-// pythonPackages is the zip that every job imports from: glue-scripts/lakehouse with the contracts and the SQL, which are links
-// there, and nothing else of the folder.
+// pythonPackages is the zip that every job imports from: glue-scripts/lakehouse with the SQL, which is a link there, and nothing
+// else of the folder.
 func pythonPackages(stack awscdk.Stack, scripts string) awss3assets.Asset {
 	return awss3assets.NewAsset(stack, jsii.String("PythonPackages"), &awss3assets.AssetProps{
 		Path:           jsii.String(scripts),

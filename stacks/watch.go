@@ -137,8 +137,8 @@ func shownZones(contracts contract.Set) []dashboard.Zone {
 	for _, name := range []string{contract.Trusted, contract.Curated} {
 		zone := dashboard.Zone{Name: name}
 		for _, flow := range flows(contracts) {
-			if flow.writes.Zone == name {
-				zone.Tables = append(zone.Tables, flow.writes.Table)
+			if flow.writes[0].Zone == name {
+				zone.Tables = append(zone.Tables, flow.Target)
 			}
 		}
 		zones = append(zones, zone)

@@ -13,11 +13,11 @@ const emptier = "CustomS3AutoDeleteObjectsCustomResourceProviderRole*"
 func Grants(stage config.Stage, contracts contract.Set) []zoneflow.Grant {
 	var grants []zoneflow.Grant
 	for _, flow := range flows(contracts) {
-		grant := zoneflow.Grant{Holder: "job " + flow.job, Rights: map[string][]zoneflow.Right{}, Object: flow.intake}
+		grant := zoneflow.Grant{Holder: "job " + flow.Name, Rights: map[string][]zoneflow.Right{}, Object: flow.Intake}
 		for _, table := range flow.reads {
 			grant.Rights[table.Table] = zoneflow.Reader
 		}
-		for _, table := range append([]contract.Contract{flow.writes}, flow.keeps...) {
+		for _, table := range flow.writes {
 			grant.Rights[table.Table] = zoneflow.Writer
 		}
 		grants = append(grants, grant)

@@ -79,9 +79,8 @@ type Props struct {
 	Code        Code
 	Lake        Lake
 	Reads       []contract.Contract
-	Writes      contract.Contract   // the table that the job is for
-	Keeps       []contract.Contract // the other tables that it writes; may be empty
-	Intake      string              // key of the one object in the lake in which the job notes what it has read; empty: it notes nothing
+	Writes      []contract.Contract
+	Intake      string // key of the one object in the lake in which the job notes what it has read; empty: it notes nothing
 	ConsentGate string
 	Engine      Engine
 	Arguments   map[string]string // more of the script's own arguments; may be empty
@@ -108,11 +107,6 @@ type Job struct {
 	Resource       awsglue.CfnJob
 	TimeoutMinutes int
 	LogGroup       string // name of the log group with the run's own output; the stream is named after the run
-}
-
-// written are all tables that the job writes.
-func (p Props) written() []contract.Contract {
-	return append([]contract.Contract{p.Writes}, p.Keeps...)
 }
 
 // New makes the job, its role and its two log groups. It panics when something is missing that Glue would fill with a costly

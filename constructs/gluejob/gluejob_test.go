@@ -48,9 +48,11 @@ func props(t *testing.T, stack awscdk.Stack) gluejob.Props {
 		Lake: gluejob.Lake{
 			Name: "shop-lake", Bucket: "lake", BucketARN: lakeARN, KeyARN: "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", Database: "shop",
 		},
-		Reads:       []contract.Contract{table("shoe", contract.Landing, contract.JSON), table("boot", contract.Trusted, contract.Iceberg)},
-		Writes:      table("shoe", contract.Trusted, contract.Iceberg),
-		Keeps:       []contract.Contract{table("shoe", contract.Quarantine, contract.Iceberg), table("run", contract.Ledger, contract.Iceberg)},
+		Reads: []contract.Contract{table("shoe", contract.Landing, contract.JSON), table("boot", contract.Trusted, contract.Iceberg)},
+		Writes: []contract.Contract{
+			table("shoe", contract.Trusted, contract.Iceberg), table("shoe", contract.Quarantine, contract.Iceberg),
+			table("run", contract.Ledger, contract.Iceberg),
+		},
 		Intake:      "intake/ledger/shoe_landing_to_trusted.json",
 		ConsentGate: "as-of",
 		Engine:      gluejob.Engine{Name: "auto", SparkFromGiB: 0.5},

@@ -2,6 +2,7 @@ package gluejob
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -25,10 +26,10 @@ func policies(scope constructs.Construct, props Props) *map[string]awsiam.Policy
 func s3Access(props Props) []awsiam.PolicyStatement {
 	// A job lists landing folders itself and gives Spark one file after the other, so nobody asks for a folder as if it were an object.
 	var listed, read, written []string
-	for _, table := range append(props.written(), props.Reads...) {
+	for _, table := range slices.Concat(props.Writes, props.Reads) {
 		listed = append(listed, table.Prefix()+"/*")
 	}
-	for _, table := range props.written() {
+	for _, table := range props.Writes {
 		written = append(written, props.Lake.BucketARN+"/"+table.Prefix()+"/*")
 	}
 	if props.Intake != "" {
@@ -66,7 +67,7 @@ func glueAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatemen
 		return statement.ARN(scope, "glue", "table", props.Lake.Database+"/"+table.Table)
 	}
 	readable, committed := []string{catalogARN, database}, []string{catalogARN, database}
-	for _, target := range props.written() {
+	for _, target := range props.Writes {
 		readable, committed = append(readable, table(target)), append(committed, table(target))
 	}
 	for _, source := range props.Reads {

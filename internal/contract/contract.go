@@ -63,14 +63,15 @@ type Contract struct {
 // Column is one column of a table.
 type Column struct {
 	Name        string `json:"name"`
-	Type        string `json:"type"`                // string, int, bigint, double or boolean
-	Field       string `json:"field,omitempty"`     // JSON key in the delivered file; empty: the column's name
-	Kind        string `json:"kind,omitempty"`      // landing tables: what the value is, see the kinds below; empty: nothing that has rules of its own
-	Required    bool   `json:"required,omitempty"`  // a row without a value is not valid
-	Personal    bool   `json:"personal,omitempty"`  // tells who somebody is, or leads to it
-	Pseudonym   bool   `json:"pseudonym,omitempty"` // stands for personal data: a SHA-256 of it, and nothing else
-	Since       int    `json:"since,omitempty"`     // contract version that added the column; absent: 1
-	Description string `json:"description"`
+	Type        string `json:"type"`                  // string, int, bigint, double or boolean
+	Field       string `json:"field,omitempty"`       // JSON key in the delivered file; empty: the column's name
+	Kind        string `json:"kind,omitempty"`        // landing tables: what the value is, see the kinds below; empty: nothing that has rules of its own
+	Required    bool   `json:"required,omitempty"`    // a row without a value is not valid
+	Personal    bool   `json:"personal,omitempty"`    // tells who somebody is, or leads to it
+	Pseudonym   bool   `json:"pseudonym,omitempty"`   // stands for personal data: a SHA-256 of it, and nothing else
+	Since       int    `json:"since,omitempty"`       // contract version that added the column; absent: 1
+	Like        string `json:"like,omitempty"`        // <table>.<column> that has the description of this one too
+	Description string `json:"description,omitempty"` // once loaded, that of Like
 }
 
 // The kinds of a landing column whose values have rules of their own.
@@ -94,16 +95,20 @@ func (c *Column) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// DefaultQuarantinedShare is 1 % of the rows (R8).
-const DefaultQuarantinedShare = 0.01
+// What Limits are where a contract says nothing else.
+const (
+	DefaultQuarantinedShare = 0.01            // 1 % of the rows (R8)
+	DefaultEarliestMS       = 946_684_800_000 // 2000-01-01T00:00:00Z (R12)
+	DefaultFutureMS         = 24 * 60 * 60 * 1000
+)
 
 // Limits say from when on delivered rows are not usable.
 type Limits struct {
 	// FutureMS is how many ms a time may be later than its file was delivered, by column with a kind of time: devices' clocks are
-	// not exact. A row with a later time is quarantined as future_time (R12). A column that is not named: a day.
+	// not exact. A row with a later time is quarantined as future_time (R12). A column that is not named: DefaultFutureMS.
 	FutureMS map[string]int `json:"future_ms,omitempty"`
 	// EarliestMS is the first plausible moment of a time in ms since epoch, likewise by column. A row with an earlier time is
-	// quarantined as implausible_time (R12). A column that is not named: 2000-01-01.
+	// quarantined as implausible_time (R12). A column that is not named: DefaultEarliestMS.
 	EarliestMS map[string]int `json:"earliest_ms,omitempty"`
 	// Optional lets a run find no file at all of a source that has not delivered anything yet. Absent: such a run fails.
 	Optional bool `json:"optional,omitempty"`

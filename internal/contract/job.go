@@ -42,62 +42,78 @@ type Job struct {
 	RowsOf string `json:"rows_of,omitempty"`
 }
 
-// Landing is the landing table that the contract's job reads; empty when it reads tables only.
-func (c Contract) Landing() string {
-	if c.Job == nil || c.Job.Kind == Derived {
-		return ""
-	}
-	return c.Source + "_" + Landing
+// Work is a job with what follows from its kind: all that it reads and writes.
+type Work struct {
+	Job
+	Source  string `json:"source"`
+	Target  string `json:"target"`            // the table that it makes
+	Landing string `json:"landing,omitempty"` // the landing table that it reads; absent: it reads tables only
+	// Keeps are the tables beside the target that its later runs read again, in the order in which a run publishes them.
+	Keeps      []string `json:"keeps,omitempty"`
+	Quarantine string   `json:"quarantine,omitempty"` // the table of what it cannot use of Landing (R8)
+	Intake     string   `json:"intake"`               // the object of the intake ledger that is its own
 }
 
-// Keeps are the tables that the contract's job writes beside its target, where later runs and people look.
-func (c Contract) Keeps() []string {
-	if c.Job == nil {
-		return nil
+// Writes are all tables that the job writes, the target first.
+func (w Work) Writes() []string {
+	tables := append([]string{w.Target}, slices.Sorted(slices.Values(w.Keeps))...)
+	if w.Quarantine != "" {
+		tables = append(tables, w.Quarantine)
 	}
-	switch c.Job.Kind {
-	case Customers:
-		return []string{c.Source + "_" + Consent, c.Source + "_" + Suspension, c.Source + "_" + Quarantine, RunLedger}
-	case Readings:
-		return []string{c.Source + "_" + Index, c.Source + "_" + Quarantine, RunLedger}
-	}
-	return []string{RunLedger}
+	return append(tables, RunLedger)
 }
 
-// makes tells whether the contract's job writes a table.
-func (c Contract) makes(table string) bool {
-	return c.Job != nil && (c.Table == table || slices.Contains(c.Keeps(), table))
+// work is the job of a contract that has one.
+func (c Contract) work() Work {
+	work := Work{Job: *c.Job, Source: c.Source, Target: c.Table, Intake: "intake/" + Ledger + "/" + c.Job.Name + ".json"}
+	if c.Job.Kind == Derived {
+		return work
+	}
+	work.Landing, work.Quarantine = c.Source+"_"+Landing, c.Source+"_"+Quarantine
+	work.Keeps = []string{c.Source + "_" + Index}
+	if c.Job.Kind == Customers {
+		// A run that dies in between leaves more people suspended, never less.
+		work.Keeps = []string{c.Source + "_" + Suspension, c.Source + "_" + Consent}
+	}
+	return work
 }
 
-// JobsInOrder are the contracts that have a job, each after those whose tables its job reads; where that leaves a choice, by the
-// job's name. The error names the tables of a cycle; Load refuses those.
-func (s Set) JobsInOrder() (Set, error) {
-	var waiting, ordered Set
+// jobs are the jobs of all contracts, by name.
+func (s Set) jobs() []Work {
+	var found []Work
 	for _, c := range s {
 		if c.Job != nil {
-			waiting = append(waiting, c)
+			found = append(found, c.work())
 		}
 	}
-	slices.SortFunc(waiting, func(a, b Contract) int { return strings.Compare(a.Job.Name, b.Job.Name) })
+	slices.SortFunc(found, func(a, b Work) int { return strings.Compare(a.Name, b.Name) })
+	return found
+}
+
+// JobsInOrder are the jobs, each after those whose tables it reads; where that leaves a choice, by name. The error names the
+// tables of a cycle; Load refuses those.
+func (s Set) JobsInOrder() ([]Work, error) {
+	waiting := s.jobs()
 	maker := map[string]string{} // job by table
-	for _, c := range waiting {
-		for _, table := range append([]string{c.Table}, c.Keeps()...) {
-			maker[table] = c.Job.Name
+	for _, job := range waiting {
+		for _, table := range job.Writes() {
+			maker[table] = job.Name
 		}
 	}
+	var ordered []Work
 	done := map[string]bool{}
 	for len(waiting) > 0 {
-		next := slices.IndexFunc(waiting, func(c Contract) bool {
-			return !slices.ContainsFunc(c.Job.Reads, func(table string) bool { return !done[maker[table]] })
+		next := slices.IndexFunc(waiting, func(job Work) bool {
+			return !slices.ContainsFunc(job.Reads, func(table string) bool { return !done[maker[table]] })
 		})
 		if next < 0 {
 			var tables []string
-			for _, c := range waiting {
-				tables = append(tables, fmt.Sprintf("%s reads %s", c.Table, strings.Join(c.Job.Reads, ", ")))
+			for _, job := range waiting {
+				tables = append(tables, fmt.Sprintf("%s reads %s", job.Target, strings.Join(job.Reads, ", ")))
 			}
 			return nil, fmt.Errorf("jobs: no order in which each reads what another has made before: %s", strings.Join(tables, "; "))
 		}
-		done[waiting[next].Job.Name] = true
+		done[waiting[next].Name] = true
 		ordered = append(ordered, waiting[next])
 		waiting = slices.Delete(waiting, next, next+1)
 	}
@@ -154,9 +170,10 @@ func (s Set) checkJobs(c Contract) []error {
 	if c.Job == nil {
 		return nil
 	}
-	tables := append(slices.Clone(c.Job.Reads), c.Keeps()...)
-	if landing := c.Landing(); landing != "" {
-		tables = append(tables, landing)
+	job := c.work()
+	tables := append(slices.Clone(job.Reads), job.Writes()[1:]...)
+	if job.Landing != "" {
+		tables = append(tables, job.Landing)
 	}
 	for _, name := range tables {
 		table, err := s.Get(name)
@@ -164,9 +181,9 @@ func (s Set) checkJobs(c Contract) []error {
 			found.when(true, "%s.json: job: %w", c.Table, err)
 			continue
 		}
-		found.when(table.Zone == Landing && name != c.Landing(),
+		found.when(table.Zone == Landing && name != job.Landing,
 			"%s.json: job.reads: %s is a landing table; only the job of its own source may read it", c.Table, name)
-		found.when(table.Zone != Landing && !slices.ContainsFunc(s, func(other Contract) bool { return other.makes(name) }),
+		found.when(table.Zone != Landing && !slices.ContainsFunc(s.jobs(), func(other Work) bool { return slices.Contains(other.Writes(), name) }),
 			"%s.json: job.reads: no job makes %s", c.Table, name)
 	}
 	for _, other := range s {

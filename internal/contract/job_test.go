@@ -1,6 +1,8 @@
 package contract_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,9 +46,34 @@ func TestTablesFollowFromASource(t *testing.T) {
 			t.Errorf("%s = %+v, %v, want it made from contracts/each_source", name, got, err)
 		}
 	}
-	shoe, err := set.Get("shoe_trusted")
-	if err != nil || shoe.Landing() != "shoe_landing" || strings.Join(shoe.Keeps(), " ") != "shoe_index shoe_quarantine run_ledger" {
-		t.Errorf("the job of shoe_trusted reads %q and keeps %q (error %v)", shoe.Landing(), shoe.Keeps(), err)
+}
+
+func TestWork(t *testing.T) {
+	files := shoes(readings)
+	files["walk_curated.json"] = table("walk_curated", "walk", "curated",
+		`{"name": "run", "kind": "derived", "reads": ["boot_trusted"], "rows_of": "boot_trusted"}`)
+	set, err := contract.Load(folder(files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := set.JobsInOrder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, job := range jobs {
+		got = append(got, fmt.Sprintf("%s: %s of %s, lands %q, keeps %q, puts aside %q, notes %s, writes %q",
+			job.Name, job.Kind, job.Source, job.Landing, job.Keeps, job.Quarantine, job.Intake, job.Writes()))
+	}
+	want := []string{
+		`boots: customers of boot, lands "boot_landing", keeps ["boot_suspension" "boot_consent"], puts aside "boot_quarantine", ` +
+			`notes intake/ledger/boots.json, writes ["boot_trusted" "boot_consent" "boot_suspension" "boot_quarantine" "run_ledger"]`,
+		`run: derived of walk, lands "", keeps [], puts aside "", notes intake/ledger/run.json, writes ["walk_curated" "run_ledger"]`,
+		`walk: readings of shoe, lands "shoe_landing", keeps ["shoe_index"], puts aside "shoe_quarantine", ` +
+			`notes intake/ledger/walk.json, writes ["shoe_trusted" "shoe_index" "shoe_quarantine" "run_ledger"]`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the jobs are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -110,7 +137,7 @@ func TestJobsInOrder(t *testing.T) {
 	}
 	var names []string
 	for _, c := range ordered {
-		names = append(names, c.Job.Name)
+		names = append(names, c.Name)
 	}
 	// The design's order; jobs of other sources may stand between.
 	want := []string{

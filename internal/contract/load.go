@@ -63,6 +63,7 @@ func Load(files fs.FS) (Set, error) {
 	}
 	slices.SortFunc(set, func(a, b Contract) int { return strings.Compare(a.Table, b.Table) })
 	for _, contract := range set {
+		mistakes = append(mistakes, set.describe(contract)...)
 		mistakes = append(mistakes, set.checkRelationships(contract)...)
 		mistakes = append(mistakes, set.checkJobs(contract)...)
 	}
@@ -97,6 +98,29 @@ func (c Contract) followedBy() []string {
 		return []string{Index}
 	}
 	return nil
+}
+
+// describe gives a contract's columns the descriptions of those that they are like.
+func (s Set) describe(c Contract) []error {
+	found := &findings{}
+	for i, column := range c.Columns {
+		if column.Like == "" {
+			continue
+		}
+		table, name, _ := strings.Cut(column.Like, ".")
+		other, err := s.Get(table)
+		if err != nil {
+			found.when(true, "%s.json: column %q: like: %w", c.Table, column.Name, err)
+			continue
+		}
+		described, _ := other.column(name)
+		found.when(described.Description == "" || described.Like != "",
+			"%s.json: column %q: is like %q, want <table>.<column> with a description of its own", c.Table, column.Name, column.Like)
+		found.when(described.Type != "" && described.Type != column.Type,
+			"%s.json: column %q: has type %s, and is like %s of type %s", c.Table, column.Name, column.Type, column.Like, described.Type)
+		c.Columns[i].Description = described.Description
+	}
+	return found.errors
 }
 
 func parse(name string, text []byte) (Contract, error) {
@@ -202,7 +226,10 @@ func (c Contract) checkColumn(found *findings, column Column) {
 	found.when(!names.MatchString(column.Name), "column %q: want lower-case letters, digits and _", column.Name)
 	found.when(!slices.Contains(columnTypes, column.Type), "column %q: type is %q, allowed: %s",
 		column.Name, column.Type, strings.Join(columnTypes, ", "))
-	found.when(column.Description == "", "column %q: description is empty", column.Name)
+	found.when(column.Description == "" && column.Like == "",
+		"column %q: description is empty, want one, or like: the <table>.<column> that has it", column.Name)
+	found.when(column.Description != "" && column.Like != "",
+		"column %q: has a description and is like %s, want one of them", column.Name, column.Like)
 	found.when(column.Since < 1, "column %q: since is %d, want a contract version from 1 on", column.Name, column.Since)
 	found.when(column.Required && column.Since > 1,
 		"column %q: is added later (since %d), so it cannot be required: rows written before have no value", column.Name, column.Since)

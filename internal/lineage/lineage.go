@@ -1,5 +1,5 @@
-// Package lineage holds the SELECTs against the contracts: what they read must be declared, and no column may carry personal data
-// further than its contract says. The SQL is read by sqlglot, a parser in Python, so `make setup` comes before.
+// Package lineage holds the SELECTs against the contracts: what they read must be declared, a column must have the type that its
+// contract says, and none may carry personal data further than that. The SQL is read by sqlglot, a parser in Python, so `make setup` comes before.
 package lineage
 
 import (
@@ -19,45 +19,20 @@ import (
 //go:embed lineage.py
 var script string
 
-// Input is what the script reads.
+// input is what the script reads.
 type input struct {
-	Tables  map[string]table  `json:"tables"`
-	Jobs    []job             `json:"jobs"`
+	contract.Implied
 	Selects map[string]string `json:"selects"` // text by zone/name
-}
-
-type table struct {
-	PersonalData bool              `json:"personal_data"`
-	Columns      map[string]column `json:"columns"`
-}
-
-type column struct {
-	Personal  bool `json:"personal"`
-	Pseudonym bool `json:"pseudonym"`
-	Required  bool `json:"required"`
-}
-
-type job struct {
-	Table  string   `json:"table"`
-	Zone   string   `json:"zone"`
-	Kind   string   `json:"kind"`
-	Source string   `json:"source"`
-	Reads  []string `json:"reads"`
 }
 
 // Check follows the columns of every SELECT of a folder (<zone>/<name>.sql) with the Python of a path. The error has a line for
 // every mistake: its file, what is wrong, and what to do.
 func Check(python string, set contract.Set, selects fs.FS) error {
-	in := input{Tables: map[string]table{}, Selects: map[string]string{}}
-	for _, c := range set {
-		in.Tables[c.Table] = table{PersonalData: c.PersonalData, Columns: map[string]column{}}
-		for _, col := range c.Columns {
-			in.Tables[c.Table].Columns[col.Name] = column{Personal: col.Personal, Pseudonym: col.Pseudonym, Required: col.Required}
-		}
-		if c.Job != nil {
-			in.Jobs = append(in.Jobs, job{Table: c.Table, Zone: c.Zone, Kind: c.Job.Kind, Source: c.Source, Reads: append([]string{}, c.Job.Reads...)})
-		}
+	implied, err := set.Implied()
+	if err != nil {
+		return err
 	}
+	in := input{Implied: implied, Selects: map[string]string{}}
 	files, err := fs.Glob(selects, "*/*.sql")
 	if err != nil {
 		return fmt.Errorf("listing the SELECTs: %w", err)

@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
-# What the reader adds to a row of a landing file.
-FILE_COLUMNS = ("file_path", "file_modified")
-# The zones whose tables the job of the customers keeps for later runs, and reads again.
-KEPT = ("consent", "suspension")
+# The contracts' types as DuckDB has them; the others have the same name.
+TEXT = {"string": "text"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,18 @@ class Origins:
         return Origins(hashed=self.plain | self.hashed)
 
 
-Columns = dict[str, Origins]
+@dataclass(frozen=True)
+class Column:
+    """A column of a table or of a SELECT. `type`: as contracts name it, `unknown` where that cannot be told."""
+
+    type: str
+    origins: Origins = Origins()
+
+
+Columns = dict[str, Column]
+
+# What the reader adds to a row of a landing file.
+FILE_COLUMNS = {"file_path": Column("string"), "file_modified": Column("bigint")}
 
 
 class Mistake(Exception):
@@ -45,25 +56,21 @@ class Mistake(Exception):
 class Job:
     """The SELECTs of one job, each with the origins of its columns once it has been followed."""
 
-    table: str
-    zone: str
-    kind: str
-    source: str
-    reads: list[str]
+    made: dict[str, Any]
     project: Project
     known: dict[str, Columns] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
 
-    @property
-    def landing(self) -> str:
-        return "" if self.kind == "derived" else f"{self.source}_landing"
+    def __post_init__(self) -> None:
+        self.table, self.source, self.reads = self.made["target"], self.made["source"], self.made.get("reads", [])
+        self.zone, self.landing = self.project.tables[self.table]["zone"], self.made.get("landing")
+        # The tables beside the target that SELECTs make, and read again.
+        self.kept = self.made["keeps"] if self.made["kind"] == "customers" else []
 
     def mistakes(self) -> list[str]:
         found = []
-        outputs = {f"{self.zone}/{self.table}": self.table}
-        if self.kind == "customers":
-            outputs |= {f"{zone}/{self.source}_{zone}": f"{self.source}_{zone}" for zone in KEPT}
-        for select, table in outputs.items():
+        for table in (self.table, *self.kept):
+            select = f"{self.project.tables[table]['zone']}/{table}"
             try:
                 found += self.project.contradictions(select, table, self.select(select))
             except Mistake as mistake:
@@ -86,24 +93,28 @@ class Job:
         try:
             query = parse_one(self.project.selects[select], dialect="duckdb")
             sources = {name: self.source_columns(name, select, path) for name in _read(query)}
-            schema = {name: dict.fromkeys(columns, "unknown") for name, columns in sources.items()}
-            root = build_scope(qualify(query, schema=schema, dialect="duckdb", quote_identifiers=False))
-            return {name: _output(root, name, (), sources) for name in root.expression.named_selects}
+            schema = {
+                name: {column: TEXT.get(one.type, one.type) for column, one in columns.items()}
+                for name, columns in sources.items()
+            }
+            query = qualify(query, schema=schema, dialect="duckdb", quote_identifiers=False)
+            root = build_scope(annotate_types(query, schema=schema, dialect="duckdb"))
+            types = {one.alias_or_name: _type(one) for one in root.expression.selects}
+            return {name: Column(kind, _output(root, name, (), sources)) for name, kind in types.items()}
         except SqlglotError as error:
             raise Mistake(f"{path}: {' '.join(str(error).split())}") from error
 
     def source_columns(self, name: str, select: str, path: str) -> Columns:
         """The columns of what a SELECT reads under a name: a table, or a SELECT that runs before it in the same job."""
-        kept = self.kind == "customers" and name in [f"{self.source}_{zone}" for zone in KEPT]
-        if name == self.landing or name in self.reads or kept:
+        if name == self.landing or name in self.reads or name in self.kept:
             self.read.add(name)
             columns = self.project.columns(name)
-            return {**columns, **dict.fromkeys(FILE_COLUMNS, Origins())} if name == self.landing else columns
+            return columns | FILE_COLUMNS if name == self.landing else columns
         if name == f"{self.source}_rejected":  # of the columns of the landing table what could be read, and the line itself
-            line = {"line": Origins(frozenset({f"{self.source}_quarantine.line"}))}
-            return {**self.source_columns(self.landing, select, path), **line}
+            line = self.project.columns(self.made["quarantine"])["line"]
+            return {**self.source_columns(self.landing, select, path), "line": line}
         if name == f"{self.source}_passing":
-            return {**self.select(f"{self.zone}/{self.source}_gated"), "in_table": Origins()}
+            return {**self.select(f"{self.zone}/{self.source}_gated"), "in_table": Column("boolean")}
         if name == f"{self.source}_current":
             return self.select(f"consent/{self.source}_consent")
         for zone in (self.zone, "landing"):
@@ -121,33 +132,52 @@ class Project:
     selects: dict[str, str]
 
     def columns(self, table: str) -> Columns:
-        def origins(name: str, column: dict) -> Origins:
-            this = frozenset({f"{table}.{name}"})
-            return Origins(this if column["personal"] else frozenset(), this if column["pseudonym"] else frozenset())
+        def read(column: dict[str, Any]) -> Column:
+            this = frozenset({f"{table}.{column['name']}"})
+            plain, hashed = (this if column.get(kind) else frozenset() for kind in ("personal", "pseudonym"))
+            return Column(column["type"], Origins(plain, hashed))
 
-        return {name: origins(name, column) for name, column in self.tables[table]["columns"].items()}
+        return {column["name"]: read(column) for column in self.tables[table]["columns"]}
 
     def contradictions(self, select: str, table: str, given: Columns) -> list[str]:
-        """What the columns of a SELECT, by name, carry against the contract of its table."""
+        """What the columns of a SELECT, by name, are against the contract of its table."""
         path, contract = f"sql/{select}.sql", self.tables[table]
         found = []
-        for name, column in contract["columns"].items():
-            origins = given.get(name)
-            if origins is None:
-                if column["required"]:
+        for column in contract["columns"]:
+            name = column["name"]
+            if name not in given:
+                if column.get("required"):
                     found.append(f"{path}: column {name} is missing, {table}.json requires it")
                 continue
-            if origins.plain and not column["personal"]:
-                rule = "marks it a pseudonym" if column["pseudonym"] else "does not mark it personal"
+            found += self._contradicting_type(path, table, column, given[name].type)
+            origins, personal, pseudonym = given[name].origins, column.get("personal"), column.get("pseudonym")
+            if origins.plain and not personal:
+                rule = "marks it a pseudonym" if pseudonym else "does not mark it personal"
                 if not contract["personal_data"]:
                     rule = "declares the table free of personal data"
                 found.append(f"{path}: column {name} carries personal data ({_list(origins.plain)}), but {table}.json {rule}")
-            elif origins.hashed and not column["personal"] and not column["pseudonym"]:
+            elif origins.hashed and not personal and not pseudonym:
                 found.append(
                     f"{path}: column {name} stands for a person ({_list(origins.hashed)}): mark it pseudonym in {table}.json"
                 )
-        unknown = sorted(set(given) - set(contract["columns"]) - {"reason"})
+        unknown = sorted(set(given) - {column["name"] for column in contract["columns"]} - {"reason"})
+        if "reason" in given and given["reason"].type != "string":
+            found.append(f"{path}: column reason is a {given['reason'].type}, want a string")
         return found + [f"{path}: column {name} is not in {table}.json" for name in unknown]
+
+    def _contradicting_type(self, path: str, table: str, column: dict[str, Any], given: str) -> list[str]:
+        name, wanted = column["name"], column["type"]
+        if given == wanted:
+            return []
+        if given == "unknown":
+            return [f"{path}: column {name}: its type cannot be told; write cast(... as {wanted}), as {table}.json says"]
+        return [f"{path}: column {name} has type {given}, {table}.json says {wanted}"]
+
+
+def _type(node: exp.Expression) -> str:
+    """The type of a value as contracts name it; as DuckDB does where they know none."""
+    name = node.type.sql(dialect="duckdb").lower() if node.type else "unknown"
+    return next((ours for ours, duckdb in TEXT.items() if duckdb == name), name)
 
 
 def _list(names: frozenset[str]) -> str:
@@ -185,7 +215,7 @@ def _origins(node: exp.Expression, scope: Scope, path: tuple[str, ...], sources:
 def _of_column(node: exp.Column, scope: Scope, path: tuple[str, ...], sources: dict[str, Columns]) -> Origins:
     source = scope.sources.get(node.table)
     if isinstance(source, exp.Table):
-        return sources[source.name].get(node.name, Origins())
+        return sources[source.name].get(node.name, Column("unknown")).origins
     if not isinstance(source, Scope):
         raise Mistake(f"column {node.sql(dialect='duckdb')} cannot be followed; write where it comes from")
     return _output(source, node.name, path, sources)
@@ -212,8 +242,8 @@ def _union(found) -> Origins:
 
 def main() -> None:
     document = json.load(sys.stdin)
-    project = Project(document["tables"], document["selects"])
-    mistakes = [mistake for job in document["jobs"] for mistake in Job(**job, project=project).mistakes()]
+    project = Project({table["table"]: table for table in document["tables"] or ()}, document["selects"])
+    mistakes = [mistake for job in document["jobs"] or () for mistake in Job(job, project).mistakes()]
     json.dump(list(dict.fromkeys(mistakes)), sys.stdout)
 
 

@@ -136,6 +136,30 @@ func TestMistakes(t *testing.T) {
 			learning, "accelerometer_trusted.x,", "accelerometer_trusted.w as x,",
 			"sql/" + learning + ": ",
 		},
+		"an int for a bigint": {
+			"curated/machine_learning_curated.sql", "        step_trainer_trusted.sensorreadingtime,\n", "        cast(step_trainer_trusted.sensorreadingtime as int) as sensorreadingtime,\n",
+			"sql/" + learning + ": column sensorreadingtime has type int, machine_learning_curated.json says bigint",
+		},
+		"a text for a number": {
+			"trusted/step_trainer_gated.sql", "        distancefromobject,\n        file_path\n", "        'far' as distancefromobject,\n        file_path\n", // through two SELECTs
+			"sql/trusted/step_trainer_trusted.sql: column distancefromobject has type string, step_trainer_trusted.json says int",
+		},
+		"another type in the contract": {
+			"contracts/accelerometer_trusted.json", `"name": "x", "type": "double"`, `"name": "x", "type": "int"`,
+			"sql/trusted/accelerometer_trusted.sql: column x has type double, accelerometer_trusted.json says int",
+		},
+		"through a UNION": {
+			"suspension/customer_suspension.sql", "        file_modified as delivered", "        file_modified / 2 as delivered",
+			"sql/suspension/customer_suspension.sql: column delivered has type double, customer_suspension.json says bigint",
+		},
+		"a type that nobody knows": {
+			learning, "accelerometer_trusted.x,", "some_function(accelerometer_trusted.x) as x,",
+			"sql/" + learning + ": column x: its type cannot be told; write cast(... as double), as machine_learning_curated.json says",
+		},
+		"a reason that is none": {
+			learning, "then 'no_step_reading' end", "then 1 end",
+			"sql/" + learning + ": column reason has type int, want string",
+		},
 		"not SQL": {
 			learning, "final as (", "final as ((",
 			"sql/" + learning + ": ",
