@@ -193,8 +193,12 @@ diff: $(CDK) ## review what this version does to the lakehouse (BASE=commit STAG
 	@go build -o .stedi/review ./tools/review
 	@.stedi/review $(if $(DEPLOYED),-deployed,-base "$(BASE)") $(if $(STAGE),-stage "$(STAGE)")
 
+.PHONY: contracts
+contracts: ## hand the jobs what data/contracts say, after a change of it; the synthesis refuses what is not up to date
+	@go run ./tools/contracts
+
 .PHONY: golden
-golden: $(CDK) ## write the golden templates anew after a change that is meant
+golden: contracts $(CDK) ## write the golden templates anew after a change that is meant
 	go test ./stacks -update
 
 LOCK  := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -1,34 +1,28 @@
-"""Table contracts: the only place where a schema is written."""
+"""What the table contracts say and imply. internal/contract checks and derives it, and says what the words mean; here it is read
+from contracts.json, which `make contracts` makes of data/contracts."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from lakehouse.errors import LakehouseError
 
-TYPES = ("string", "int", "bigint", "double", "boolean")
-
-# Tables that every source has, described once in contracts/each_source.
-EACH_SOURCE = ("index", "quarantine")
-
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table.
-
-    `json_key` is the JSON key in delivered files; `since` is the contract version that added the column. `kind` of a landing
-    column: `email`, `event_time`, `consent_time` or empty; internal/contract/contract.go says what they mean.
-    """
+    """A column of a table. `json_key`: its key in delivered files; `since`: the contract version that added it."""
 
     name: str
     type: str
     json_key: str
+    since: int
     required: bool = False
     personal: bool = False
-    since: int = 1
+    pseudonym: bool = False
     description: str = ""
     kind: str = ""
 
@@ -36,10 +30,6 @@ class Column:
     def is_time(self) -> bool:
         """A time (ms since epoch) or another whole number, whose bounds data files may tell."""
         return self.type == "bigint" and not self.personal
-
-
-# 2000-01-01T00:00:00Z, and a day: what is plausible where a contract says nothing else (R12).
-EARLIEST_MS, AHEAD_MS = 946_684_800_000, 24 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True)
@@ -62,17 +52,14 @@ class Time:
 class Limits:
     """What may arrive in a landing table.
 
-    `future_ms`, `earliest_ms`: by column, limits of its times other than the usual ones; see Time.
     `quarantined_share`: the part of the rows of a run that may be quarantined before the run fails.
     `unnamed_share`: the same of rows that do not even say whose they are; None: they count like others.
     `optional`: a source that has not delivered anything yet is no reason to fail.
     """
 
-    future_ms: dict[str, int] = field(default_factory=dict)
-    earliest_ms: dict[str, int] = field(default_factory=dict)
-    quarantined_share: float = 0.01
-    unnamed_share: float | None = None
-    optional: bool = False
+    quarantined_share: float
+    unnamed_share: float | None
+    optional: bool
 
 
 @dataclass(frozen=True)
@@ -89,35 +76,26 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Job:
-    """How a table is made; what the words mean is said in internal/contract/job.go, which checks them."""
-
-    name: str
-    kind: str
-    reads: tuple[str, ...] = ()
-    subject: str = ""
-    subjects: str = ""
-    rows_of: str = ""
-
-
-@dataclass(frozen=True)
 class Contract:
     """A table: its columns in order, the key that names one row, and what its rows must be like.
 
     `checks` are those beyond not_null (every required column) and unique (the key). `sort` is the order of rows in data files.
-    `job` makes the table; None: it is delivered, or written beside another one.
+    `prefix`: its place in the lake, with a slash at the end. Of landing tables: `limits`, `times` and `address`, the column that
+    names the person by an e-mail address, empty where none does.
     """
 
     table: str
-    source: str
     zone: str
     format: str
+    prefix: str
+    personal_data: bool
     key: tuple[str, ...]
     columns: tuple[Column, ...]
-    limits: Limits = field(default_factory=Limits)
-    checks: tuple[Check, ...] = ()
     sort: tuple[str, ...] = ()
-    job: Job | None = None
+    checks: tuple[Check, ...] = ()
+    limits: Limits | None = None
+    times: tuple[Time, ...] = ()
+    address: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -128,94 +106,60 @@ class Contract:
         """Type by column. Every column may be null: what is required is checked, not assumed."""
         return {column.name: column.type for column in self.columns}
 
-    @property
-    def times(self) -> list[Time]:
-        """The limits of the columns of a landing table that hold times."""
-        return [
-            Time(
-                column.name,
-                self.limits.earliest_ms.get(column.name, EARLIEST_MS),
-                self.limits.future_ms.get(column.name, AHEAD_MS),
-                given=column.kind == "consent_time",
-            )
-            for column in self.columns
-            if column.kind.endswith("_time")
-        ]
 
-    @property
-    def address(self) -> str:
-        """The column of a landing table that names the person by an e-mail address; empty where none does."""
-        return next((column.name for column in self.columns if column.kind == "email"), "")
+@dataclass(frozen=True)
+class Job:
+    """How a table, its `target`, is made. `landing` is the landing table that the job reads, None for one that reads tables only;
+    `reads` are the Iceberg tables. `keeps` are tables beside the target that later runs need, in the order of their publication.
+    """
 
-    @property
-    def prefix(self) -> str:
-        """The table's place in the lake, with a slash at the end."""
-        return f"{self.source}/{self.zone}/"
+    name: str
+    kind: str
+    source: str
+    target: str
+    intake: str
+    landing: str | None = None
+    quarantine: str = ""
+    reads: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+    subject: str = ""
+    subjects: str = ""
+    rows_of: str = ""
 
 
 def load(table: str) -> Contract:
-    """The contract of a table, read from the package (a folder or a zip): its own file, or the one that each source shares."""
-    folder = files("lakehouse").joinpath("contracts")
-    resource, source = folder.joinpath(f"{table}.json"), ""
-    for zone in EACH_SOURCE:
-        if table.endswith(f"_{zone}") and not resource.is_file():
-            resource, source = folder.joinpath("each_source", f"{zone}.json"), table.removesuffix(f"_{zone}")
-    if not resource.is_file() or (source and not folder.joinpath(f"{source}_landing.json").is_file()):
-        raise LakehouseError(f"there is no contract for table {table}: add contracts/{table}.json")
-    return parse(json.loads(resource.read_text(encoding="utf-8").replace("<source>", source)))
+    """The contract of a table."""
+    if table not in _read()[0]:
+        raise LakehouseError(f"there is no contract for table {table}: add data/contracts/{table}.json and run `make contracts`")
+    return _read()[0][table]
 
 
 def load_all() -> list[Contract]:
-    """The contracts of all tables, by name: those with a file of their own, and those that follow from a source's."""
-    folder = files("lakehouse").joinpath("contracts")
-    written = [load(entry.name.removesuffix(".json")) for entry in folder.iterdir() if entry.name.endswith(".json")]
-    followers = [load(f"{contract.source}_{zone}") for contract in written for zone in _followed_by(contract)]
-    return sorted(written + followers, key=lambda contract: contract.table)
+    """The contracts of all tables, by name."""
+    return list(_read()[0].values())
 
 
-def _followed_by(contract: Contract) -> tuple[str, ...]:
-    """The zones whose tables follow from a table: landing has a quarantine, readings have an index."""
-    if contract.zone == "landing":
-        return ("quarantine",)
-    return ("index",) if contract.job and contract.job.kind == "readings" else ()
+def jobs() -> tuple[Job, ...]:
+    """All jobs, in the order in which they run."""
+    return _read()[1]
 
 
-def parse(document: dict[str, Any]) -> Contract:
-    """A contract from its JSON document. Its form is checked at build time; here only what the jobs cannot do without."""
-    columns = tuple(_column(document["table"], entry) for entry in document["columns"])
-    return Contract(
-        table=document["table"],
-        source=document["source"],
-        zone=document["zone"],
-        format=document["format"],
-        key=tuple(document["key"]),
-        columns=columns,
-        limits=Limits(**document.get("limits", {})),
-        checks=tuple(_check(entry) for entry in document.get("checks", ())),
-        sort=tuple(document.get("layout", {}).get("sort", ())),
-        job=_job(document["job"]) if "job" in document else None,
+@cache
+def _read() -> tuple[dict[str, Contract], tuple[Job, ...]]:
+    document = json.loads(files("lakehouse").joinpath("contracts.json").read_text(encoding="utf-8"))
+    parts = {"columns": Column, "checks": Check, "limits": Limits, "times": Time}
+    return (
+        {entry["table"]: _made(Contract, entry, parts) for entry in document["tables"]},
+        tuple(_made(Job, entry, {}) for entry in document["jobs"]),
     )
 
 
-def _job(entry: dict[str, Any]) -> Job:
-    return Job(**{**entry, "reads": tuple(entry.get("reads", ()))})
+def _made(kind: type, entry: dict[str, Any], parts: dict[str, type]) -> Any:
+    """An object of its JSON, lists as tuples; `parts`: what the objects in it are, by their key."""
 
+    def made(key: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(made(key, one) for one in value)
+        return _made(parts[key], value, {}) if isinstance(value, dict) else value
 
-def _check(entry: dict[str, Any]) -> Check:
-    return Check(**{**entry, "values": tuple(entry.get("values", ()))})
-
-
-def _column(table: str, entry: dict[str, Any]) -> Column:
-    if entry["type"] not in TYPES:
-        allowed = ", ".join(TYPES)
-        raise LakehouseError(f"contract {table}: column {entry['name']} has type {entry['type']}, expected one of {allowed}")
-    return Column(
-        name=entry["name"],
-        type=entry["type"],
-        json_key=entry.get("field", entry["name"]),
-        required=entry.get("required", False),
-        personal=entry.get("personal", False),
-        since=entry.get("since", 1),
-        description=entry.get("description", ""),
-        kind=entry.get("kind", ""),
-    )
+    return kind(**{key: made(key, value) for key, value in entry.items()})

@@ -3,21 +3,14 @@ written."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lakehouse import queries
 from lakehouse.run import Result, Run
 
 
-@dataclass(frozen=True)
-class Derived:
-    """`rows_of`: the table or shared SELECT each of whose rows the SELECT gives once."""
-
-    rows_of: str
-
-    def compute(self, run: Run) -> Result:
-        engine, contract = run.engine, run.contract
-        known = queries.with_shared(engine, contract.zone, contract.table, run.read_tables())
-        gated = run.gate(**known)
-        ((read,),) = engine.fetch("select count(*) from counted", counted=known[self.rows_of])
-        return Result((gated,), run.drafts.make_equal(run.job.target, gated.accepted, others=known), read)
+def compute(run: Run) -> Result:
+    engine, contract = run.engine, run.contract
+    known = queries.with_shared(engine, contract.zone, contract.table, run.read_tables())
+    gated = run.gate(**known)
+    # The table or shared SELECT each of whose rows the SELECT gives once.
+    ((read,),) = engine.fetch("select count(*) from counted", counted=known[run.job.rows_of])
+    return Result((gated,), run.drafts.make_equal(run.job.target, gated.accepted, others=known), read)

@@ -1,6 +1,6 @@
 """What a job's last finished run had read, and so what the next one has to read.
 
-Kept as one object a job, `intake/ledger/<job>.json`: a line for each input with its version. It is written last: a run that dies
+Kept as one object a job: a line for each input with its version. It is written last: a run that dies
 before leaves the old one, and the next run does the same work again.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from lakehouse.contracts import Job
 from lakehouse.storage import Object, Store
 
 RULES, IGNORED = "rules", "ignored"
@@ -46,9 +47,9 @@ class Plan:
         return Plan(True, (*self.known, *self.new), (), self.before)
 
 
-def load(store: Store, job: str) -> Inputs:
+def load(store: Store, job: Job) -> Inputs:
     """Inputs of the last finished run; empty when there was none, or when its record cannot be read: then all is read anew."""
-    content = store.read(_key(job))
+    content = store.read(job.intake)
     try:
         lines = [json.loads(line) for line in (content or b"").splitlines()]
         return {line["input"]: line["version"] for line in lines}
@@ -56,13 +57,9 @@ def load(store: Store, job: str) -> Inputs:
         return {}
 
 
-def save(store: Store, job: str, inputs: Mapping[str, str], run_id: str) -> None:
-    lines = [json.dumps({"job": job, "input": key, "version": inputs[key], "run_id": run_id}) for key in sorted(inputs)]
-    store.write(_key(job), "".join(f"{line}\n" for line in lines).encode())
-
-
-def _key(job: str) -> str:
-    return f"intake/ledger/{job}.json"
+def save(store: Store, job: Job, inputs: Mapping[str, str], run_id: str) -> None:
+    lines = [json.dumps({"job": job.name, "input": key, "version": inputs[key], "run_id": run_id}) for key in sorted(inputs)]
+    store.write(job.intake, "".join(f"{line}\n" for line in lines).encode())
 
 
 def delivered(store: Store, prefix: str) -> tuple[list[Object], dict[str, Ignored]]:
@@ -103,7 +100,7 @@ def plan(before: Inputs, objects: Iterable[Object], prefix: str, full: bool) -> 
 
 
 def rules(settings: str) -> str:
-    """Fingerprint of everything that decides about a row: this package with its contracts and SELECTs, and the settings."""
+    """Fingerprint of everything that decides about a row: this package with contracts.json and the SELECTs, and the settings."""
     digest = hashlib.sha256(settings.encode())
     for path, content in sorted(_contents(files("lakehouse"), "")):
         digest.update(f"\n{path}\n".encode())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 
-from lakehouse import contracts, customers, derived, process
-from lakehouse.contracts import Contract
+from lakehouse import contracts, customers, derived, process, readings
 from lakehouse.errors import LakehouseError
-from lakehouse.readings import Readings
 from lakehouse.run import Job
+
+# What a job of a kind does.
+_KINDS = {"customers": customers.compute, "readings": readings.compute, "derived": derived.compute}
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     arguments.add_argument("--table", required=True)
     given, others = arguments.parse_known_args()
     try:
-        made_by = of(contracts.load(given.table))
+        made_by = of(given.table)
     except LakehouseError as error:
         sys.exit(str(error))
     process.main(made_by, others)
@@ -27,45 +27,16 @@ def main() -> None:
 
 def named(name: str) -> Job:
     """The job of a name."""
-    found = [of(contract) for contract in contracts.load_all() if contract.job and contract.job.name == name]
-    if not found:
-        raise LakehouseError(f"there is no job {name}")
-    return found[0]
+    for job in contracts.jobs():
+        if job.name == name:
+            return Job(**vars(job), compute=_KINDS[job.kind])
+    raise LakehouseError(f"there is no job {name}")
 
 
-def of(contract: Contract) -> Job:
+def of(table: str) -> Job:
     """The job that makes a table."""
-    if contract.job is None:
-        raise LakehouseError(f"no job makes {contract.table}: its contract has no job")
-    return _KINDS[contract.job.kind](contract)
-
-
-def _customers(contract: Contract) -> Job:
-    return Job(
-        name=contract.job.name,
-        target=contract.table,
-        compute=customers.compute,
-        landing=f"{contract.source}_landing",
-        keeps=(customers.SUSPENSION, customers.CONSENT),
-    )
-
-
-def _readings(contract: Contract) -> Job:
-    source, made = contract.source, contract.job
-    return Job(
-        name=made.name,
-        target=contract.table,
-        compute=Readings(source, made.subject, made.subjects).compute,
-        landing=f"{source}_landing",
-        tables=made.reads,
-        keeps=(f"{source}_index",),
-    )
-
-
-def _derived(contract: Contract) -> Job:
-    made = contract.job
-    compute = derived.Derived(made.rows_of).compute
-    return Job(name=made.name, target=contract.table, compute=compute, tables=made.reads)
-
-
-_KINDS: dict[str, Callable[[Contract], Job]] = {"customers": _customers, "readings": _readings, "derived": _derived}
+    contracts.load(table)
+    for job in contracts.jobs():
+        if job.target == table:
+            return named(job.name)
+    raise LakehouseError(f"no job makes {table}: its contract has no job")

@@ -22,7 +22,7 @@ def write(run: Run, found: Found) -> None:
     Rows go that earlier runs have put aside of files that this one has read, and that are not bad any more; a run over everything
     also drops those of files that were removed.
     """
-    contract, engine = contracts.load(f"{run.landing.source}_quarantine"), run.engine
+    contract, engine = contracts.load(run.job.quarantine), run.engine
     if found.rejected is None and not run.tables.rows(contract.table):
         return
     compared = replace(contract, columns=tuple(column for column in contract.columns if column.name not in _ADDED))

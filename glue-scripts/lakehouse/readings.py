@@ -1,8 +1,8 @@
 """Readings of a landing table -> its trusted table: those of people who share with research, from when they do (R3, R4).
 
 A run reads new files. A subject is touched when consent about them has changed since the last run: what is in the table of those
-who lost some is decided anew, and the earlier files that hold readings of those who may now have more are read again; the table
-<source>_index knows which.
+who lost some is decided anew, and the earlier files that hold readings of those who may now have more are read again; the index,
+the table that the job keeps, knows which.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ from lakehouse import drafts, queries
 from lakehouse.engines import Rows
 from lakehouse.gates import Gate
 from lakehouse.queries import REASON
-from lakehouse.run import ReadEverything, Result, Run
+from lakehouse.run import Job, ReadEverything, Result, Run
 
 ALREADY_DECIDED = "already_decided"
 _NOBODY = "select cast(null as string) as subject, false as had, false as may_gain where false"
 
 
-@dataclass(frozen=True)
-class Readings:
-    """`source`: of the landing table. `subject` is the column that says whose reading it is; `subjects` the SELECT of what the
-    gate asks about them."""
+def compute(run: Run) -> Result:
+    return _Readings(run.job).compute(run)
 
-    source: str
-    subject: str
-    subjects: str
+
+@dataclass(frozen=True)
+class _Readings:
+    job: Job
 
     def compute(self, run: Run) -> Result:
         now = run.engine.keep(self._subjects(run, run.read_tables()))
@@ -59,7 +58,8 @@ class Readings:
         current = engine.sql(f"select {columns} from present semi join other on {same}", present=present, other=incoming)
         if engine.fetch("select count(*) from changed where had", changed=changed) != [(0,)]:
             lost = engine.sql(
-                f'select {columns} from present semi join changed on present."{self.subject}" = changed.subject and changed.had',
+                f'select {columns} from present semi join changed on present."{self.job.subject}" = changed.subject '
+                "and changed.had",
                 present=run.drafts.rows(table),
                 changed=changed,
             )
@@ -83,21 +83,21 @@ class Readings:
         return Result((*gates, gated), written, read, written.inserted + written.updated, delivery=new)
 
     def _gate(self, run: Run, readings: Rows, subjects: Rows) -> Rows:
-        inputs = {f"{self.source}_landing": readings, self.subjects: subjects}
-        return queries.select(run.engine, "trusted", f"{self.source}_gated", run.parameters, **inputs)
+        inputs = {self.job.landing: readings, self.job.subjects: subjects}
+        return queries.select(run.engine, "trusted", f"{self.job.source}_gated", run.parameters, **inputs)
 
     def _candidates(self, run: Run, rows: Rows, in_table: bool) -> Rows:
         text = f"select {queries.filled(rows, run.contract)}, {str(in_table).lower()} as in_table from passing"
         return run.engine.sql(text, passing=rows)
 
     def _each_once(self, run: Run, candidates: Rows):
-        return run.gate(**{f"{self.source}_passing": candidates})
+        return run.gate(**{f"{self.job.source}_passing": candidates})
 
     # --- consent over time (R10) ---
 
     def _subjects(self, run: Run, tables: dict[str, Rows]) -> Rows:
-        known = queries.with_shared(run.engine, "trusted", self.subjects, tables)
-        return queries.select(run.engine, "trusted", self.subjects, **known)
+        known = queries.with_shared(run.engine, "trusted", self.job.subjects, tables)
+        return queries.select(run.engine, "trusted", self.job.subjects, **known)
 
     def _changed(self, run: Run, now: Rows) -> Rows:
         """Subjects about whom the gate decides otherwise than in the last run: those who `had` rows in the table that may not
@@ -134,7 +134,7 @@ class Readings:
         others = ", ".join(f'readings."{name}"' for name in rows.columns if name != REASON)
         rows = engine.sql(
             f"select {others}, case when gaining.subject is null then '{ALREADY_DECIDED}' else readings.{REASON} end as {REASON} "
-            f'from readings left join gaining on readings."{self.subject}" = gaining.subject',
+            f'from readings left join gaining on readings."{self.job.subject}" = gaining.subject',
             readings=rows,
             gaining=gaining,
         )
@@ -144,12 +144,13 @@ class Readings:
 
     @property
     def _index(self) -> str:
-        return f"{self.source}_index"
+        (index,) = self.job.keeps
+        return index
 
     def _write_index(self, run: Run, rows: Rows) -> None:
         pairs = run.engine.sql(
             "select file_path as file, sha2(subject, 256) as subject "
-            f'from (select distinct file_path, "{self.subject}" as subject from readings)',
+            f'from (select distinct file_path, "{self.job.subject}" as subject from readings)',
             readings=rows,
         )
         if run.plan.full:

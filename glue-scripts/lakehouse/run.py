@@ -23,20 +23,11 @@ GIB = 2**30
 _UNPACKED = 8
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a job reads and writes, and what it does.
+@dataclass(frozen=True, kw_only=True)
+class Job(contracts.Job):
+    """What a job reads and writes, and what it does."""
 
-    `target` is the table it makes; `keeps` are tables beside it that later runs need. `landing` is the landing table it reads;
-    None for a job that reads tables only. `tables` are the Iceberg tables it reads.
-    """
-
-    name: str
-    target: str
     compute: Callable[[Run], Result]
-    landing: str | None = None
-    tables: tuple[str, ...] = ()
-    keeps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,12 +121,12 @@ class Run:
 
     def read_tables(self) -> dict[str, Rows]:
         """The tables that the job reads, as they were when it began: what is recorded as read is what was read."""
-        return {name: self._as_of(name, self.inputs[name]) for name in self.job.tables}
+        return {name: self._as_of(name, self.inputs[name]) for name in self.job.reads}
 
     def tables_before(self) -> dict[str, Rows] | None:
         """The same as the last finished run had read them; None when one of those versions has expired."""
         try:
-            return {name: self._as_of(name, self.plan.before[name]) for name in self.job.tables}
+            return {name: self._as_of(name, self.plan.before[name]) for name in self.job.reads}
         except KeyError:
             return None
 
@@ -210,7 +201,7 @@ def _run(this: Run, ignored: dict[str, intake.Ignored]) -> Entry:
         )
         ledger.record(this.engine, of, entry)
         # Only from here on what was read counts as taken in.
-        intake.save(this.store, job.name, {**this.inputs, **drafts.versions()}, this.id)
+        intake.save(this.store, job, {**this.inputs, **drafts.versions()}, this.id)
         return entry
 
 
@@ -218,7 +209,7 @@ def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, I
     """Compares what there is to read with what the last finished run had read. The last: versions of the job's own tables."""
     # First: when another run is ahead of this one, from here on, it is seen by them.
     own = {name: of.load(name) for name in (job.target, *job.keeps)}
-    before = intake.load(store, job.name)
+    before = intake.load(store, job)
     landing = contracts.load(job.landing) if job.landing else None
     objects, ignored = intake.delivered(store, landing.prefix) if landing else ([], {})
     if landing and not objects and not (landing.limits.optional and not before):
@@ -229,7 +220,7 @@ def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, I
         )
     inputs = {intake.RULES: intake.rules(options.consent_gate), **{one.key: one.version for one in objects}}
     inputs |= {f"{intake.IGNORED}/{reason}": f"{one.objects} {one.example}" for reason, one in ignored.items()}
-    inputs |= {name: of.version(name) for name in job.tables}
+    inputs |= {name: of.version(name) for name in job.reads}
     full = options.full_refresh or before.get(intake.RULES) != inputs[intake.RULES]
     for name, table in own.items():
         # Restored, emptied, or written by a run that did not finish: what was read before is no longer what is in there.
@@ -239,7 +230,7 @@ def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, I
 
 
 def _has_new_tables(job: Job, plan: Plan, inputs: Inputs) -> bool:
-    return any(plan.before.get(name) != inputs[name] for name in job.tables)
+    return any(plan.before.get(name) != inputs[name] for name in job.reads)
 
 
 def _nothing_new(job: Job, plan: Plan, inputs: Inputs, ignored: dict[str, intake.Ignored]) -> bool:
@@ -255,12 +246,12 @@ def _engine(job: Job, options: Options, of: Tables, plan: Plan) -> str:
     if options.engine != engines.AUTO:
         return options.engine
     landed = sum(one.size * (_UNPACKED if one.is_packed else 1) for one in plan.new)
-    read = landed + sum(tables.size(of.load(name)) for name in (*job.tables, job.target))
+    read = landed + sum(tables.size(of.load(name)) for name in (*job.reads, job.target))
     return engines.SPARK if read >= options.spark_from_gib * GIB else engines.DUCKDB
 
 
 def _require_same_inputs(this: Run) -> None:
     """Fails when a table that was read has changed since: consent in it may have been withdrawn."""
-    for name in this.job.tables:
+    for name in this.job.reads:
         if not this.tables.holds(name, this.inputs[name]):
             raise tables.conflict(this.tables.full_name(name))

@@ -5,10 +5,10 @@ import json
 import oracle
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from lakehouse.contracts import EARLIEST_MS
 from lakehouse.lines import LONGEST_LINE, LONGEST_NUMBER
 
 SOURCES = ("customer", "accelerometer", "step_trainer")
+EARLIEST_MS = 946_684_800_000  # 2000-01-01T00:00:00Z
 MODIFIED = 1_700_000_000_000  # ms; when what is judged here was delivered
 LATEST = MODIFIED + 86_400_000
 TIME = 1_650_000_000_000

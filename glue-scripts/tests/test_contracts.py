@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from lakehouse import contracts, lines
-from lakehouse.contracts import Check, Limits, Time
+from lakehouse.contracts import Check, Column, Limits, Time
 from lakehouse.errors import LakehouseError
 from lakehouse.gates import EXCLUSIONS
 from lakehouse.intake import Ignored
@@ -20,19 +20,13 @@ REASONS = {
 }
 
 
-def document(**column):
-    column = {"name": "email", "type": "string", **column}
-    return {"table": "t", "source": "s", "zone": "trusted", "format": "iceberg", "key": ["email"], "columns": [column]}
-
-
 @pytest.mark.parametrize("table", ALL)
 def test_every_table_has_a_contract(table):
     contract = contracts.load(table)
     assert contract.table == table
     assert set(contract.key) <= set(contract.names)
     assert set(contract.sort) <= set(contract.names)
-    limited = {*contract.limits.future_ms, *contract.limits.earliest_ms}
-    assert {check.column for check in contract.checks} | limited <= set(contract.names)
+    assert {check.column for check in contract.checks} | {time.column for time in contract.times} <= set(contract.names)
 
 
 @pytest.mark.parametrize("table", [*TARGETS, *KEEPS])
@@ -68,9 +62,9 @@ def test_landing_has_limits_for_all_its_times_and_names_people_by_an_address(tab
 
 
 @pytest.mark.parametrize("table", [*TARGETS, *KEEPS])
-def test_only_landing_tables_have_kinds(table):
+def test_only_landing_tables_have_kinds_and_limits(table):
     contract = contracts.load(table)
-    assert (contract.address, contract.times) == ("", [])
+    assert (contract.address, contract.times, contract.limits) == ("", (), None)
 
 
 def test_of_customers_no_row_may_be_put_aside_that_does_not_say_whose_it_is():
@@ -84,7 +78,7 @@ def test_what_suspends_is_kept_by_person_and_line():
     contract = contracts.load("customer_suspension")
     assert contract.key == ("email", "fingerprint")
     assert [column.name for column in contract.columns if column.required] == ["email", "fingerprint", "delivered"]
-    assert contract.job is None
+    assert contract.table not in {job.target for job in contracts.jobs()}
 
 
 @pytest.mark.parametrize("source", ["customer", "accelerometer", "step_trainer"])
@@ -134,52 +128,25 @@ def test_prefix_is_source_and_zone():
     assert contracts.load("step_trainer_landing").prefix == "step_trainer/landing/"
 
 
-def test_defaults_of_a_column():
-    (column,) = contracts.parse(document()).columns
-    assert column == contracts.Column(
-        "email", "string", json_key="email", required=False, personal=False, since=1, description="", kind=""
+def test_objects_are_those_of_the_file():
+    trusted = contracts.load("customer_trusted")
+    assert trusted.checks == (Check("accepted_range", "sharewithresearchasofdate", min=1),)
+    assert (trusted.sort, trusted.key, trusted.personal_data) == (("email",), ("email",), True)
+    landing = contracts.load("customer_landing")
+    assert landing.times[0] == Time("registrationdate", 946_684_800_000, 86_400_000, given=False)
+    assert landing.limits == Limits(quarantined_share=0.01, unnamed_share=0, optional=False)
+    assert landing.columns[1] == Column(
+        *("email", "string", "email", 1),
+        **{"required": True, "personal": True, "kind": "email"},
+        description="E-mail address; names the person, compared as R11 normalises it.",
     )
 
 
-def test_defaults_of_a_contract():
-    contract = contracts.parse(document())
-    limits = Limits(future_ms={}, earliest_ms={}, quarantined_share=0.01, unnamed_share=None, optional=False)
-    assert (contract.limits, contract.checks, contract.sort) == (limits, (), ())
-    assert (contract.address, contract.times) == ("", [])
-
-
-def test_limits_checks_and_order_are_those_of_the_document():
-    checks = [
-        {"check": "accepted_range", "column": "email", "min": 0},
-        {"check": "accepted_values", "column": "email", "values": ["a", "b"]},
-    ]
-    limits = {"future_ms": {"email": 5}, "earliest_ms": {"email": 7}, "quarantined_share": 0, "unnamed_share": 0.5}
-    contract = contracts.parse({**document(), "limits": limits, "checks": checks, "layout": {"sort": ["email"]}})
-    assert contract.limits == Limits({"email": 5}, {"email": 7}, 0, 0.5)
-    assert contract.checks == (Check("accepted_range", "email", min=0), Check("accepted_values", "email", values=("a", "b")))
-    assert contract.sort == ("email",)
-
-
-@pytest.mark.parametrize(
-    ("kind", "limits", "time"),
-    [
-        ("event_time", {}, Time("at", 946_684_800_000, 86_400_000, given=False)),
-        ("consent_time", {}, Time("at", 946_684_800_000, 86_400_000, given=True)),
-        ("event_time", {"future_ms": {"at": 0}, "earliest_ms": {"at": 5}}, Time("at", 5, 0, given=False)),
-        ("consent_time", {"future_ms": {"other": 0}}, Time("at", 946_684_800_000, 86_400_000, given=True)),
-    ],
-)
-def test_times_have_the_usual_limits_or_those_of_the_document(kind, limits, time):
-    """R12."""
-    parsed = contracts.parse({**document(name="at", type="bigint", kind=kind), "limits": limits})
-    assert parsed.times == [time]
-    assert parsed.address == ""
-
-
-def test_a_column_without_a_kind_has_no_limits_and_is_no_address():
-    assert contracts.parse(document(type="bigint")).times == []
-    assert contracts.parse(document(kind="email")).address == "email"
-    assert contracts.parse(document(kind="email")).times == []
+def test_a_column_that_is_like_another_one_has_its_description():
+    described = {column.name: column.description for column in contracts.load("step_trainer_landing").columns}
+    copied = {column.name: column.description for column in contracts.load("machine_learning_curated").columns}
+    assert copied["distancefromobject"] == described["distancefromobject"]
+    assert copied["distancefromobject"] == "Distance to the nearest object, in the device's own unit."
 
 
 @pytest.mark.parametrize(
@@ -191,13 +158,8 @@ def test_what_is_before_the_first_plausible_time(value, event, consent):
     assert Time("at", 100, 0, given=True).is_early(value) is consent
 
 
-def test_unknown_type_names_table_column_and_what_is_allowed():
-    with pytest.raises(LakehouseError, match="contract t: column email has type varchar, expected one of string, int"):
-        contracts.parse(document(type="varchar"))
-
-
 def test_unknown_table_says_what_to_add():
-    with pytest.raises(LakehouseError, match=r"no contract for table nowhere: add contracts/nowhere\.json"):
+    with pytest.raises(LakehouseError, match=r"no contract for table nowhere: add data/contracts/nowhere\.json and"):
         contracts.load("nowhere")
 
 

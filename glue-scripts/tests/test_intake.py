@@ -13,13 +13,14 @@ import pytest
 from botocore.exceptions import IncompleteReadError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
-from lakehouse import files, intake, storage
+from lakehouse import contracts, files, intake, storage
 from lakehouse.errors import LakehouseError
 from lakehouse.intake import Ignored
 from lakehouse.storage import FolderStore, Object, S3Store
 
 PREFIX = "customer/landing/"
 A, B, C = (Object(f"{PREFIX}{name}.json", "1", 10, 1000) for name in "abc")
+JOB = contracts.Job(name="job", kind="derived", source="s", target="s_curated", intake="intake/ledger/job.json")
 BEFORE = {A.key: "1", B.key: "1", "rules": "r", "customer_consent": "7"}
 
 
@@ -84,22 +85,22 @@ def store(tmp_path):
 
 def test_a_record_is_read_back_as_it_was_saved(store):
     inputs = {**BEFORE, f'{PREFIX}odd "name"\u2028\n.json': "2"}
-    intake.save(store, "job", inputs, "run-1")
-    assert intake.load(store, "job") == inputs
-    assert intake.load(store, "other_job") == {}
+    intake.save(store, JOB, inputs, "run-1")
+    assert intake.load(store, JOB) == inputs
+    assert intake.load(store, replace(JOB, intake="elsewhere.json")) == {}
 
 
 def test_a_record_has_a_line_of_json_an_input(store):
-    intake.save(store, "job", BEFORE, "run-1")
-    lines = store.read("intake/ledger/job.json").decode().splitlines()
+    intake.save(store, JOB, BEFORE, "run-1")
+    lines = store.read(JOB.intake).decode().splitlines()
     assert [json.loads(line)["input"] for line in lines] == sorted(BEFORE)
     assert json.loads(lines[0]) == {"job": "job", "input": "customer/landing/a.json", "version": "1", "run_id": "run-1"}
 
 
 def test_a_record_replaces_the_one_before(store):
-    intake.save(store, "job", BEFORE, "run-1")
-    intake.save(store, "job", {A.key: "2"}, "run-2")
-    assert intake.load(store, "job") == {A.key: "2"}
+    intake.save(store, JOB, BEFORE, "run-1")
+    intake.save(store, JOB, {A.key: "2"}, "run-2")
+    assert intake.load(store, JOB) == {A.key: "2"}
 
 
 @pytest.mark.parametrize(
@@ -118,10 +119,10 @@ def test_a_record_replaces_the_one_before(store):
 )
 def test_a_damaged_record_is_none(store, damage):
     """Then everything is read anew; what is half known is not used."""
-    intake.save(store, "job", BEFORE, "run-1")
-    content = store.read("intake/ledger/job.json")
-    store.write("intake/ledger/job.json", damage(content))
-    assert intake.load(store, "job") == {}
+    intake.save(store, JOB, BEFORE, "run-1")
+    content = store.read(JOB.intake)
+    store.write(JOB.intake, damage(content))
+    assert intake.load(store, JOB) == {}
 
 
 # --- what was delivered ---
@@ -209,7 +210,7 @@ def test_nothing_is_delivered_to_a_place_that_is_not_there(store):
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    put(tmp_path, "job.py", "sql/a.sql", "contracts/c.json")
+    put(tmp_path, "job.py", "sql/a.sql", "contracts.json")
     monkeypatch.setattr(intake, "files", lambda name: tmp_path)
     return tmp_path
 
@@ -219,7 +220,7 @@ def test_rules_are_the_same_every_time_and_others_with_other_settings():
     assert intake.rules("as-of") != intake.rules("ever")
 
 
-@pytest.mark.parametrize("name", ["job.py", "sql/a.sql", "contracts/c.json", "new.py"])
+@pytest.mark.parametrize("name", ["job.py", "sql/a.sql", "contracts.json", "new.py"])
 def test_rules_change_with_the_code_the_selects_and_the_contracts(package, name):
     before = intake.rules("as-of")
     (package / name).write_text("y")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import pytest
 from lakehouse import contracts, engines, tables
-from lakehouse.contracts import Limits
 from lakehouse.errors import LakehouseError
 from lakehouse.ledger import Entry
 from lakehouse.storage import FolderStore
@@ -224,7 +223,8 @@ def test_rows_that_a_new_rule_can_use_leave_the_quarantine(lake, monkeypatch):
 
     def strict(table):
         contract = real(table)
-        return replace(contract, limits=Limits(future_ms={"lastupdatedate": 0})) if table == "customer_landing" else contract
+        times = tuple(replace(time, ahead=0) if time.column == "lastupdatedate" else time for time in contract.times)
+        return replace(contract, times=times) if table == "customer_landing" else contract
 
     monkeypatch.setattr(contracts, "load", strict)
     assert run(lake).quarantined == {"future_time": 1}

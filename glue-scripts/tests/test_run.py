@@ -287,7 +287,7 @@ def test_what_was_read_before_counts_again_only_where_everything_is_read(lake, c
 def test_the_bytes_of_the_tables_that_are_read_decide_too(lake, chosen):
     deliver_first(lake)
     job = jobs.named("customer_trusted_to_curated")
-    size = sum(tables.size(lake.load(table)) for table in job.tables)
+    size = sum(tables.size(lake.load(table)) for table in job.reads)
     assert size > 0
     assert spark_from(chosen, lake, job.name, size)
     lake.run(job.name)

@@ -3,7 +3,7 @@
 import argparse
 import time
 
-from lakehouse import contracts, jobs, process, run
+from lakehouse import jobs, process, run
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--table", required=True, help="the tables, with commas between them")
@@ -11,5 +11,5 @@ given, others = parser.parse_known_args()
 options = process.parse(others)
 for table in given.table.split(","):
     began = time.monotonic()
-    accepted = run.run(jobs.of(contracts.load(table)), options).accepted
+    accepted = run.run(jobs.of(table), options).accepted
     print(table, accepted, f"{time.monotonic() - began:.2f}s", flush=True)
