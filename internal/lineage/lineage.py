@@ -162,7 +162,7 @@ class Project:
                 )
         unknown = sorted(set(given) - {column["name"] for column in contract["columns"]} - {"reason"})
         if "reason" in given and given["reason"].type != "string":
-            found.append(f"{path}: column reason is a {given['reason'].type}, want a string")
+            found.append(f"{path}: column reason has type {given['reason'].type}, want string")
         return found + [f"{path}: column {name} is not in {table}.json" for name in unknown]
 
     def _contradicting_type(self, path: str, table: str, column: dict[str, Any], given: str) -> list[str]:

@@ -145,8 +145,8 @@ func TestMistakes(t *testing.T) {
 			"sql/trusted/step_trainer_trusted.sql: column distancefromobject has type string, step_trainer_trusted.json says int",
 		},
 		"another type in the contract": {
-			"contracts/accelerometer_trusted.json", `"name": "x", "type": "double"`, `"name": "x", "type": "int"`,
-			"sql/trusted/accelerometer_trusted.sql: column x has type double, accelerometer_trusted.json says int",
+			"contracts/customer_consent.json", `"name": "lastupdatedate", "type": "bigint"`, `"name": "lastupdatedate", "type": "int"`,
+			"sql/consent/customer_consent.sql: column lastupdatedate has type bigint, customer_consent.json says int",
 		},
 		"through a UNION": {
 			"suspension/customer_suspension.sql", "        file_modified as delivered", "        file_modified / 2 as delivered",

@@ -55,7 +55,8 @@ def ask(athena, sql: str, database: str, workgroup: str) -> Answer:
 def copy_app(folder: Path) -> Path:
     """A copy of the CDK app that can be changed and deployed; what was installed is shared."""
     folder.mkdir()
-    for name in ("main.go", "go.mod", "go.sum", "cdk.json", "internal", "stacks", "constructs", "data", "glue-scripts"):
+    folders = ("internal", "stacks", "constructs", "data", "glue-scripts", "tools/contracts")
+    for name in ("main.go", "go.mod", "go.sum", "cdk.json", *folders):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
@@ -63,6 +64,11 @@ def copy_app(folder: Path) -> Path:
             shutil.copy(source, folder / name)
     (folder / ".venv").symlink_to(ROOT / ".venv")  # reads the SELECTs
     return folder
+
+
+def tell_jobs(app: Path) -> None:
+    """What `make contracts` does, after a change of the contracts of a copy."""
+    subprocess.run(["go", "run", "./tools/contracts"], cwd=app, check=True)
 
 
 def process_of(run_id: str) -> int:

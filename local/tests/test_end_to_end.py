@@ -16,7 +16,7 @@ from pathlib import Path
 import browser
 import oracle
 import pytest
-from embedded import ROOT, ask, connect, copy_app, listens_on, process_of
+from embedded import ROOT, ask, connect, copy_app, listens_on, process_of, tell_jobs
 from pyiceberg.table import StaticTable
 
 DATABASE = "stedi_local"
@@ -325,6 +325,7 @@ def test_a_new_column_leaves_the_template_alone_and_comes_with_the_next_run(lake
     document = json.loads(contract.read_text())
     document["columns"].append({"name": "battery", "type": "int", "since": 2, "description": "Charge of the phone, percent."})
     contract.write_text(json.dumps(document))
+    tell_jobs(changed)
 
     diff = lakehouse.cdk("diff", "stedi-local-catalog", cwd=changed)
     assert "There were no differences" in diff, diff

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from embedded import ROOT, EmbeddedAWS, copy_app
+from embedded import ROOT, EmbeddedAWS, copy_app, tell_jobs
 
 LAKE = "stedi-local"
 FIRST_JOB, LAST_JOB = "customer_landing_to_trusted", "machine_learning_curated"
@@ -48,6 +48,7 @@ class App:
             contract.write_text(json.dumps({"table": f"{source}_trusted", "source": source} | TABLE))
         else:
             contract.unlink()
+        tell_jobs(self.folder)
 
     def set_last_job(self, present: bool) -> None:
         """Takes the job out of the contract of the last table, or puts it back."""
@@ -55,6 +56,7 @@ class App:
         if not present:
             del contract["job"]
         (self.folder / "data" / "contracts" / f"{LAST_JOB}.json").write_text(json.dumps(contract))
+        tell_jobs(self.folder)
 
     def deploy(self) -> None:
         self.cdk("deploy", "--all", "--require-approval", "never", "--outputs-file", str(self.aws.work / "outputs.json"))

@@ -90,7 +90,7 @@ var controls = []mutation{
 		"roles: interfaces in our subnets only", policies,
 		`statement.AllowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, `, `statement.AllowIf("DeleteInterfaces", []string{interfaces}, onlyOurs, "ec2:DetachNetworkInterface", `,
 	},
-	{"flows: no way past the gates", flows, `flow.reads = append(flow.reads, table(set, flow.job, name))`, `flow.reads = append(flow.reads, table(set, flow.job, name), table(set, flow.job, "customer_landing"))`},
+	{"flows: no way past the gates", flows, `flow.reads = append(flow.reads, table(set, job.Name, name))`, `flow.reads = append(flow.reads, table(set, job.Name, name), table(set, job.Name, "customer_landing"))`},
 	{"alerts: TLS only", alerts, `EnforceSSL:  jsii.Bool(true),`, ``},
 	{"alerts: our key", alerts, `MasterKey:   props.Key,`, ``},
 	{"alerts: from this account only", alerts, `"StringEquals": map[string]any{"aws:SourceAccount": awscdk.Aws_ACCOUNT_ID()},`, ``},
