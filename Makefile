@@ -195,7 +195,7 @@ diff: $(CDK) ## review what this version does to the lakehouse (BASE=commit STAG
 
 .PHONY: contracts
 contracts: ## hand the jobs what data/contracts say, after a change of it; the synthesis refuses what is not up to date
-	@go run ./tools/contracts
+	@go test ./internal/contract -run TestJobsFile -update
 
 .PHONY: golden
 golden: contracts $(CDK) ## write the golden templates anew after a change that is meant

@@ -58,8 +58,8 @@ class Limits:
     """
 
     quarantined_share: float
-    unnamed_share: float | None
-    optional: bool
+    unnamed_share: float | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)

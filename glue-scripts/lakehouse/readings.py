@@ -7,153 +7,152 @@ the table that the job keeps, knows which.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lakehouse import drafts, queries
 from lakehouse.engines import Rows
 from lakehouse.gates import Gate
 from lakehouse.queries import REASON
-from lakehouse.run import Job, ReadEverything, Result, Run
+from lakehouse.run import ReadEverything, Result, Run
 
 ALREADY_DECIDED = "already_decided"
 _NOBODY = "select cast(null as string) as subject, false as had, false as may_gain where false"
 
 
 def compute(run: Run) -> Result:
-    return _Readings(run.job).compute(run)
+    now = run.engine.keep(_subjects(run, run.read_tables()))
+    changed = None if run.plan.full else _changed(run, now)
+    new = run.delivered()
+    _write_index(run, new.rows)
+    gate = Gate(run.engine, _gate(run, new.rows, now))
+    if changed is None:
+        gated = _each_once(run, _candidates(run, gate.passing, in_table=False))
+        written = run.drafts.make_equal(run.job.target, gated.accepted)
+        first = written.inserted if run.drafts[run.job.target].was_empty else None
+        return Result((gate, gated), written, published=first, delivery=new)
+    return _news(run, new, gate, now, changed)
 
 
-@dataclass(frozen=True)
-class _Readings:
-    job: Job
-
-    def compute(self, run: Run) -> Result:
-        now = run.engine.keep(self._subjects(run, run.read_tables()))
-        changed = None if run.plan.full else self._changed(run, now)
-        new = run.delivered()
-        self._write_index(run, new.rows)
-        gate = Gate(run.engine, self._gate(run, new.rows, now))
-        if changed is None:
-            gated = self._each_once(run, self._candidates(run, gate.passing, in_table=False))
-            written = run.drafts.make_equal(run.job.target, gated.accepted)
-            first = written.inserted if run.drafts[run.job.target].was_empty else None
-            return Result((gate, gated), written, published=first, delivery=new)
-        return self._news(run, new, gate, now, changed)
-
-    def _news(self, run: Run, new, gate: Gate, now: Rows, changed: Rows) -> Result:
-        """Makes the table equal for whoever is touched: the current rows are those with the key of a new one, and those of
-        subjects who lost something."""
-        engine, contract, table = run.engine, run.contract, run.job.target
-        gates, incoming, read = [gate], gate.passing, 0
-        again = self._again(run, now, changed)
-        if again is not None:
-            gates, read = [gate, again], sum(again.counts.values())
-            columns = queries.filled(incoming, contract)
-            both = f"select {columns} from one union all select {columns} from other"
-            incoming = engine.sql(both, one=incoming, other=again.passing)
-        incoming = engine.keep(self._candidates(run, incoming, in_table=False))
-        same = queries.same(contract.key, "present", "other")
-        columns = queries.listed(contract.names, "present.")
-        present = run.drafts.rows(table, drafts.bounds(engine, incoming, contract))
-        current = engine.sql(f"select {columns} from present semi join other on {same}", present=present, other=incoming)
-        if engine.fetch("select count(*) from changed where had", changed=changed) != [(0,)]:
-            lost = engine.sql(
-                f'select {columns} from present semi join changed on present."{self.job.subject}" = changed.subject '
-                "and changed.had",
-                present=run.drafts.rows(table),
-                changed=changed,
-            )
-            current = engine.sql("select * from one union select * from other", one=current, other=lost)
-        current = engine.keep(current)
-        decided = engine.sql("select *, cast(null as string) as file_path from present", present=current)
-        there = Gate(engine, self._gate(run, decided, now))
-        candidates = engine.sql(
-            "select * from one union all select * from other",
-            one=incoming,
-            other=self._candidates(run, there.passing, in_table=True),
+def _news(run: Run, new, gate: Gate, now: Rows, changed: Rows) -> Result:
+    """Makes the table equal for whoever is touched: the current rows are those with the key of a new one, and those of
+    subjects who lost something."""
+    engine, contract, table = run.engine, run.contract, run.job.target
+    gates, incoming, read = [gate], gate.passing, 0
+    again = _again(run, now, changed)
+    if again is not None:
+        gates, read = [gate, again], sum(again.counts.values())
+        columns = queries.filled(incoming, contract)
+        both = f"select {columns} from one union all select {columns} from other"
+        incoming = engine.sql(both, one=incoming, other=again.passing)
+    incoming = engine.keep(_candidates(run, incoming, in_table=False))
+    same = queries.same(contract.key, "present", "other")
+    columns = queries.listed(contract.names, "present.")
+    present = run.drafts.rows(table, drafts.bounds(engine, incoming, contract))
+    current = engine.sql(f"select {columns} from present semi join other on {same}", present=present, other=incoming)
+    if engine.fetch("select count(*) from changed where had", changed=changed) != [(0,)]:
+        lost = engine.sql(
+            f'select {columns} from present semi join changed on present."{run.job.subject}" = changed.subject and changed.had',
+            present=run.drafts.rows(table),
+            changed=changed,
         )
-        gated = self._each_once(run, candidates)
-        wanted = engine.sql(
-            f"select {queries.listed(contract.names)} from accepted union all "
-            f"select {columns} from present anti join accepted as other on {same}",
-            accepted=gated.accepted,
-            present=there.passing,
-        )
-        written = run.drafts.make_equal(table, wanted, current)
-        return Result((*gates, gated), written, read, written.inserted + written.updated, delivery=new)
+        current = engine.sql("select * from one union select * from other", one=current, other=lost)
+    current = engine.keep(current)
+    decided = engine.sql("select *, cast(null as string) as file_path from present", present=current)
+    there = Gate(engine, _gate(run, decided, now))
+    candidates = engine.sql(
+        "select * from one union all select * from other",
+        one=incoming,
+        other=_candidates(run, there.passing, in_table=True),
+    )
+    gated = _each_once(run, candidates)
+    wanted = engine.sql(
+        f"select {queries.listed(contract.names)} from accepted union all "
+        f"select {columns} from present anti join accepted as other on {same}",
+        accepted=gated.accepted,
+        present=there.passing,
+    )
+    written = run.drafts.make_equal(table, wanted, current)
+    return Result((*gates, gated), written, read, written.inserted + written.updated, delivery=new)
 
-    def _gate(self, run: Run, readings: Rows, subjects: Rows) -> Rows:
-        inputs = {self.job.landing: readings, self.job.subjects: subjects}
-        return queries.select(run.engine, "trusted", f"{self.job.source}_gated", run.parameters, **inputs)
 
-    def _candidates(self, run: Run, rows: Rows, in_table: bool) -> Rows:
-        text = f"select {queries.filled(rows, run.contract)}, {str(in_table).lower()} as in_table from passing"
-        return run.engine.sql(text, passing=rows)
+def _gate(run: Run, readings: Rows, subjects: Rows) -> Rows:
+    inputs = {run.job.landing: readings, run.job.subjects: subjects}
+    return queries.select(run.engine, "trusted", f"{run.job.source}_gated", run.parameters, **inputs)
 
-    def _each_once(self, run: Run, candidates: Rows):
-        return run.gate(**{f"{self.job.source}_passing": candidates})
 
-    # --- consent over time (R10) ---
+def _candidates(run: Run, rows: Rows, in_table: bool) -> Rows:
+    text = f"select {queries.filled(rows, run.contract)}, {str(in_table).lower()} as in_table from passing"
+    return run.engine.sql(text, passing=rows)
 
-    def _subjects(self, run: Run, tables: dict[str, Rows]) -> Rows:
-        known = queries.with_shared(run.engine, "trusted", self.job.subjects, tables)
-        return queries.select(run.engine, "trusted", self.job.subjects, **known)
 
-    def _changed(self, run: Run, now: Rows) -> Rows:
-        """Subjects about whom the gate decides otherwise than in the last run: those who `had` rows in the table that may not
-        pass now, and those who `may_gain` some."""
-        if not run.has_new_tables:
-            return run.engine.sql(_NOBODY)
-        before = run.tables_before()
-        if before is None:
-            raise ReadEverything
-        passed, passes = (f"({side}.subject is not null and {side}.refusal is null)" for side in ("old", "new"))
-        changed = run.engine.sql(
-            f"""select * from (
-                select coalesce(old.subject, new.subject) as subject,
-                    {passed} and not ({passes} and old.passes_from is not distinct from new.passes_from) as had,
-                    {passes} and (not {passed} or coalesce(new.passes_from < old.passes_from, false)) as may_gain
-                from old full outer join new on old.subject = new.subject
-            ) where had or may_gain""",
-            old=self._subjects(run, before),
-            new=now,
-        )
-        return run.engine.keep(changed)
+def _each_once(run: Run, candidates: Rows):
+    return run.gate(**{f"{run.job.source}_passing": candidates})
 
-    def _again(self, run: Run, now: Rows, changed: Rows) -> Gate | None:
-        """Readings in earlier files of subjects who may now have more rows than before; all others were decided on then."""
-        engine = run.engine
-        gaining = engine.sql("select subject from changed where may_gain", changed=changed)
-        named = engine.sql("select sha2(subject, 256) as subject from gaining", gaining=gaining)
-        in_files = "select distinct file from known semi join named on known.subject = named.subject"
-        keys = {file for (file,) in engine.fetch(in_files, known=run.table(self._index), named=named)}
-        if not keys:
-            return None
-        # Bad rows among them were quarantined by the run that took the file in.
-        rows = self._gate(run, run.delivered_before(keys).rows, now)
-        others = ", ".join(f'readings."{name}"' for name in rows.columns if name != REASON)
-        rows = engine.sql(
-            f"select {others}, case when gaining.subject is null then '{ALREADY_DECIDED}' else readings.{REASON} end as {REASON} "
-            f'from readings left join gaining on readings."{self.job.subject}" = gaining.subject',
-            readings=rows,
-            gaining=gaining,
-        )
-        return Gate(engine, engine.keep(rows))
 
-    # --- which files hold readings of whom ---
+# --- consent over time (R10) ---
 
-    @property
-    def _index(self) -> str:
-        (index,) = self.job.keeps
-        return index
 
-    def _write_index(self, run: Run, rows: Rows) -> None:
-        pairs = run.engine.sql(
-            "select file_path as file, sha2(subject, 256) as subject "
-            f'from (select distinct file_path, "{self.job.subject}" as subject from readings)',
-            readings=rows,
-        )
-        if run.plan.full:
-            run.drafts.make_equal(self._index, pairs)
-        else:
-            run.drafts.add(self._index, pairs)
+def _subjects(run: Run, tables: dict[str, Rows]) -> Rows:
+    known = queries.with_shared(run.engine, "trusted", run.job.subjects, tables)
+    return queries.select(run.engine, "trusted", run.job.subjects, **known)
+
+
+def _changed(run: Run, now: Rows) -> Rows:
+    """Subjects about whom the gate decides otherwise than in the last run: those who `had` rows in the table that may not
+    pass now, and those who `may_gain` some."""
+    if not run.has_new_tables:
+        return run.engine.sql(_NOBODY)
+    before = run.tables_before()
+    if before is None:
+        raise ReadEverything
+    passed, passes = (f"({side}.subject is not null and {side}.refusal is null)" for side in ("old", "new"))
+    changed = run.engine.sql(
+        f"""select * from (
+            select coalesce(old.subject, new.subject) as subject,
+                {passed} and not ({passes} and old.passes_from is not distinct from new.passes_from) as had,
+                {passes} and (not {passed} or coalesce(new.passes_from < old.passes_from, false)) as may_gain
+            from old full outer join new on old.subject = new.subject
+        ) where had or may_gain""",
+        old=_subjects(run, before),
+        new=now,
+    )
+    return run.engine.keep(changed)
+
+
+def _again(run: Run, now: Rows, changed: Rows) -> Gate | None:
+    """Readings in earlier files of subjects who may now have more rows than before; all others were decided on then."""
+    engine = run.engine
+    gaining = engine.sql("select subject from changed where may_gain", changed=changed)
+    named = engine.sql("select sha2(subject, 256) as subject from gaining", gaining=gaining)
+    in_files = "select distinct file from known semi join named on known.subject = named.subject"
+    keys = {file for (file,) in engine.fetch(in_files, known=run.table(_index(run)), named=named)}
+    if not keys:
+        return None
+    # Bad rows among them were quarantined by the run that took the file in.
+    rows = _gate(run, run.delivered_before(keys).rows, now)
+    others = ", ".join(f'readings."{name}"' for name in rows.columns if name != REASON)
+    rows = engine.sql(
+        f"select {others}, case when gaining.subject is null then '{ALREADY_DECIDED}' else readings.{REASON} end as {REASON} "
+        f'from readings left join gaining on readings."{run.job.subject}" = gaining.subject',
+        readings=rows,
+        gaining=gaining,
+    )
+    return Gate(engine, engine.keep(rows))
+
+
+# --- which files hold readings of whom ---
+
+
+def _index(run: Run) -> str:
+    (index,) = run.job.keeps
+    return index
+
+
+def _write_index(run: Run, rows: Rows) -> None:
+    pairs = run.engine.sql(
+        "select file_path as file, sha2(subject, 256) as subject "
+        f'from (select distinct file_path, "{run.job.subject}" as subject from readings)',
+        readings=rows,
+    )
+    if run.plan.full:
+        run.drafts.make_equal(_index(run), pairs)
+    else:
+        run.drafts.add(_index(run), pairs)

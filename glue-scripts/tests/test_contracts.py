@@ -20,22 +20,6 @@ REASONS = {
 }
 
 
-@pytest.mark.parametrize("table", ALL)
-def test_every_table_has_a_contract(table):
-    contract = contracts.load(table)
-    assert contract.table == table
-    assert set(contract.key) <= set(contract.names)
-    assert set(contract.sort) <= set(contract.names)
-    assert {check.column for check in contract.checks} | {time.column for time in contract.times} <= set(contract.names)
-
-
-@pytest.mark.parametrize("table", [*TARGETS, *KEEPS])
-def test_a_row_without_a_key_fails_the_checks_of_every_table(table):
-    """unique says nothing about null."""
-    contract = contracts.load(table)
-    assert set(contract.key) <= {column.name for column in contract.columns if column.required}
-
-
 @pytest.mark.parametrize(
     ("table", "address", "events", "consents"),
     [
@@ -122,10 +106,6 @@ def test_landing_columns_know_their_keys_in_delivered_files():
 
 def test_all_contracts_are_those_with_a_file_and_those_that_follow_from_a_source():
     assert {contract.table for contract in contracts.load_all()} >= {*ALL, "intake_ledger"}
-
-
-def test_prefix_is_source_and_zone():
-    assert contracts.load("step_trainer_landing").prefix == "step_trainer/landing/"
 
 
 def test_objects_are_those_of_the_file():

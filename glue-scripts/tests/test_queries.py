@@ -100,7 +100,7 @@ def test_what_gates_ask_about_is_one_form_for_people_and_devices(nothing, name):
 def test_every_select_is_one_that_the_jobs_run(file):
     """Others would be rules that nobody applies."""
     jobs = contracts.jobs()
-    names = {name for job in jobs for name in (job.target, *job.keeps, f"{job.source}_gated", job.subjects)}
+    names = {name for job in jobs for name in (job.target, f"{job.source}_gated", job.subjects)}
     code = "".join(module.read_text() for module in SCRIPTS.glob("lakehouse/*.py"))
     shared = {name for job in jobs for name in queries.shared(contracts.load(job.target).zone, job.target)}
     assert file.stem in names | shared or f'"{file.stem}"' in code

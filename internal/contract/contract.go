@@ -114,21 +114,10 @@ type Limits struct {
 	Optional bool `json:"optional,omitempty"`
 	// QuarantinedShare is which part, 0 to 1, of the rows read a run may quarantine; a run with more fails before it writes
 	// anything. Absent: DefaultQuarantinedShare.
-	QuarantinedShare float64 `json:"quarantined_share,omitempty"`
+	QuarantinedShare *float64 `json:"quarantined_share,omitempty"`
 	// UnnamedShare is the same for rows of which not even the address in a column of kind email can be read (R13). Absent:
 	// QuarantinedShare alone counts.
 	UnnamedShare *float64 `json:"unnamed_share,omitempty"`
-}
-
-// UnmarshalJSON fills in the default of quarantined_share, so that a written 0 still means that no row may be quarantined.
-func (l *Limits) UnmarshalJSON(data []byte) error {
-	type plain Limits
-	limits := plain{QuarantinedShare: DefaultQuarantinedShare}
-	if err := json.Unmarshal(data, &limits); err != nil {
-		return err
-	}
-	*l = Limits(limits)
-	return nil
 }
 
 // The kinds of checks, as dbt names its generic tests. Two of dbt's are not written as checks: not_null follows from a column

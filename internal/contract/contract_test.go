@@ -203,26 +203,6 @@ func TestLoadRules(t *testing.T) {
 	}
 }
 
-func TestLimits(t *testing.T) {
-	for text, want := range map[string]float64{
-		`"limits": {}`:                               contract.DefaultQuarantinedShare,
-		`"limits": {"future_ms": {"made": 0}}`:       contract.DefaultQuarantinedShare,
-		`"limits": {"quarantined_share": 0}`:         0, // not the default: no row may be quarantined
-		`"limits": {"quarantined_share": 1}`:         1,
-		`"limits": {"quarantined_share": 0.5}`:       0.5,
-		`"limits": {"future_ms": {"made": 3600000}}`: contract.DefaultQuarantinedShare,
-	} {
-		set, err := load(with(true, text))
-		if err != nil {
-			t.Errorf("%s: %v", text, err)
-			continue
-		}
-		if got := set[0].Limits.QuarantinedShare; got != want {
-			t.Errorf("%s: quarantined share = %v, want %v", text, got, want)
-		}
-	}
-}
-
 func TestFormats(t *testing.T) {
 	for zone, formats := range map[string]string{
 		"landing": "json", "quarantine": "iceberg", "consent": "iceberg", "index": "iceberg", "trusted": "iceberg", "curated": "iceberg",

@@ -2,11 +2,11 @@ package contract
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 )
 
 // JobsFile is where the jobs find what the contracts say and imply, in the folder glue-scripts. It is made of the contracts
@@ -30,7 +30,7 @@ type Table struct {
 	Columns      []TableColumn `json:"columns"`
 	Sort         []string      `json:"sort,omitempty"` // order of the rows in each file
 	Checks       []Check       `json:"checks,omitempty"`
-	Limits       *Arrivals     `json:"limits,omitempty"`  // landing tables only, as all below
+	Limits       *Limits       `json:"limits,omitempty"`  // landing tables only, as all below; those of times are in Times
 	Times        []Time        `json:"times,omitempty"`   // what is plausible for the columns that hold times (R12)
 	Address      string        `json:"address,omitempty"` // the column that names the person by an e-mail address
 }
@@ -39,13 +39,6 @@ type Table struct {
 type TableColumn struct {
 	Column
 	JSONKey string `json:"json_key"`
-}
-
-// Arrivals are the Limits of what arrives that are not those of a time.
-type Arrivals struct {
-	QuarantinedShare float64  `json:"quarantined_share"`
-	UnnamedShare     *float64 `json:"unnamed_share"`
-	Optional         bool     `json:"optional"`
 }
 
 // Time is what is plausible for a column that holds a time, in ms.
@@ -84,11 +77,12 @@ func (c Contract) implied() Table {
 	if c.Zone != Landing {
 		return table
 	}
-	limits := Limits{QuarantinedShare: DefaultQuarantinedShare}
+	var limits Limits
 	if c.Limits != nil {
 		limits = *c.Limits
 	}
-	table.Limits = &Arrivals{limits.QuarantinedShare, limits.UnnamedShare, limits.Optional}
+	share := DefaultQuarantinedShare
+	table.Limits = &Limits{QuarantinedShare: cmp.Or(limits.QuarantinedShare, &share), UnnamedShare: limits.UnnamedShare, Optional: limits.Optional}
 	for _, column := range c.Columns {
 		switch column.Kind {
 		case Email:
@@ -111,33 +105,14 @@ func (l Limits) of(column Column) Time {
 	return time
 }
 
-// JobsText is the content of JobsFile: JSON, with a line for each table and each job.
+// JobsText is the content of JobsFile: JSON, with each object of it on a line of its own.
 func (s Set) JobsText() ([]byte, error) {
 	implied, err := s.Implied()
 	if err != nil {
 		return nil, err
 	}
-	tables, err := lines(implied.Tables)
-	if err != nil {
-		return nil, err
-	}
-	jobs, err := lines(implied.Jobs)
-	if err != nil {
-		return nil, err
-	}
-	return slices.Concat([]byte(`{"tables": [`), tables, []byte(`], "jobs": [`), jobs, []byte("]}\n")), nil
-}
-
-func lines[T any](entries []T) ([]byte, error) {
-	texts := make([][]byte, len(entries))
-	for i, entry := range entries {
-		text, err := json.Marshal(entry)
-		if err != nil {
-			return nil, err
-		}
-		texts[i] = append([]byte("\n"), text...)
-	}
-	return bytes.Join(texts, []byte(",")), nil
+	text, err := json.Marshal(implied)
+	return append(bytes.TrimSpace(bytes.ReplaceAll(text, []byte(`{"`), []byte("\n{\""))), '\n'), err
 }
 
 // CheckJobsFile fails unless the JobsFile in a folder glue-scripts is what the contracts imply now.

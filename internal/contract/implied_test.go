@@ -1,6 +1,8 @@
 package contract_test
 
 import (
+	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,8 @@ import (
 	"stedi-lakehouse/data"
 	"stedi-lakehouse/internal/contract"
 )
+
+var update = flag.Bool("update", false, "write what the jobs go by anew")
 
 // implied is what a set of contracts implies about the table shoe_landing.
 func implied(t *testing.T, files map[string]string) contract.Table {
@@ -47,32 +51,39 @@ func TestLikeHasTheDescriptionOfAnother(t *testing.T) {
 }
 
 // What is plausible where a contract says nothing: from 2000 on, and a day ahead (R12).
-func TestTimesAndLimits(t *testing.T) {
-	for name, test := range map[string]struct {
-		kind, limits string
-		want         contract.Time
-		share        float64
-		optional     bool
-	}{
-		"usual":   {"event_time", `{}`, contract.Time{Column: "made", Earliest: 946_684_800_000, Ahead: 86_400_000}, 0.01, false},
-		"consent": {"consent_time", `{}`, contract.Time{Column: "made", Earliest: 946_684_800_000, Ahead: 86_400_000, Given: true}, 0.01, false},
-		"limited": {"event_time", `{"future_ms": {"made": 0}, "earliest_ms": {"made": 5}, "quarantined_share": 0, "optional": true}`,
-			contract.Time{Column: "made", Earliest: 5}, 0, true},
+func TestTimes(t *testing.T) {
+	for text, want := range map[string]contract.Time{
+		`"kind": "event_time", "limits": {}`:                                                             {Earliest: 946_684_800_000, Ahead: 86_400_000},
+		`"kind": "consent_time", "limits": {}`:                                                           {Earliest: 946_684_800_000, Ahead: 86_400_000, Given: true},
+		`"kind": "event_time", "limits": {"future_ms": {"made": 0}, "earliest_ms": {"made": 5}}`:         {Earliest: 5},
+		`"kind": "consent_time", "limits": {"earliest_ms": {"made": 0}, "future_ms": {"made": 3600000}}`: {Ahead: 3_600_000, Given: true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			file, text := with(true, `"limits": `+test.limits)
-			table := implied(t, map[string]string{file: strings.Replace(text, "event_time", test.kind, 1)})
-			if !slices.Equal(table.Times, []contract.Time{test.want}) {
-				t.Errorf("times = %+v, want %+v", table.Times, test.want)
-			}
-			if got := *table.Limits; got.QuarantinedShare != test.share || got.Optional != test.optional || got.UnnamedShare != nil {
-				t.Errorf("limits = %+v, want a share of %v, optional %v, and none of unnamed rows", got, test.share, test.optional)
-			}
-		})
+		kind, limits, _ := strings.Cut(text, ", ")
+		file, text := with(true, limits)
+		want.Column = "made"
+		table := implied(t, map[string]string{file: strings.Replace(text, `"kind": "event_time"`, kind, 1)})
+		if !slices.Equal(table.Times, []contract.Time{want}) {
+			t.Errorf("%s: times = %+v, want %+v", limits, table.Times, want)
+		}
 	}
-	table := implied(t, map[string]string{"shoe_landing.json": validLanding})
-	if table.Limits == nil || table.Limits.QuarantinedShare != contract.DefaultQuarantinedShare || table.Address != "" {
-		t.Errorf("limits = %+v, address = %q, want the usual limits, and no address", table.Limits, table.Address)
+}
+
+func TestLimits(t *testing.T) {
+	for text, want := range map[string]string{
+		`"limits": {}`:                         `{"quarantined_share":0.01}`,
+		`"limits": {"future_ms": {"made": 0}}`: `{"quarantined_share":0.01}`,
+		`"limits": {"quarantined_share": 0}`:   `{"quarantined_share":0}`, // not the default: no row may be quarantined
+		`"limits": {"quarantined_share": 1}`:   `{"quarantined_share":1}`,
+		`"limits": {"quarantined_share": 0.5}`: `{"quarantined_share":0.5}`,
+		`"limits": {"optional": true}`:         `{"optional":true,"quarantined_share":0.01}`,
+	} {
+		file, contract := with(true, text)
+		if got, err := json.Marshal(implied(t, map[string]string{file: contract}).Limits); string(got) != want || err != nil {
+			t.Errorf("%s: limits = %s, want %s (error %v)", text, got, want, err)
+		}
+	}
+	if got := implied(t, map[string]string{"shoe_landing.json": validLanding}); *got.Limits.QuarantinedShare != contract.DefaultQuarantinedShare || got.Address != "" {
+		t.Errorf("limits = %+v, address = %q, want the usual limits, and no address", got.Limits, got.Address)
 	}
 }
 
@@ -90,12 +101,18 @@ func TestJobsFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := set.CheckJobsFile(os.DirFS(filepath.Join("..", "..", "glue-scripts"))); err != nil {
-		t.Error(err)
-	}
 	text, err := set.JobsText()
 	if err != nil {
 		t.Fatal(err)
+	}
+	scripts := filepath.Join("..", "..", "glue-scripts")
+	if *update {
+		if err := os.WriteFile(filepath.Join(scripts, contract.JobsFile), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := set.CheckJobsFile(os.DirFS(scripts)); err != nil {
+		t.Error(err)
 	}
 	old := fstest.MapFS{contract.JobsFile: {Data: append(text, '\n')}}
 	for name, scripts := range map[string]fstest.MapFS{"another one": old, "none": {}} {

@@ -26,8 +26,9 @@ func (c Contract) checkLimits(found *findings) {
 	found.when(c.Zone != Landing, "limits is allowed in zone %s only", Landing)
 	c.checkTimes(found, "limits.future_ms", c.Limits.FutureMS)
 	c.checkTimes(found, "limits.earliest_ms", c.Limits.EarliestMS)
-	share := c.Limits.QuarantinedShare
-	found.when(share < 0 || share > 1, "limits.quarantined_share is %v, want a part of the rows from 0 to 1", share)
+	if share := c.Limits.QuarantinedShare; share != nil {
+		found.when(*share < 0 || *share > 1, "limits.quarantined_share is %v, want a part of the rows from 0 to 1", *share)
+	}
 	if unnamed := c.Limits.UnnamedShare; unnamed != nil {
 		found.when(*unnamed < 0 || *unnamed > 1, "limits.unnamed_share is %v, want a part of the rows from 0 to 1", *unnamed)
 		found.when(!slices.ContainsFunc(c.Columns, func(column Column) bool { return column.Kind == Email }),

@@ -55,7 +55,7 @@ def ask(athena, sql: str, database: str, workgroup: str) -> Answer:
 def copy_app(folder: Path) -> Path:
     """A copy of the CDK app that can be changed and deployed; what was installed is shared."""
     folder.mkdir()
-    folders = ("internal", "stacks", "constructs", "data", "glue-scripts", "tools/contracts")
+    folders = ("internal", "stacks", "constructs", "data", "glue-scripts")
     for name in ("main.go", "go.mod", "go.sum", "cdk.json", *folders):
         source = ROOT / name
         if source.is_dir():
@@ -68,7 +68,7 @@ def copy_app(folder: Path) -> Path:
 
 def tell_jobs(app: Path) -> None:
     """What `make contracts` does, after a change of the contracts of a copy."""
-    subprocess.run(["go", "run", "./tools/contracts"], cwd=app, check=True)
+    subprocess.run(["go", "test", "./internal/contract", "-run", "TestJobsFile", "-update"], cwd=app, check=True)
 
 
 def process_of(run_id: str) -> int:
