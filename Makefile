@@ -14,6 +14,7 @@ unexport MAKEFLAGS
 
 PYTHON ?= python3
 VENV   := .venv
+PYTEST := $(VENV)/bin/python -m pytest
 # Node.js of the pinned version and the CDK CLI come before the system's.
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/$(VENV)/bin:$(PATH)
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
@@ -144,9 +145,13 @@ STAGES := dev prod local
 
 .PHONY: test
 test: $(CDK) $(SPARK) $(TESTS) checks ## run every test: security checks, Go, Spark, the embedded AWS and the whole pipeline end to end
-	go test ./...
-	$(VENV)/bin/python -m pytest glue-scripts/tests
-	$(VENV)/bin/python -m pytest local/tests
+	@echo "the tests on Spark run beside the others and are shown at the end (.stedi/tests-on-spark.log)"; \
+	$(PYTEST) glue-scripts/tests -m spark > .stedi/tests-on-spark.log 2>&1 & spark=$$!; \
+	trap 'kill $$spark 2> /dev/null || true' EXIT; trap 'exit 130' INT TERM; \
+	go test ./...; \
+	$(PYTEST) glue-scripts/tests -m "not spark"; \
+	$(PYTEST) local/tests; \
+	wait $$spark && passed=1 || passed=; cat .stedi/tests-on-spark.log; [ "$$passed" ]
 
 .PHONY: checks
 checks: $(CDK) $(CHECK) ## let the security tools judge the templates of dev and prod with every network mode, and as strict as can be

@@ -63,7 +63,7 @@ def shared(zone: str, name: str) -> list[str]:
 
     def visit(select: str) -> None:
         for other in _SOURCES.findall(_written(zone, select)):
-            # A CTE may have the name of the SELECT that it is in, or of a table: neither is another SELECT.
+            # A table has the name of the SELECT that makes it.
             if other not in (name, select, *ordered) and folder.joinpath(f"{other}.sql").is_file():
                 visit(other)
                 ordered.append(other)

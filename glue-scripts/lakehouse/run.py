@@ -150,18 +150,18 @@ def run(job: Job, options: Options) -> Entry:
     plan, inputs, ignored, seen = _look(job, options, store, of)
     if _nothing_new(job, plan, inputs, ignored):
         return Entry(job.name, run_id, job.target, mode="unchanged")
-    engine = engines.start(_engine(job, options, of, plan), options.lake_uri)
 
     def with_plan(plan: Plan) -> Entry:
-        return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of, seen)), ignored)
+        engine = engines.start(_engine(job, options, of, plan), options.lake_uri)
+        try:
+            return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of, seen)), ignored)
+        finally:
+            engine.close()
 
     try:
-        try:
-            return with_plan(plan)
-        except ReadEverything:
-            return with_plan(plan.everything())
-    finally:
-        engine.close()
+        return with_plan(plan)
+    except ReadEverything:
+        return with_plan(plan.everything())
 
 
 def _run(this: Run, ignored: dict[str, intake.Ignored]) -> Entry:

@@ -32,6 +32,13 @@ def jars() -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if "spark" in item.fixturenames or engines.SPARK in given:
+            item.add_marker(pytest.mark.spark)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def another_time_zone():
     os.environ["TZ"] = "America/Los_Angeles"  # no test may depend on the machine's time zone

@@ -284,6 +284,25 @@ def test_what_was_read_before_counts_again_only_where_everything_is_read(lake, c
     assert (chosen(lake, CUSTOMERS, (all_sizes + trusted + 1) / GIB, full_refresh=True)) == "duckdb"
 
 
+def test_a_run_that_reads_everything_after_all_chooses_its_engine_anew(lake, monkeypatch):
+    deliver_first(lake)
+    lake.deliver("customer", customer(BEN, 3, research=1700))
+    lake.run(CUSTOMERS)
+    lake.expire("customer_consent")
+    job, start, started = jobs.named(READINGS), engines.start, []
+    landed = sum(file.stat().st_size for file in lake.folder.glob("accelerometer/landing/*"))
+    everything = landed + sum(tables.size(lake.load(table)) for table in (*job.tables, job.target))
+
+    def started_as(name, uri):
+        started.append(name)
+        return start(engines.DUCKDB, uri)
+
+    monkeypatch.setattr(engines, "start", started_as)
+    lake.run(READINGS, engine="auto", spark_from_gib=everything / GIB)
+    assert started == ["duckdb", "spark"]
+    assert_right(lake)
+
+
 def test_the_bytes_of_the_tables_that_are_read_decide_too(lake, chosen):
     deliver_first(lake)
     job = jobs.named("customer_trusted_to_curated")

@@ -104,8 +104,8 @@ func TestMistakes(t *testing.T) {
 		},
 		"a struct's field": {
 			"consent/customer_consent.sql",
-			"    select\n        email,\n        serialnumber,\n        lastupdatedate,",
-			"    select\n        email,\n        serialnumber,\n        struct(serialnumber as worn).worn as lastupdatedate,",
+			"\nselect\n    email,\n    serialnumber,\n    lastupdatedate,",
+			"\nselect\n    email,\n    serialnumber,\n    struct(serialnumber as worn).worn as lastupdatedate,",
 			"sql/consent/customer_consent.sql: column lastupdatedate carries personal data (customer_consent.serialnumber, customer_landing.serialnumber), but customer_consent.json does not mark it personal",
 		},
 		"a table that is not declared": {
@@ -113,15 +113,15 @@ func TestMistakes(t *testing.T) {
 			"step_trainer_trusted.json: job.reads: none of its SELECTs reads customer_trusted",
 		},
 		"a table without a contract": {
-			learning, "from accelerometer_trusted\n)", "from shoe_trusted\n)",
+			learning, "from accelerometer_trusted\n", "from shoe_trusted as accelerometer_trusted\n",
 			"sql/" + learning + ": reads shoe_trusted: there is no contract shoe_trusted.json and no SELECT sql/curated/shoe_trusted.sql",
 		},
 		"a table that no job.reads names": {
-			learning, "select * from accelerometer_trusted\n)", "select * from customer_trusted\n)",
+			learning, "from accelerometer_trusted\n", "from customer_trusted as accelerometer_trusted\n",
 			"sql/" + learning + ": reads customer_trusted, which job.reads in machine_learning_curated.json does not name",
 		},
 		"landing behind the gate": {
-			"trusted/people.sql", "select * from customer_consent", "select * from customer_landing",
+			"trusted/people.sql", "from customer_consent\n", "from customer_landing as customer_consent\n",
 			"sql/trusted/people.sql: reads customer_landing, which job.reads in accelerometer_trusted.json does not name",
 		},
 		"a column too many": {
@@ -129,7 +129,7 @@ func TestMistakes(t *testing.T) {
 			"column w is not in machine_learning_curated.json",
 		},
 		"a column missing": {
-			"trusted/accelerometer_trusted.sql", "        x,\n        y,", "        y,",
+			"trusted/accelerometer_trusted.sql", "    x,\n    y,", "    y,",
 			"sql/trusted/accelerometer_trusted.sql: column x is missing, accelerometer_trusted.json requires it",
 		},
 		"a column that there is not": {
@@ -161,7 +161,7 @@ func TestMistakes(t *testing.T) {
 			"sql/" + learning + ": column reason has type int, want string",
 		},
 		"not SQL": {
-			learning, "final as (", "final as ((",
+			learning, "case when", "case when (",
 			"sql/" + learning + ": ",
 		},
 	} {

@@ -85,13 +85,9 @@ class Spark:
     # --- rows ---
 
     def sql(self, text: str, **inputs: _Rows) -> _Rows:
-        """CTEs are put in their places here. Left to the optimizer, which sees them again inside the SELECTs that use this one,
-        Spark 4.1 fails with an internal error (InlineCTE, "exprId on unresolved object") when a query uses one of them twice."""
         for name, rows in inputs.items():
             rows.frame.createOrReplaceTempView(name)
-        rows = self._spark.sql(text)
-        inline = self._spark._jvm.org.apache.spark.sql.catalyst.optimizer.InlineCTE(True, False)
-        return _Rows(self._frame(inline.apply(rows._jdf.queryExecution().analyzed())))
+        return _Rows(self._spark.sql(text))
 
     def _frame(self, plan: Any) -> DataFrame:
         dataset = self._spark._jvm.org.apache.spark.sql.classic.Dataset

@@ -1,19 +1,8 @@
 -- The current record (R1) of every person among the records read now, with or without consent, reduced to what the gates need.
 -- One row a person. What was known before counts too: an older record that is delivered late changes nothing.
-with customer_records as (
-    select
-        email,
-        fingerprint,
-        serialnumber,
-        lastupdatedate,
-        sharewithresearchasofdate,
-        file_modified,
-        file_path
-    from customer_records
-),
 
 -- distinct: a person may have many records.
-people as (
+with people as (
     select distinct email from customer_records
 ),
 
@@ -31,7 +20,15 @@ known as (
 ),
 
 delivered as (
-    select * from customer_records
+    select
+        email,
+        fingerprint,
+        serialnumber,
+        lastupdatedate,
+        sharewithresearchasofdate,
+        file_modified,
+        file_path
+    from customer_records
     union all
     select * from known
 ),
@@ -52,19 +49,15 @@ ranked as (
                 file_path asc
         ) as place
     from delivered
-),
-
-final as (
-    select
-        email,
-        serialnumber,
-        lastupdatedate,
-        sharewithresearchasofdate,
-        file_modified,
-        file_path,
-        fingerprint
-    from ranked
-    where place = 1
 )
 
-select * from final
+select
+    email,
+    serialnumber,
+    lastupdatedate,
+    sharewithresearchasofdate,
+    file_modified,
+    file_path,
+    fingerprint
+from ranked
+where place = 1

@@ -1,14 +1,6 @@
 -- What could be read of customer records that cannot be used, and so suspends people (R13). One row for each address and line,
 -- however often it was delivered: the first delivery counts, and a date that could be read once.
-with customer_rejected as (
-    select * from customer_rejected
-),
-
-customer_suspension as (
-    select * from customer_suspension
-),
-
-delivered as (
+with delivered as (
     select
         email,
         sha2(line, 256) as fingerprint,
@@ -25,17 +17,13 @@ delivered as (
         serialnumber,
         delivered
     from customer_suspension
-),
-
-final as (
-    select
-        email,
-        fingerprint,
-        max(lastupdatedate) as lastupdatedate,
-        max(serialnumber) as serialnumber,
-        min(delivered) as delivered
-    from delivered
-    group by email, fingerprint
 )
 
-select * from final
+select
+    email,
+    fingerprint,
+    max(lastupdatedate) as lastupdatedate,
+    max(serialnumber) as serialnumber,
+    min(delivered) as delivered
+from delivered
+group by email, fingerprint

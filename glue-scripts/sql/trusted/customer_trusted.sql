@@ -1,15 +1,8 @@
 -- Customers who share with research (R2) and are not suspended (R13): of every person the current record (R1).
 -- One row per delivered customer record; `reason` says why it is left out.
-with records as (
-    select * from customer_records
-),
-
-customer_current as (
-    select * from customer_current
-),
 
 -- distinct: several records may suspend one person.
-suspended_people as (
+with suspended_people as (
     select distinct email from suspended
 ),
 
@@ -18,7 +11,7 @@ compared as (
         records.*,
         records.fingerprint = customer_current.fingerprint as is_current,
         suspended_people.email is not null as is_suspended
-    from records
+    from customer_records as records
     inner join customer_current on records.email = customer_current.email
     left join suspended_people on records.email = suspended_people.email
 ),
@@ -29,27 +22,23 @@ numbered as (
         *,
         row_number() over (partition by email, is_current order by lastupdatedate) as delivery
     from compared
-),
-
-final as (
-    select
-        customername,
-        email,
-        phone,
-        birthday,
-        serialnumber,
-        registrationdate,
-        lastupdatedate,
-        sharewithresearchasofdate,
-        sharewithpublicasofdate,
-        sharewithfriendsasofdate,
-        case
-            when not is_current then 'superseded'
-            when delivery > 1 then 'duplicate'
-            when coalesce(sharewithresearchasofdate, 0) <= 0 then 'no_consent'
-            when is_suspended then 'suspended'
-        end as reason
-    from numbered
 )
 
-select * from final
+select
+    customername,
+    email,
+    phone,
+    birthday,
+    serialnumber,
+    registrationdate,
+    lastupdatedate,
+    sharewithresearchasofdate,
+    sharewithpublicasofdate,
+    sharewithfriendsasofdate,
+    case
+        when not is_current then 'superseded'
+        when delivery > 1 then 'duplicate'
+        when coalesce(sharewithresearchasofdate, 0) <= 0 then 'no_consent'
+        when is_suspended then 'suspended'
+    end as reason
+from numbered

@@ -1,19 +1,8 @@
 -- What the gate asks about a device (R4, R5). One row for each device that somebody is registered with: `refusal` says why none
 -- of its readings passes, `passes_from` from when on they do (ms), `early` why an earlier one does not.
-with customer_consent as (
-    select * from customer_consent
-),
-
-customer_curated as (
-    select * from customer_curated
-),
-
-suspended as (
-    select * from suspended
-),
 
 -- union: whom a record suspends that names the device they have already is registered with it once.
-registered as (
+with registered as (
     select
         email,
         serialnumber
@@ -50,7 +39,7 @@ registrations as (
 ),
 
 -- A reading passes only when all customers of its device pass (R4): the last of them to share decides the date.
-devices as (
+by_device as (
     select
         serialnumber,
         count(*) as customers,
@@ -58,15 +47,11 @@ devices as (
         max(sharewithresearchasofdate) as passes_from
     from registrations
     group by serialnumber
-),
-
-final as (
-    select
-        serialnumber as subject,
-        case when customers > 1 and refusal is not null then 'ambiguous_device' else refusal end as refusal,
-        passes_from,
-        case when customers > 1 then 'ambiguous_device' else 'before_consent' end as early
-    from devices
 )
 
-select * from final
+select
+    serialnumber as subject,
+    case when customers > 1 and refusal is not null then 'ambiguous_device' else refusal end as refusal,
+    passes_from,
+    case when customers > 1 then 'ambiguous_device' else 'before_consent' end as early
+from by_device

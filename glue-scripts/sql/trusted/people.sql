@@ -1,26 +1,19 @@
 -- What the gate asks about a person (R2, R3). One row for each person we know: `refusal` says why none of their readings
 -- passes, `passes_from` from when on they do (ms), `early` why an earlier one does not.
-with customer_consent as (
-    select * from customer_consent
-),
 
 -- distinct: several records may suspend one person.
-suspended_people as (
+with suspended_people as (
     select distinct email from suspended
-),
-
-final as (
-    select
-        coalesce(customer_consent.email, suspended_people.email) as subject,
-        case
-            when customer_consent.email is not null and coalesce(customer_consent.sharewithresearchasofdate, 0) <= 0
-                then 'no_consent'
-            when suspended_people.email is not null then 'suspended'
-        end as refusal,
-        customer_consent.sharewithresearchasofdate as passes_from,
-        'before_consent' as early
-    from customer_consent
-    full outer join suspended_people on customer_consent.email = suspended_people.email
 )
 
-select * from final
+select
+    coalesce(customer_consent.email, suspended_people.email) as subject,
+    case
+        when customer_consent.email is not null and coalesce(customer_consent.sharewithresearchasofdate, 0) <= 0
+            then 'no_consent'
+        when suspended_people.email is not null then 'suspended'
+    end as refusal,
+    customer_consent.sharewithresearchasofdate as passes_from,
+    'before_consent' as early
+from customer_consent
+full outer join suspended_people on customer_consent.email = suspended_people.email

@@ -1,31 +1,14 @@
 -- Step trainer readings against the consent of everybody registered with their device (R4, R5). One row per reading; `reason`
 -- says why it does not pass. :consent_gate is 'as-of' or 'ever'.
-with readings as (
-    select
-        sensorreadingtime,
-        serialnumber,
-        distancefromobject,
-        file_path
-    from step_trainer_landing
-),
-
-devices as (
-    select * from devices
-),
-
-final as (
-    select
-        readings.sensorreadingtime,
-        readings.serialnumber,
-        readings.distancefromobject,
-        readings.file_path,
-        case
-            when devices.subject is null then 'unknown_customer'
-            when devices.refusal is not null then devices.refusal
-            when :consent_gate = 'as-of' and readings.sensorreadingtime < devices.passes_from then devices.early
-        end as reason
-    from readings
-    left join devices on readings.serialnumber = devices.subject
-)
-
-select * from final
+select
+    readings.sensorreadingtime,
+    readings.serialnumber,
+    readings.distancefromobject,
+    readings.file_path,
+    case
+        when devices.subject is null then 'unknown_customer'
+        when devices.refusal is not null then devices.refusal
+        when :consent_gate = 'as-of' and readings.sensorreadingtime < devices.passes_from then devices.early
+    end as reason
+from step_trainer_landing as readings
+left join devices on readings.serialnumber = devices.subject
