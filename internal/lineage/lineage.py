@@ -98,7 +98,9 @@ class Job:
                 for name, columns in sources.items()
             }
             query = qualify(query, schema=schema, dialect="duckdb", quote_identifiers=False)
-            root = build_scope(annotate_types(query, schema=schema, dialect="duckdb"))
+            query = annotate_types(query, schema=schema, dialect="duckdb")
+            _require_one_type(query, path)
+            root = build_scope(query)
             types = {one.alias_or_name: _type(one) for one in root.expression.selects}
             return {name: Column(kind, _output(root, name, (), sources)) for name, kind in types.items()}
         except SqlglotError as error:
@@ -178,6 +180,15 @@ def _type(node: exp.Expression) -> str:
     """The type of a value as contracts name it; as DuckDB does where they know none."""
     name = node.type.sql(dialect="duckdb").lower() if node.type else "unknown"
     return next((ours for ours, duckdb in TEXT.items() if duckdb == name), name)
+
+
+def _require_one_type(query: exp.Expression, path: str) -> None:
+    """Fails where a UNION would bring its columns to one type by itself: each engine has rules of its own for that."""
+    for union in query.find_all(exp.SetOperation):
+        for one, other in zip(union.left.selects, union.right.selects, strict=False):
+            if _type(one) != _type(other):
+                name, types = one.alias_or_name, f"{_type(one)} and {_type(other)}"
+                raise Mistake(f"{path}: column {name} of a UNION has the types {types}; cast one of them")
 
 
 def _list(names: frozenset[str]) -> str:

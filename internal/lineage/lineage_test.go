@@ -83,7 +83,7 @@ func TestMistakes(t *testing.T) {
 		},
 		"through a subquery and a UNION": {
 			learning, "accelerometer_trusted.x,",
-			`(select max(e) from (select a.x as e from accelerometer_trusted as a union all select length(a."user") from accelerometer_trusted as a)) as x,`,
+			`(select max(e) from (select a.x as e from accelerometer_trusted as a union all select cast(length(a."user") as double) from accelerometer_trusted as a)) as x,`,
 			"column x carries personal data (accelerometer_trusted.user)",
 		},
 		"through a shared SELECT": {
@@ -137,20 +137,20 @@ func TestMistakes(t *testing.T) {
 			"sql/" + learning + ": ",
 		},
 		"an int for a bigint": {
-			"curated/machine_learning_curated.sql", "        step_trainer_trusted.sensorreadingtime,\n", "        cast(step_trainer_trusted.sensorreadingtime as int) as sensorreadingtime,\n",
+			"curated/machine_learning_curated.sql", "    step_trainer_trusted.sensorreadingtime,\n", "    cast(step_trainer_trusted.sensorreadingtime as int) as sensorreadingtime,\n",
 			"sql/" + learning + ": column sensorreadingtime has type int, machine_learning_curated.json says bigint",
 		},
 		"a text for a number": {
-			"trusted/step_trainer_gated.sql", "        distancefromobject,\n        file_path\n", "        'far' as distancefromobject,\n        file_path\n", // through two SELECTs
+			"trusted/step_trainer_gated.sql", "    readings.distancefromobject,\n", "    'far' as distancefromobject,\n", // through two SELECTs
 			"sql/trusted/step_trainer_trusted.sql: column distancefromobject has type string, step_trainer_trusted.json says int",
 		},
 		"another type in the contract": {
-			"contracts/customer_consent.json", `"name": "lastupdatedate", "type": "bigint"`, `"name": "lastupdatedate", "type": "int"`,
-			"sql/consent/customer_consent.sql: column lastupdatedate has type bigint, customer_consent.json says int",
+			mlTable, `"name": "sensorreadingtime", "type": "bigint"`, `"name": "sensorreadingtime", "type": "int"`,
+			"sql/" + learning + ": column sensorreadingtime has type bigint, machine_learning_curated.json says int",
 		},
 		"through a UNION": {
 			"suspension/customer_suspension.sql", "        file_modified as delivered", "        file_modified / 2 as delivered",
-			"sql/suspension/customer_suspension.sql: column delivered has type double, customer_suspension.json says bigint",
+			"sql/suspension/customer_suspension.sql: column delivered of a UNION has the types double and bigint; cast one of them",
 		},
 		"a type that nobody knows": {
 			learning, "accelerometer_trusted.x,", "some_function(accelerometer_trusted.x) as x,",
