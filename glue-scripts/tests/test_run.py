@@ -291,7 +291,7 @@ def test_a_run_that_reads_everything_after_all_chooses_its_engine_anew(lake, mon
     lake.expire("customer_consent")
     job, start, started = jobs.named(READINGS), engines.start, []
     landed = sum(file.stat().st_size for file in lake.folder.glob("accelerometer/landing/*"))
-    everything = landed + sum(tables.size(lake.load(table)) for table in (*job.tables, job.target))
+    everything = landed + sum(tables.size(lake.load(table)) for table in (*job.reads, job.target))
 
     def started_as(name, uri):
         started.append(name)
