@@ -197,7 +197,7 @@ def test_a_failing_job_reaches_the_topic_and_its_alarm_rings(app: App, inbox) ->
     ended = app.run(app.outputs["StateMachineArn"], {"fullRefresh": True})
     assert ended["status"] == "FAILED"
     (run,) = app.aws.client("glue").get_job_runs(JobName=FIRST_JOB)["JobRuns"]
-    assert run["Arguments"] == {"--full-refresh": "true"}
+    assert run["Arguments"] == {"--full_refresh": "true"}
     assert run["Id"] in ended["cause"]
     messages = inbox()
     (told,) = [one for one in messages if one.get("Subject") == f"{LAKE}: {FIRST_JOB} failed"]
@@ -229,7 +229,7 @@ def test_log_groups_are_those_that_were_declared(app: App) -> None:
 def test_a_run_asks_for_no_full_refresh_unless_told_to(app: App) -> None:
     app.run(app.outputs["StateMachineArn"], {})
     run = app.aws.client("glue").get_job_runs(JobName=FIRST_JOB)["JobRuns"][0]
-    assert run["Arguments"] == {"--full-refresh": "false"}
+    assert run["Arguments"] == {"--full_refresh": "false"}
 
 
 def test_files_that_landed_start_one_run(app: App) -> None:
