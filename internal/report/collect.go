@@ -318,27 +318,22 @@ func (c *collector) lines(text [][]string) error {
 			failing[Check{Table: entry["table_name"], Name: entry["reason"]}] = rows
 			continue
 		}
-		key := entry["run_id"] + "\n" + entry["table_name"]
-		if funnels[key] == nil {
-			funnels[key] = &Funnel{
-				RunID: entry["run_id"], Job: entry["job"], Table: entry["table_name"], Engine: entry["engine"],
+		run := entry["run_id"]
+		if funnels[run] == nil {
+			funnels[run] = &Funnel{
+				RunID: run, Job: entry["job"], Table: entry["table_name"], Engine: entry["engine"],
 				Excluded: []Count{}, Quarantined: []Count{}, Drift: []Count{}, Ignored: []Ignored{},
 			}
 		}
-		funnels[key].add(entry["outcome"], entry["reason"], rows, entry["example"])
+		funnels[run].add(entry["outcome"], entry["reason"], rows, entry["example"])
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.failing, c.report.Funnels = failing, []Funnel{}
 	for _, job := range c.report.Jobs {
-		var of []Funnel
-		for _, funnel := range funnels {
-			if funnel.RunID == job.RunID {
-				of = append(of, *funnel)
-			}
+		if funnel := funnels[job.RunID]; funnel != nil {
+			c.report.Funnels = append(c.report.Funnels, *funnel)
 		}
-		slices.SortFunc(of, func(a, b Funnel) int { return cmp.Compare(a.Table, b.Table) })
-		c.report.Funnels = append(c.report.Funnels, of...)
 	}
 	return nil
 }
