@@ -129,7 +129,7 @@ func Finish(machine awsstepfunctions.StateMachine, name string) {
 func run(scope constructs.Construct, job gluejob.Job) awsstepfunctionstasks.GlueStartJobRun {
 	step := awsstepfunctionstasks.GlueStartJobRun_Jsonata(scope, jsii.String(job.Name), &awsstepfunctionstasks.GlueStartJobRunJsonataProps{
 		GlueJobName:        jsii.String(job.Name),
-		Arguments:          awsstepfunctions.TaskInput_FromObject(&map[string]any{"--full-refresh": fullRefresh}),
+		Arguments:          awsstepfunctions.TaskInput_FromObject(&map[string]any{"--full_refresh": fullRefresh}),
 		IntegrationPattern: awsstepfunctions.IntegrationPattern_RUN_JOB,
 		Outputs:            input,
 		// Without it the CDK writes a null here, which Glue's API does not know. It asks for an event that nobody listens to.

@@ -91,8 +91,8 @@ func TestJobsRunInOrder(t *testing.T) {
 			t.Errorf("state %s has arguments %v and output %v, want no timeout, no null, and the input as output", name, state.Arguments, state.Output)
 		}
 		given := state.Arguments["Arguments"].(map[string]any)
-		if refresh := fmt.Sprint(given["--full-refresh"]); len(given) != 1 || !strings.Contains(refresh, "Execution.Input.fullRefresh") {
-			t.Errorf("state %s gives the run %v, want --full-refresh of the execution's input", name, given)
+		if refresh := fmt.Sprint(given["--full_refresh"]); len(given) != 1 || !strings.Contains(refresh, "Execution.Input.fullRefresh") {
+			t.Errorf("state %s gives the run %v, want --full_refresh of the execution's input", name, given)
 		}
 	}
 	if !slices.Equal(order, []string{"second_job", "a_job"}) {

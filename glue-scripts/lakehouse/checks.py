@@ -12,6 +12,9 @@ from lakehouse.contracts import Check, Contract
 from lakehouse.engines import Engine, Rows
 from lakehouse.errors import FailedChecks
 
+Outcomes = dict[str, int]
+"""How often each check failed, by what it is called: 0 of one that held."""
+
 
 def row_checks(contract: Contract) -> dict[str, str]:
     """For each check that looks at one row: what it is called, and, in SQL, what is true of a row that fails it."""
@@ -31,17 +34,17 @@ def _outside(check: Check) -> str:
     return " or ".join(bounds)
 
 
-def rows(engine: Engine, changed: Rows, contract: Contract) -> None:
-    """Fails when one of these rows fails a check that looks at one row."""
+def rows(engine: Engine, changed: Rows, contract: Contract) -> Outcomes:
+    """What the checks that look at one row find in these."""
     failing = row_checks(contract)
     counts = ", ".join(f"count_if({condition})" for condition in failing.values())
     (found,) = engine.fetch(f"select {counts} from changed", changed=changed) if failing else [()]
-    _require(contract, dict(zip(failing, found, strict=True)))
+    return dict(zip(failing, found, strict=True))
 
 
-def table(engine: Engine, whole: Rows, touched: Rows, contract: Contract, others: Mapping[str, Rows]) -> None:
-    """Fails when the table fails a check that looks at all of it. `touched`: the only rows of it whose key may be double;
-    `others`: what relationships are to."""
+def table(engine: Engine, whole: Rows, touched: Rows, contract: Contract, others: Mapping[str, Rows]) -> Outcomes:
+    """What the checks that look at the whole table find. `touched`: the only rows of it whose key may be double; `others`: what
+    relationships are to."""
     keys = queries.listed(contract.key)
     # Counting hashes is much cheaper than grouping by the key; two keys with one hash only lead to the exact look.
     ((total, different),) = engine.fetch(f"select count(*), count(distinct {engine.hash(keys)}) from touched", touched=touched)
@@ -59,12 +62,12 @@ def table(engine: Engine, whole: Rows, touched: Rows, contract: Contract, others
             )
             ((number,),) = engine.fetch(strangers, whole=whole, known=others[check.to])
             found[f"relationships({check.column})"] = number
-    _require(contract, found)
+    return found
 
 
-def _require(contract: Contract, failures: dict[str, int]) -> None:
+def require(contract: Contract, found: Outcomes) -> None:
     """Fails when a check failed, with its name and how often; never with a value."""
-    failed = ", ".join(f"{name} failed {count} times" for name, count in failures.items() if count)
+    failed = ", ".join(f"{name} failed {count} times" for name, count in found.items() if count)
     if failed:
         raise FailedChecks(
             f"{contract.table}: checks of the contract: {failed}; nothing was published, readers see the old version"

@@ -34,6 +34,7 @@ class Drafts:
     """The drafts of a run by table, each made when it is asked for the first time, and gone when the run ends.
 
     `seen`: versions of tables when the run looked for what is new. When one has another by now, another run was ahead.
+    `checked`: what checks have found so far, by table.
     """
 
     def __init__(self, engine: Engine, tables: Tables, seen: Mapping[str, str] | None = None) -> None:
@@ -41,6 +42,7 @@ class Drafts:
         self._open = ExitStack()
         self._drafts: dict[str, Draft] = {}
         self._changed: set[str] = set()
+        self.checked: dict[str, checks.Outcomes] = {}
 
     def __enter__(self) -> Drafts:
         return self
@@ -86,7 +88,7 @@ class Drafts:
         if not written.total:
             return written
         put = engine.sql(f"select {queries.listed(contract.names)} from changes where {OP} <> 'delete'", changes=changes)
-        checks.rows(engine, put, contract)
+        self._require(contract, checks.rows(engine, put, contract))
         engine.change(draft, changes, only_inserts=written.inserted == written.total)
         wanted = draft.rows_before + written.inserted - written.removed
         if (now := draft.rows_now()) != wanted:
@@ -101,7 +103,7 @@ class Drafts:
         touched = engine.sql(f"select {keys} from whole semi join put on {same}", whole=near, put=put)
         # Of the others, which may be many, only relationships ask.
         whole = self.rows(table) if any(check.check == "relationships" for check in contract.checks) else near
-        checks.table(engine, whole, touched, contract, others or {})
+        self._require(contract, checks.table(engine, whole, touched, contract, others or {}))
         return written
 
     def _append(self, draft: Draft, contract: Contract, rows: Rows, others: dict[str, Rows]) -> Written:
@@ -110,9 +112,14 @@ class Drafts:
         if written.total:
             self._changed.add(contract.table)
             whole = self._engine.table(*draft.head())
-            checks.rows(self._engine, whole, contract)
-            checks.table(self._engine, whole, whole, contract, others)
+            self._require(contract, checks.rows(self._engine, whole, contract))
+            self._require(contract, checks.table(self._engine, whole, whole, contract, others))
         return written
+
+    def _require(self, contract: Contract, found: checks.Outcomes) -> None:
+        """Keeps in mind what checks have found, and fails when one did not hold."""
+        self.checked.setdefault(contract.table, {}).update(found)
+        checks.require(contract, found)
 
     def publish(self, order: tuple[str, ...]) -> None:
         """Publishes what has changed: tables in that order, then the others."""

@@ -1,9 +1,10 @@
-"""The ledger: what every run did to its table, by outcome and reason, and the same as metrics."""
+"""The ledger: what every run did to its table, by outcome and reason, and the same as metrics; and what its checks found."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,11 +12,12 @@ import pyarrow as pa
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 
 from lakehouse import contracts, drafts
+from lakehouse.checks import Outcomes
 from lakehouse.engines import Engine
 from lakehouse.intake import UNKNOWN_NAME, Ignored
 from lakehouse.tables import Tables
 
-ALL = "all"
+ALL, CHECK = "all", "check"
 TABLE = "run_ledger"
 # Every run adds a file of some lines.
 MOST_FILES = 50
@@ -63,15 +65,34 @@ class Entry:
         return [*single, *by_reason, *(("ignored", reason, found.objects) for reason, found in self.ignored.items())]
 
 
-def record(engine: Engine, of: Tables, entry: Entry) -> None:
-    """Appends the entry to the ledger table. Runs at once may: each row is of one of them alone."""
+_Line = tuple[str, str, str, int, str | None]
+"""Of the ledger: table, outcome, reason, rows and example."""
+
+
+def record(engine: Engine, of: Tables, entry: Entry, checked: Mapping[str, Outcomes]) -> None:
+    """Writes down what a run did, and what its checks found, by table."""
+    examples = {("ignored", reason): found.example for reason, found in entry.ignored.items()}
+    counts = [(entry.table, *count, examples.get(count[:2])) for count in entry.counts()]
+    _append(engine, of, (entry.run_id, entry.job, entry.engine), [*counts, *_of_checks(checked)])
+
+
+def record_failed(engine: Engine, of: Tables, job: str, run_id: str, checked: Mapping[str, Outcomes]) -> None:
+    """Writes down why checks let a run publish nothing. Of the rows that it read nothing is written: nothing became of them."""
+    _append(engine, of, (run_id, job, engine.name), _of_checks(checked))
+
+
+def _of_checks(checked: Mapping[str, Outcomes]) -> list[_Line]:
+    return [(table, CHECK, name, failed, None) for table, found in checked.items() for name, failed in found.items()]
+
+
+def _append(engine: Engine, of: Tables, run: tuple[str, str, str], lines: Sequence[_Line]) -> None:
+    """Appends lines of a run: its id, its job, its engine. Runs at once may: each line is of one of them alone."""
+    if not lines:
+        return
     contract = contracts.load(TABLE)
     loaded = of.reconcile(contract)
-    now = int(time.time() * 1000)
-    examples = {("ignored", reason): found.example for reason, found in entry.ignored.items()}
-    rows = [
-        (entry.run_id, entry.job, entry.table, *count, now, examples.get(count[:2]), entry.engine) for count in entry.counts()
-    ]
+    now, (run_id, job, name) = int(time.time() * 1000), run
+    rows = [(run_id, job, *line[:4], now, line[4], name) for line in lines]
     columns = dict(zip(contract.names, zip(*rows, strict=True), strict=True))
     schema = schema_to_pyarrow(loaded.schema(), include_field_ids=False)
     of.retried(TABLE, lambda table: table.append(pa.table({name: columns[name] for name in schema.names}, schema=schema)))

@@ -16,6 +16,8 @@ from lakehouse.errors import LakehouseError, describe
 from lakehouse.run import Job, Options, run
 
 GATES = ("as-of", "ever")
+# Of --full_refresh, for a release still.
+_OLD = "--full-refresh"
 _ENGINES = (engines.AUTO, engines.DUCKDB, engines.SPARK)
 
 
@@ -67,11 +69,13 @@ def parse(argv: Sequence[str]) -> Options:
     given.add_argument("--consent_gate", default="as-of", choices=GATES)
     given.add_argument("--JOB_RUN_ID", default="")
     # Glue's arguments have a value each; by hand the flag alone will do.
-    given.add_argument("--full-refresh", nargs="?", const="true", default="false", choices=("true", "false"))
+    given.add_argument("--full_refresh", _OLD, nargs="?", const="true", default="false", choices=("true", "false"))
     given.add_argument("--quarantined_share", type=_share)
     given.add_argument("--metrics_namespace", default="")
     given.add_argument("--lake_name", default="")
     given.add_argument("--region", default="")
+    if any(one.partition("=")[0] == _OLD for one in argv):
+        print(f"{_OLD} is now --full_refresh; the next release will not know it", file=sys.stderr, flush=True)
     values, _ = engine_arguments(given).parse_known_args(argv)
     require_place(values)
     return Options(

@@ -11,7 +11,7 @@ from lakehouse.contracts import Contract
 from lakehouse.delivery import Delivery
 from lakehouse.drafts import Drafts, Written
 from lakehouse.engines import Engine, Rows
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import FailedChecks, LakehouseError, describe
 from lakehouse.gates import Gate, Gated, Tally
 from lakehouse.intake import Inputs, Plan
 from lakehouse.ledger import Entry
@@ -106,7 +106,7 @@ class Run:
         """Objects that an earlier run has taken in, read once more."""
         objects = [one for one in self.plan.known if one.key in keys]
         if len(objects) < len(keys):
-            raise LakehouseError(f"{self.landing.table}: files that were read are gone; run the job with --full-refresh")
+            raise LakehouseError(f"{self.landing.table}: files that were read are gone; run the job with --full_refresh")
         return Delivery(self.engine, self.landing, self.store, objects, 1.0)
 
     @property
@@ -153,8 +153,12 @@ def run(job: Job, options: Options) -> Entry:
 
     def with_plan(plan: Plan) -> Entry:
         engine = engines.start(_engine(job, options, of, plan), options.lake_uri)
+        this = Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of, seen))
         try:
-            return _run(Run(job, options, run_id, store, of, plan, inputs, engine, Drafts(engine, of, seen)), ignored)
+            return _run(this, ignored)
+        except FailedChecks as error:
+            _record_failed(this, error)
+            raise
         finally:
             engine.close()
 
@@ -199,10 +203,19 @@ def _run(this: Run, ignored: dict[str, intake.Ignored]) -> Entry:
             ignored=ignored,
             total=of.rows(job.target),
         )
-        ledger.record(this.engine, of, entry)
+        ledger.record(this.engine, of, entry, drafts.checked)
         # Only from here on what was read counts as taken in.
         intake.save(this.store, job, {**this.inputs, **drafts.versions()}, this.id)
         return entry
+
+
+def _record_failed(this: Run, error: FailedChecks) -> None:
+    """Leaves in the ledger what the checks of a failed run have found. No run reads the ledger to know what is new, so that its
+    lines change nothing for the next one."""
+    try:
+        ledger.record_failed(this.engine, this.tables, this.job.name, this.id, this.drafts.checked)
+    except Exception as other:
+        raise FailedChecks(f"{error}; {ledger.TABLE} does not say so: {describe(other)}") from error
 
 
 def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, Inputs, dict[str, intake.Ignored], Inputs]:

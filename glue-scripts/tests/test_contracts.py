@@ -10,7 +10,7 @@ from lakehouse.contracts import Check, Column, Limits, Time
 from lakehouse.errors import LakehouseError
 from lakehouse.gates import EXCLUSIONS
 from lakehouse.intake import Ignored
-from lakehouse.ledger import Entry
+from lakehouse.ledger import CHECK, Entry
 from support import KEEPS, LANDING, SCRIPTS, TARGETS
 
 ALL = (*LANDING, *TARGETS, *KEEPS)
@@ -76,7 +76,7 @@ def test_ledger_takes_every_outcome_and_an_example():
     (outcomes,) = [set(check.values) for check in contract.checks if check.column == "outcome"]
     entry = Entry("job", "run", "t", "full", suspended=1, ignored={"hidden": Ignored(1, "k")}, drift={"a": 1}, total=1)
     entry = replace(entry, excluded={"duplicate": 1}, quarantined={"malformed": 1})
-    assert {outcome for outcome, _, _ in entry.counts()} == outcomes
+    assert {outcome for outcome, _, _ in entry.counts()} | {CHECK} == outcomes
     assert contract.names[-2:] == ["example", "engine"]
     assert not any(column.required for column in contract.columns[-2:])
 

@@ -12,6 +12,10 @@ from lakehouse.ledger import Entry
 from pyiceberg.table.snapshots import Operation
 from support import Lake, at_once, both_engines, create_table
 
+CHECKED = {
+    "step_trainer_trusted": {"not_null(serialnumber)": 0, "unique(serialnumber, sensorreadingtime)": 0},
+    "step_trainer_index": {"not_null(file)": 0},
+}
 ENTRY = Entry(
     job="step_trainer_trusted",
     run_id="run-1",
@@ -97,14 +101,15 @@ def written_to(engine, tmp_path, request):
     create_table(lake.tables, contracts.load("run_ledger"), only_version=getattr(request, "param", None))
     started = engines.start(engine, lake.uri)
     lake.record = partial(ledger.record, started, lake.tables)
+    lake.record_failed = partial(ledger.record_failed, started, lake.tables)
     yield lake
     started.close()
 
 
 @pytest.mark.parametrize("written_to", [None, 1], indirect=True, ids=["new table", "table of the first contract"])
 def test_entry_is_written_down_with_a_row_a_count(written_to):
-    written_to.record(ENTRY)
-    written_to.record(replace(ENTRY, run_id="run-2", drift={}, suspended=None, engine="spark"))
+    written_to.record(ENTRY, {})
+    written_to.record(replace(ENTRY, run_id="run-2", drift={}, suspended=None, engine="spark"), {})
     rows = written_to.arrow("run_ledger").to_pylist()
     first = [row for row in rows if row["run_id"] == "run-1"]
     second = [row for row in rows if row["run_id"] == "run-2"]
@@ -123,8 +128,36 @@ def test_entry_is_written_down_with_a_row_a_count(written_to):
     assert [snapshot.summary.operation for snapshot in snapshots] == [Operation.APPEND] * 2
 
 
+def test_what_checks_found_is_written_down_beside_the_numbers(written_to):
+    """Under the table that was checked; those that held have failed 0 times."""
+    written_to.record(replace(ENTRY, ignored={}), CHECKED)
+    rows = written_to.arrow("run_ledger").to_pylist()
+    checked = [row for row in rows if row["outcome"] == "check"]
+    assert {(row["table_name"], row["reason"], row["rows"]) for row in checked} == {
+        (table, name, 0) for table, found in CHECKED.items() for name in found
+    }
+    assert {(row["run_id"], row["job"], row["engine"], row["example"]) for row in checked} == {
+        ("run-1", "step_trainer_trusted", "duckdb", None)
+    }
+    assert len(rows) - len(checked) == len(ENTRY.counts()) - len(ENTRY.ignored)
+
+
+@pytest.mark.parametrize("written_to", [None, 1], indirect=True, ids=["new table", "table of the first contract"])
+def test_of_a_run_that_failed_only_what_its_checks_found_is_written_down(written_to):
+    written_to.record_failed("step_trainer_trusted", "run-0", {})
+    assert written_to.load("run_ledger").current_snapshot() is None, "a run without checks says nothing"
+    written_to.record_failed("step_trainer_trusted", "run-1", {**CHECKED, "step_trainer_index": {"not_null(file)": 3}})
+    rows = written_to.arrow("run_ledger").to_pylist()
+    assert {(row["table_name"], row["outcome"], row["reason"], row["rows"]) for row in rows} == {
+        ("step_trainer_trusted", "check", "not_null(serialnumber)", 0),
+        ("step_trainer_trusted", "check", "unique(serialnumber, sensorreadingtime)", 0),
+        ("step_trainer_index", "check", "not_null(file)", 3),
+    }
+    assert {(row["run_id"], row["job"], row["engine"]) for row in rows} == {("run-1", "step_trainer_trusted", written_to.engine)}
+
+
 def test_of_runs_that_end_at_once_all_are_written_down_once(written_to):
-    at_once(*[partial(written_to.record, replace(ENTRY, run_id=f"run-{number}")) for number in range(4)])
+    at_once(*[partial(written_to.record, replace(ENTRY, run_id=f"run-{number}"), {}) for number in range(4)])
     told = [(row["run_id"], row["outcome"], row["reason"]) for row in written_to.arrow("run_ledger").to_pylist()]
     assert len(told) == len(set(told)) == 4 * len(ENTRY.counts())
 
@@ -133,7 +166,7 @@ def test_of_runs_that_end_at_once_all_are_written_down_once(written_to):
 def test_the_files_of_many_runs_are_put_together(written_to, monkeypatch):
     monkeypatch.setattr(ledger, "MOST_FILES", 2)
     for number in range(4):
-        written_to.record(replace(ENTRY, run_id=f"run-{number}"))
+        written_to.record(replace(ENTRY, run_id=f"run-{number}"), {})
         assert len(written_to.data_files("run_ledger")) <= 2
     assert written_to.arrow("run_ledger").num_rows == 4 * len(ENTRY.counts())
     assert set(written_to.load("run_ledger").refs()) == {"main"}

@@ -316,7 +316,7 @@ PLACE = ["--lake_uri", "file:///lake", "--database", "d"]
 
 def test_arguments():
     given = [*PLACE, "--snapshot_days", "7", "--quarantine_days", "30"]
-    assert parse([*given, "--full-refresh", "false", "--JOB_RUN_ID", "jr_1"]) == Options("file:///lake", "d", 7, 30)
+    assert parse([*given, "--full_refresh", "false", "--JOB_RUN_ID", "jr_1"]) == Options("file:///lake", "d", 7, 30)
     more = ["--region", "eu-west-1", "--engine", "spark", "--spark_from_gib", "2"]
     assert parse([*given, *more]) == Options("file:///lake", "d", 7, 30, "eu-west-1", "spark", 2.0)
 

@@ -39,11 +39,20 @@ def test_arguments_have_defaults():
 
 @pytest.mark.parametrize(
     ("argv", "full"),
-    [([], False), (["--full-refresh"], True), (["--full-refresh", "true"], True), (["--full-refresh", "false"], False)],
+    [([], False), (["--full_refresh"], True), (["--full_refresh", "true"], True), (["--full_refresh", "false"], False)],
 )
-def test_full_refresh_is_a_flag_by_hand_and_a_value_in_glue(argv, full):
+def test_full_refresh_is_a_flag_by_hand_and_a_value_in_glue(argv, full, capsys):
     assert parse([*argv, *ARGUMENTS]).full_refresh is full
     assert parse([*ARGUMENTS, *argv]).full_refresh is full
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "full"), [(["--full-refresh"], True), (["--full-refresh", "false"], False), (["--full-refresh=true"], True)]
+)
+def test_full_refresh_is_still_known_by_its_old_name_and_the_new_one_is_told(argv, full, capsys):
+    assert parse([*ARGUMENTS, *argv]).full_refresh is full
+    assert capsys.readouterr().err == "--full-refresh is now --full_refresh; the next release will not know it\n"
 
 
 @pytest.mark.parametrize("share", ["0", "0.25", "1"])
@@ -67,7 +76,7 @@ def test_the_engine_is_given_or_chosen(engine):
     [
         (["--database", "d"], "required: --lake_uri"),
         ([*ARGUMENTS, "--consent_gate", "sometimes"], "--consent_gate: invalid choice: 'sometimes'"),
-        ([*ARGUMENTS, "--full-refresh", "maybe"], "--full-refresh: invalid choice: 'maybe'"),
+        ([*ARGUMENTS, "--full_refresh", "maybe"], "--full_refresh/--full-refresh: invalid choice: 'maybe'"),
         ([*ARGUMENTS, "--quarantined_share", "1.5"], "--quarantined_share: 1.5 is not between 0 and 1"),
         ([*ARGUMENTS, "--quarantined_share", "-0.1"], "--quarantined_share"),
         ([*ARGUMENTS, "--quarantined_share", "nan"], "--quarantined_share: nan is not between 0 and 1"),

@@ -1,6 +1,7 @@
 """A run as a whole: what it reads, on which engine, and that the next one puts right whatever stopped it."""
 
 import json
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,8 @@ import oracle
 import others
 import processes
 import pytest
-from lakehouse import contracts, delivery, engines, intake, jobs, ledger, run, tables
-from lakehouse.errors import LakehouseError, describe
+from lakehouse import checks, contracts, delivery, engines, intake, jobs, ledger, run, tables
+from lakehouse.errors import FailedChecks, LakehouseError, describe
 from lakehouse.gates import Tally
 from lakehouse.ledger import Entry
 from lakehouse.run import GIB
@@ -30,6 +31,12 @@ def state(lake):
     """Version and number of snapshots of every table, and what the jobs recorded."""
     found = {table: (lake.tables.version(table), lake.snapshots(table)) for table in (*TARGETS, *KEEPS)}
     return found, {name: FolderStore(lake.folder).read(f"intake/ledger/{name}.json") for name in JOBS}
+
+
+def checks_of(lake, run_id):
+    """How often which check of which table has failed in a run, as the ledger says."""
+    rows = [row for row in lake.arrow("run_ledger").to_pylist() if row["run_id"] == run_id and row["outcome"] == "check"]
+    return {(row["table_name"], row["reason"]): row["rows"] for row in rows}
 
 
 def assert_right(lake, *checked, gate="as-of"):
@@ -86,7 +93,13 @@ def test_only_what_is_new_is_read(lake):
     changed = {table for table, found in state(lake)[0].items() if found != before[table]}
     assert changed == {"accelerometer_trusted", "accelerometer_index", "run_ledger"}
     rows = [row for row in lake.arrow("run_ledger").to_pylist() if row["run_id"] == "run-new"]
-    assert {(row["outcome"], row["reason"], row["rows"]) for row in rows} == set(entry.counts())
+    assert {(row["outcome"], row["reason"], row["rows"]) for row in rows if row["outcome"] != "check"} == set(entry.counts())
+    assert checks_of(lake, "run-new") == {
+        **{("accelerometer_trusted", f"not_null({name})"): 0 for name in ("user", "timestamp", "x", "y", "z")},
+        ("accelerometer_trusted", "unique(user, timestamp, x, y, z)"): 0,
+        **{("accelerometer_index", f"not_null({name})"): 0 for name in ("file", "subject")},
+        ("accelerometer_index", "unique(file, subject)"): 0,
+    }
     assert {row["engine"] for row in rows} == {entry.engine} == {lake.engine}
 
 
@@ -209,11 +222,34 @@ def test_another_gate_decides_anew_and_a_failed_check_publishes_nothing(old, mon
     file = old.deliver("accelerometer", sample(ANN, -1), sample(ANN, 1700))
     before = state(old)
     with pytest.raises(LakehouseError, match=r"accelerometer_trusted: .*accepted_range\(timestamp\) failed 1 times"):
-        old.run(READINGS, gate="ever")
-    assert {table: found[0] for table, found in state(old)[0].items()} == {table: found[0] for table, found in before[0].items()}
+        old.run(READINGS, gate="ever", run_id="run-failed")
+    assert {table for table, found in state(old)[0].items() if found[0] != before[0][table][0]} == {"run_ledger"}
     assert state(old)[1] == before[1]
-    file.unlink()
+    told = {row["outcome"] for row in old.arrow("run_ledger").to_pylist() if row["run_id"] == "run-failed"}
+    assert told == {"check"}, "nothing became of the rows that it read"
+    failed = {check for check, number in checks_of(old, "run-failed").items() if number}
+    assert failed == {("accelerometer_trusted", "accepted_range(timestamp)")}
+    # The next run reads the same files again, whatever the ledger says of the one that failed.
+    monkeypatch.undo()
+    (entry,) = old.run(READINGS, gate="ever").values()
+    assert (entry.mode, entry.read) == ("incremental", 2)
     assert_right(old, "accelerometer_trusted", gate="ever")
+    assert file.exists()
+
+
+def test_what_checks_found_is_told_also_when_the_ledger_cannot_be(lake, monkeypatch):
+    lake.deliver("customer", customer(ANN, 1, research=1))
+
+    def fail(*_):
+        raise RuntimeError("planted@example.com")
+
+    monkeypatch.setattr(checks, "row_checks", lambda contract: {"not_null(email)": "true"})
+    monkeypatch.setattr(ledger, "_append", fail)
+    with pytest.raises(FailedChecks) as caught:
+        lake.run(CUSTOMERS)
+    message = str(caught.value)
+    assert re.search(r"not_null\(email\) failed 1 times.*; run_ledger does not say so: unexpected RuntimeError", message)
+    assert "planted" not in message
 
 
 # --- which engine ---

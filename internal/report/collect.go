@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,8 +28,8 @@ const versionsShown = 10
 // queriesAtOnce keeps within the queries that a new account may run at once in Athena.
 const queriesAtOnce = 5
 
-// shownZones are the zones whose tables the report counts, in the order in which data moves; what does not move on is last.
-var shownZones = []string{contract.Landing, contract.Trusted, contract.Curated, contract.Quarantine}
+// Zones are those whose tables the report counts, in the order in which data moves; what does not move on is last.
+var Zones = []string{contract.Landing, contract.Trusted, contract.Curated, contract.Quarantine}
 
 // ErrNoExecution is returned for a lakehouse whose state machine has not run yet.
 var ErrNoExecution = errors.New("the state machine has not run yet: there is nothing to report")
@@ -38,29 +37,52 @@ var ErrNoExecution = errors.New("the state machine has not run yet: there is not
 // Collect reads what is known of the last execution. What cannot be read is listed in Missing; only without the execution and its jobs'
 // runs there is no report.
 func Collect(ctx context.Context, from *lake.Lake, contracts contract.Set) (Report, error) {
-	report := Report{
-		Lake: from.Database, Stage: from.Stage, Embedded: from.Stage == lake.Local, Generated: time.Now().UTC().Truncate(time.Second),
-		Tables: []Table{}, Funnels: []Funnel{}, Quarantine: []Quarantined{}, Versions: []Version{}, Missing: []string{},
-	}
-	c := collector{Lake: from, report: &report}
-	if err := c.execution(ctx); err != nil {
+	c := collector{Lake: from, contracts: contracts}
+	if err := c.runs(ctx); err != nil {
 		return Report{}, err
 	}
-	if err := c.jobs(ctx); err != nil {
-		return Report{}, err
-	}
-	known := c.present(ctx, contracts)
+	known := c.present(ctx)
 	c.queries(ctx, known)
-	report.Checks = checkStates(report, known)
-	report.sort()
-	return report, nil
+	c.report.Checks = c.checkStates(known)
+	c.report.sort()
+	return c.report, nil
+}
+
+// Watch looks at the last execution until it has ended, and shows after each look what is known by then: the execution, its jobs, and
+// the funnels of those that have ended. It returns what it has shown last.
+func Watch(ctx context.Context, from *lake.Lake, contracts contract.Set, pause time.Duration, show func(Report)) (Report, error) {
+	c := collector{Lake: from, contracts: contracts}
+	var funnels []Funnel
+	var ended []string
+	for {
+		if err := c.runs(ctx); err != nil {
+			return c.report, err
+		}
+		c.report.Funnels = funnels
+		if now := c.report.ended(); !slices.Equal(now, ended) {
+			if err := c.ledger(ctx); err != nil {
+				c.missing(contract.RunLedger, err)
+			} else {
+				funnels, ended = c.report.Funnels, now
+			}
+		}
+		show(c.report)
+		if !c.report.Running() {
+			return c.report, nil
+		}
+		select {
+		case <-ctx.Done():
+			return c.report, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
 
 // sort puts what came in any order into that of the pipeline: tables as the jobs write them, others by name.
 func (r *Report) sort() {
 	var order []string
-	for _, funnel := range r.Funnels {
-		order = append(order, funnel.Table)
+	for _, job := range r.Jobs {
+		order = append(order, job.Table)
 	}
 	source := map[string]int{} // where the source's first table is in that order
 	for _, table := range r.Tables {
@@ -93,8 +115,11 @@ func position(list []string, name string) int {
 // collector fills a report; what goes wrong in one part is noted and leaves the others.
 type collector struct {
 	*lake.Lake
-	mutex  sync.Mutex
-	report *Report
+	contracts contract.Set
+	order     []string // jobs as they run
+	mutex     sync.Mutex
+	report    Report
+	failing   map[Check]int64 // how often a check has failed, by table and name; what is not in it has not run
 }
 
 func (c *collector) missing(what string, err error) {
@@ -106,6 +131,19 @@ func (c *collector) missing(what string, err error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.report.Missing = append(c.report.Missing, what+": "+why)
+}
+
+// runs begins the report anew, with the execution and its jobs.
+func (c *collector) runs(ctx context.Context) error {
+	c.report = Report{
+		Lake: c.Database, Stage: c.Stage, Embedded: c.Stage == lake.Local, Generated: time.Now().UTC().Truncate(time.Second),
+		Tables: []Table{}, Funnels: []Funnel{}, Quarantine: []Quarantined{}, Versions: []Version{}, Missing: []string{},
+		Cost: Cost{PerDPUHour: dpu.Dollars},
+	}
+	if err := c.execution(ctx); err != nil {
+		return err
+	}
+	return c.jobs(ctx)
 }
 
 func (c *collector) execution(ctx context.Context) error {
@@ -123,7 +161,7 @@ func (c *collector) execution(ctx context.Context) error {
 	c.report.Execution = Execution{
 		Name: aws.ToString(last.Name), Status: string(last.Status), Started: aws.ToTime(last.StartDate), Stopped: last.StopDate,
 	}
-	if last.Status != sfntypes.ExecutionStatusRunning && last.Status != sfntypes.ExecutionStatusSucceeded {
+	if !c.report.Running() && last.Status != sfntypes.ExecutionStatusSucceeded {
 		c.report.Execution.Error = aws.ToString(last.Error)
 		if cause := aws.ToString(last.Cause); !strings.HasPrefix(cause, "{") { // else it is the failed run, which the jobs tell about
 			c.report.Execution.Cause = cause
@@ -134,13 +172,21 @@ func (c *collector) execution(ctx context.Context) error {
 
 // jobs reads the runs that began within the execution: one job has one run at a time.
 func (c *collector) jobs(ctx context.Context) error {
-	names, err := c.JobOrder(ctx)
-	if err != nil {
-		return err
+	if c.order == nil {
+		var err error
+		if c.order, err = c.JobOrder(ctx); err != nil {
+			return err
+		}
+	}
+	makes := map[string]string{} // table by job
+	for _, table := range c.contracts {
+		if table.Job != nil {
+			makes[table.Job.Name] = table.Table
+		}
 	}
 	began := c.report.Execution.Started.Add(-time.Second) // the services' clocks are not one
-	for _, name := range names {
-		job := Job{Name: name, State: NotStarted}
+	for _, name := range c.order {
+		job := Job{Name: name, Table: makes[name], State: NotStarted}
 		runs, err := c.Glue.GetJobRuns(ctx, &glue.GetJobRunsInput{JobName: &name})
 		if err != nil {
 			return fmt.Errorf("runs of %s: %w", name, err)
@@ -155,7 +201,6 @@ func (c *collector) jobs(ctx context.Context) error {
 		c.report.Jobs = append(c.report.Jobs, job)
 		c.report.Cost.USD += job.USD
 	}
-	c.report.Cost.PerDPUHour = dpu.Dollars
 	return nil
 }
 
@@ -179,14 +224,14 @@ func (c *collector) add(job *Job, run gluetypes.JobRun) {
 }
 
 // present are the contracts whose tables are in the catalog; others are noted.
-func (c *collector) present(ctx context.Context, contracts contract.Set) contract.Set {
+func (c *collector) present(ctx context.Context) contract.Set {
 	tables, err := c.Tables(ctx)
 	if err != nil {
 		c.missing("tables of the catalog", err)
 		return nil
 	}
 	var known contract.Set
-	for _, table := range contracts {
+	for _, table := range c.contracts {
 		if slices.Contains(tables, table.Table) {
 			known = append(known, table)
 		} else {
@@ -209,15 +254,15 @@ func (c *collector) queries(ctx context.Context, contracts contract.Set) {
 			}
 		})
 	}
-	ask("run_ledger", c.ledger)
+	ask(contract.RunLedger, c.ledger)
 	for _, table := range contracts {
-		if slices.Contains(shownZones, table.Zone) {
+		if slices.Contains(Zones, table.Zone) {
 			ask("rows of "+table.Table, func(ctx context.Context) error { return c.rows(ctx, table) })
 		}
 		if table.Zone == contract.Quarantine {
 			ask("quarantine of "+table.Source, func(ctx context.Context) error { return c.quarantine(ctx, table.Table) })
 		}
-		if table.Format == contract.Iceberg && slices.Contains(shownZones, table.Zone) {
+		if table.Format == contract.Iceberg && slices.Contains(Zones, table.Zone) {
 			ask("versions of "+table.Table, func(ctx context.Context) error { return c.versions(ctx, table.Table) })
 		}
 	}
@@ -247,15 +292,19 @@ func (c *collector) runIDs() string {
 	return strings.Join(quoted, ", ")
 }
 
-// ledger reads what became of the rows (R7), in the order of the jobs.
+// ledger reads what became of the rows (R7), in the order of the jobs, and what checks found.
 func (c *collector) ledger(ctx context.Context) error {
 	// All columns: a lake whose jobs have not run since it was updated has no `example` or `engine` yet.
 	answer, err := c.Query(ctx, "select * from run_ledger where run_id in ("+c.runIDs()+")")
 	if err != nil {
 		return err
 	}
-	text := answer.Text()
-	funnels := map[string]*Funnel{}
+	return c.lines(answer.Text())
+}
+
+// lines takes the ledger's lines, below the names of its columns.
+func (c *collector) lines(text [][]string) error {
+	funnels, failing := map[string]*Funnel{}, map[Check]int64{}
 	for _, cells := range text[1:] {
 		entry := map[string]string{}
 		for i, name := range text[0] {
@@ -265,26 +314,26 @@ func (c *collector) ledger(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		key := entry["run_id"] + "\n" + entry["table_name"]
-		if funnels[key] == nil {
-			funnels[key] = &Funnel{
-				RunID: entry["run_id"], Job: entry["job"], Table: entry["table_name"], Engine: entry["engine"],
+		if entry["outcome"] == "check" {
+			failing[Check{Table: entry["table_name"], Name: entry["reason"]}] = rows
+			continue
+		}
+		run := entry["run_id"]
+		if funnels[run] == nil {
+			funnels[run] = &Funnel{
+				RunID: run, Job: entry["job"], Table: entry["table_name"], Engine: entry["engine"],
 				Excluded: []Count{}, Quarantined: []Count{}, Drift: []Count{}, Ignored: []Ignored{},
 			}
 		}
-		funnels[key].add(entry["outcome"], entry["reason"], rows, entry["example"])
+		funnels[run].add(entry["outcome"], entry["reason"], rows, entry["example"])
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
+	c.failing, c.report.Funnels = failing, []Funnel{}
 	for _, job := range c.report.Jobs {
-		var of []Funnel
-		for _, funnel := range funnels {
-			if funnel.RunID == job.RunID {
-				of = append(of, *funnel)
-			}
+		if funnel := funnels[job.RunID]; funnel != nil {
+			c.report.Funnels = append(c.report.Funnels, *funnel)
 		}
-		slices.SortFunc(of, func(a, b Funnel) int { return cmp.Compare(a.Table, b.Table) })
-		c.report.Funnels = append(c.report.Funnels, of...)
 	}
 	return nil
 }
@@ -360,36 +409,34 @@ func (c *collector) versions(ctx context.Context, table string) error {
 	return nil
 }
 
-// failedChecks finds the table and the checks in the message of a job whose checks failed, e.g. "customer_trusted: checks of the
-// contract: not_null(email) failed 2 times; nothing was published, ...".
-var failedChecks = regexp.MustCompile(`(\w+): checks of the contract: ([^;]*);`)
-
-// checkStates tells of each check of a table that the execution's runs write whether it held. A job publishes nothing when one does not.
-func checkStates(report Report, contracts contract.Set) []Check {
-	broken := map[string]string{}
-	for _, job := range report.Jobs {
-		if found := failedChecks.FindStringSubmatch(job.Message); found != nil && job.State == string(gluetypes.JobRunStateFailed) {
-			broken[found[1]] = found[2]
-		}
-	}
+// checkStates tells of each check of a table that the execution's runs write whether it held.
+func (c *collector) checkStates(contracts contract.Set) []Check {
 	written := map[string]bool{}
-	for _, funnel := range report.Funnels {
-		written[funnel.Table] = !funnel.Unchanged()
+	for _, funnel := range c.report.Funnels {
+		written[funnel.Table] = funnel.Inserted+funnel.Updated+funnel.Removed > 0
 	}
 	states := []Check{}
 	for _, table := range contracts {
 		if table.Zone != contract.Trusted && table.Zone != contract.Curated {
 			continue
 		}
+		told := false
 		for _, name := range checks(table) {
-			check := Check{Table: table.Table, Name: name, State: NotRun}
+			check := Check{Table: table.Table, Name: name}
+			failed, ran := c.failing[check]
 			switch {
-			case strings.Contains(broken[table.Table], name+" failed "):
+			case !ran:
+				check.State = NotRun
+			case failed > 0:
 				check.State = Failed
-			case written[table.Table]:
+			default:
 				check.State = Passed
 			}
+			told = told || ran
 			states = append(states, check)
+		}
+		if written[table.Table] && !told { // by a job from before the ledger had checks
+			c.missing("checks of "+table.Table, errors.New("the ledger says nothing of them"))
 		}
 	}
 	return states

@@ -7,15 +7,18 @@ import (
 	"strings"
 	"time"
 
+	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
+	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
 	"stedi-lakehouse/internal/contract"
 )
 
 // States of a job and of a check beside Glue's own states of a run.
 const (
 	NotStarted = "NOT_STARTED" // the execution ended, or is, before this job
-	Passed     = "passed"      // the run that wrote the table held it
-	Failed     = "failed"
-	NotRun     = "not run" // nothing was written, so nothing was checked
+	Passed     = "passed"      // what the run wrote held it
+	Failed     = "failed"      // and nothing was published
+	NotRun     = "not run"     // nothing was written, so nothing was checked; or another check had failed before
 )
 
 // States of a version of a table.
@@ -54,10 +57,14 @@ type Execution struct {
 	Cause   string     `json:"cause,omitempty"`
 }
 
+// Running tells whether the execution is still at work.
+func (r Report) Running() bool { return r.Execution.Status == string(sfntypes.ExecutionStatusRunning) }
+
 // Job is the last run of a job within the execution.
 type Job struct {
 	Name     string     `json:"name"`
-	State    string     `json:"state"` // Glue's JobRunState, or NotStarted
+	Table    string     `json:"table,omitempty"` // that it makes; empty for maintenance
+	State    string     `json:"state"`           // Glue's JobRunState, or NotStarted
 	RunID    string     `json:"run_id,omitempty"`
 	Attempts int        `json:"attempts"` // runs within the execution
 	Started  *time.Time `json:"started,omitempty"`
@@ -66,6 +73,26 @@ type Job struct {
 	DPUs     float64    `json:"dpus"`
 	USD      float64    `json:"usd"` // of all attempts
 	Message  string     `json:"message,omitempty"`
+}
+
+// Ended tells whether the job's last run is over.
+func (j Job) Ended() bool {
+	switch gluetypes.JobRunState(j.State) {
+	case NotStarted, gluetypes.JobRunStateStarting, gluetypes.JobRunStateRunning, gluetypes.JobRunStateStopping, gluetypes.JobRunStateWaiting:
+		return false
+	}
+	return true
+}
+
+// ended are the runs that are over and may have recorded their numbers.
+func (r Report) ended() []string {
+	var runs []string
+	for _, job := range r.Jobs {
+		if job.Table != "" && job.Ended() {
+			runs = append(runs, job.RunID)
+		}
+	}
+	return runs
 }
 
 // Cost is an estimate of what the jobs' runs cost.
@@ -157,7 +184,7 @@ type Check struct {
 	State string `json:"state"` // Passed, Failed or NotRun
 }
 
-// checks are the checks of a contract, under the names that the jobs give them in messages.
+// checks are the checks of a contract, under the names that the jobs give them.
 func checks(of contract.Contract) []string {
 	var names []string
 	for _, column := range of.Columns {

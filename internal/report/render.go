@@ -73,7 +73,6 @@ func Read(file string) (Report, error) {
 type view struct {
 	Report
 	Zones   []string
-	Sources []sourceRow
 	Checked []checkedTable
 	Totals  totals
 	Style   template.CSS
@@ -83,16 +82,16 @@ type view struct {
 	ScriptHashes string
 }
 
-// sourceRow is a line of the zone flow: a source's tables by zone.
-type sourceRow struct {
+// SourceRow is a line of the zone flow: a source's tables by zone.
+type SourceRow struct {
 	Source string
-	Cells  []cell
+	Cells  []Cell // one for each of Zones
 }
 
-// cell is a table in the zone flow. Share is how long its bar is, 0 to 100, of the source's fullest table; 0 when one could not be counted.
-type cell struct {
+// Cell is a table in the zone flow. Share is how long its bar is, 0 to 100, of the source's fullest table; 0 when one could not be counted.
+type Cell struct {
 	Zone  string
-	Table *Table
+	Table *Table // nil: the source has none there
 	Share int
 }
 
@@ -133,7 +132,7 @@ func render(report Report, charts []byte) ([]byte, error) {
 	}
 	var out strings.Builder
 	err = parsed.Execute(&out, view{
-		Report: report, Zones: shownZones, Sources: sources(report.Tables), Checked: byTable(report.Checks), Totals: total(report),
+		Report: report, Zones: Zones, Checked: byTable(report.Checks), Totals: total(report),
 		// All three are files of this project or of the pinned library, none is input.
 		Style: template.CSS(style), Library: template.JS(charts), Script: template.JS(script),
 		ScriptHashes: hash(charts) + " " + hash(script),
@@ -147,24 +146,24 @@ func hash(script []byte) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// sources arranges the tables by source and zone.
-func sources(tables []Table) []sourceRow {
+// Sources are the tables by source and zone.
+func (r Report) Sources() []SourceRow {
 	var names []string
-	for _, table := range tables {
+	for _, table := range r.Tables {
 		if !slices.Contains(names, table.Source) {
 			names = append(names, table.Source)
 		}
 	}
-	var rows []sourceRow
+	var rows []SourceRow
 	for _, name := range names {
 		var fullest int64
 		counted := true
-		row := sourceRow{Source: name, Cells: make([]cell, len(shownZones))}
-		for i, zone := range shownZones {
+		row := SourceRow{Source: name, Cells: make([]Cell, len(Zones))}
+		for i, zone := range Zones {
 			row.Cells[i].Zone = zone
-			for t, table := range tables {
+			for t, table := range r.Tables {
 				if table.Source == name && table.Zone == zone {
-					row.Cells[i].Table = &tables[t]
+					row.Cells[i].Table = &r.Tables[t]
 					counted = counted && table.Rows != nil
 					if table.Rows != nil {
 						fullest = max(fullest, *table.Rows)
@@ -266,14 +265,19 @@ func (r Report) Seconds() float64 {
 	return max(0, end.Sub(r.Execution.Started).Seconds())
 }
 
+// Funnel is the ledger's entry of a job's last run; false when it made none.
+func (r Report) Funnel(job Job) (Funnel, bool) {
+	at := slices.IndexFunc(r.Funnels, func(funnel Funnel) bool { return funnel.RunID == job.RunID })
+	if at < 0 {
+		return Funnel{}, false
+	}
+	return r.Funnels[at], true
+}
+
 // Engine is what computed in a job's last run, as its ledger says; empty when it does not.
 func (r Report) Engine(job Job) string {
-	for _, funnel := range r.Funnels {
-		if funnel.RunID == job.RunID && funnel.Engine != "" {
-			return funnel.Engine
-		}
-	}
-	return ""
+	funnel, _ := r.Funnel(job)
+	return funnel.Engine
 }
 
 // SuspendedPeople says how many people are suspended after the run (R13); empty when no job said so.

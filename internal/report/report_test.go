@@ -99,6 +99,31 @@ func TestFunnel(t *testing.T) {
 	}
 }
 
+func TestLinesOfTheLedger(t *testing.T) {
+	columns := []string{"run_id", "job", "table_name", "outcome", "reason", "rows", "engine"}
+	c := collector{report: Report{Jobs: []Job{{Name: "first", RunID: "1"}, {Name: "second", RunID: "2"}, {Name: "third", State: NotStarted}}}}
+	err := c.lines([][]string{
+		columns,
+		{"2", "second", "b_trusted", "check", "not_null(email)", "2", "duckdb"}, // it failed: nothing became of the rows that it read
+		{"1", "first", "a_trusted", "read", "all", "3", "duckdb"},
+		{"1", "first", "a_index", "check", "unique(file)", "0", "duckdb"}, // a table beside the one that the run is about
+		{"1", "first", "a_trusted", "accepted", "all", "3", "duckdb"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.report.Funnels; len(got) != 1 || got[0].Table != "a_trusted" || got[0].Read != 3 || !got[0].AddsUp() || got[0].Engine != "duckdb" {
+		t.Errorf("funnels are %+v", got)
+	}
+	want := map[Check]int64{{Table: "b_trusted", Name: "not_null(email)"}: 2, {Table: "a_index", Name: "unique(file)"}: 0}
+	if !reflect.DeepEqual(c.failing, want) {
+		t.Errorf("checks are %v, want %v", c.failing, want)
+	}
+	if err := c.lines([][]string{columns, {"1", "first", "a_trusted", "read", "all", "many", "duckdb"}}); err == nil {
+		t.Error("rows that are no number are no error")
+	}
+}
+
 func TestSuspendedPeople(t *testing.T) {
 	for want, suspended := range map[string]*int64{"": nil, "nobody": aws.Int64(0), "1 person": aws.Int64(1), "1,200 people": aws.Int64(1200)} {
 		report := Report{Funnels: []Funnel{{Table: "a_trusted"}, {Table: "customer_trusted", Suspended: suspended}}}
@@ -109,8 +134,8 @@ func TestSuspendedPeople(t *testing.T) {
 }
 
 func TestEngine(t *testing.T) {
-	report := Report{Funnels: []Funnel{{RunID: "1", Engine: "duckdb"}, {RunID: "2"}, {RunID: "2", Engine: "spark"}, {RunID: "3"}}}
-	for run, want := range map[string]string{"1": "duckdb", "2": "spark", "3": "", "4": "", "": ""} {
+	report := Report{Funnels: []Funnel{{RunID: "1", Engine: "duckdb"}, {RunID: "2"}, {RunID: "3", Engine: "spark"}}}
+	for run, want := range map[string]string{"1": "duckdb", "2": "", "3": "spark", "4": "", "": ""} {
 		if got := report.Engine(Job{RunID: run}); got != want {
 			t.Errorf("the engine of run %q is %q, want %q", run, got, want)
 		}
@@ -139,36 +164,42 @@ func TestStatesOfChecks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report := Report{
-		Jobs: []Job{
-			{Name: "customer_landing_to_trusted", State: "SUCCEEDED"},
-			{Name: "customer_trusted_to_curated", State: "FAILED", Message: "customer_trusted_to_curated: customer_curated: checks of the contract: " +
-				"not_null(email) failed 2 times; nothing was published, readers see the old version"},
-			{Name: "machine_learning_curated", State: NotStarted},
+	c := collector{
+		report: Report{Funnels: []Funnel{{Table: "customer_trusted", Read: 3, Inserted: 3}, {Table: "accelerometer_trusted", Read: 3}}},
+		failing: map[Check]int64{
+			{Table: "customer_trusted", Name: "not_null(email)"}: 0, {Table: "customer_trusted", Name: "unique(email)"}: 0,
+			{Table: "customer_curated", Name: "not_null(email)"}: 2, {Table: "customer_curated", Name: "not_null(lastupdatedate)"}: 0,
 		},
-		Funnels: []Funnel{{Table: "customer_trusted", Read: 3}, {Table: "accelerometer_trusted"}},
 	}
 	states := map[string]string{}
-	for _, check := range checkStates(report, contracts) {
+	for _, check := range c.checkStates(contracts) {
 		states[check.Table+" "+check.Name] = check.State
 	}
 	for check, want := range map[string]string{
 		"customer_trusted not_null(email)":                   Passed,
 		"customer_trusted unique(email)":                     Passed,
 		"customer_curated not_null(email)":                   Failed,
-		"customer_curated unique(email)":                     NotRun,
-		"accelerometer_trusted not_null(user)":               NotRun, // there was nothing new
+		"customer_curated not_null(lastupdatedate)":          Passed,
+		"customer_curated unique(email)":                     NotRun, // for another check had failed
+		"accelerometer_trusted not_null(user)":               NotRun, // nothing was written
 		"machine_learning_curated relationships(subject_id)": NotRun,
 	} {
 		if states[check] != want {
 			t.Errorf("%s is %q, want %q; there are %v", check, states[check], want, states)
 		}
 	}
+	if c.report.Missing != nil {
+		t.Errorf("missing is %q", c.report.Missing)
+	}
+	c.failing = nil // a job of a release before has written
+	c.checkStates(contracts)
+	if want := []string{"checks of customer_trusted: the ledger says nothing of them"}; !reflect.DeepEqual(c.report.Missing, want) {
+		t.Errorf("missing is %q, want %q", c.report.Missing, want)
+	}
 }
 
 func TestReasonsOfAthenaAreNotRepeated(t *testing.T) {
-	var report Report
-	c := collector{report: &report}
+	var c collector
 	c.missing("rows of a", fmt.Errorf("count: %w", &lake.QueryError{State: "FAILED", Reason: "HIVE_BAD_DATA: Malformed value 'jane@example.com'"}))
 	c.missing("rows of b", &lake.QueryError{State: "CANCELLED", Reason: "jane@example.com"})
 	c.missing("rows of c", errors.New("no network"))
@@ -177,8 +208,8 @@ func TestReasonsOfAthenaAreNotRepeated(t *testing.T) {
 		"rows of b: the query failed with CANCELLED; Athena's query history has the whole message",
 		"rows of c: no network",
 	}
-	if !reflect.DeepEqual(report.Missing, want) {
-		t.Errorf("missing is %q, want %q", report.Missing, want)
+	if !reflect.DeepEqual(c.report.Missing, want) {
+		t.Errorf("missing is %q, want %q", c.report.Missing, want)
 	}
 }
 
@@ -198,7 +229,7 @@ func TestTotalsSayWhatWasNotCounted(t *testing.T) {
 
 func TestOrderOfThePipeline(t *testing.T) {
 	report := Report{
-		Funnels:  []Funnel{{Table: "b_trusted"}, {Table: "a_trusted"}, {Table: "c_curated"}},
+		Jobs:     []Job{{Table: "b_trusted"}, {Table: "a_trusted"}, {Table: "c_curated"}, {}},
 		Tables:   []Table{{Name: "a_landing", Source: "a"}, {Name: "a_trusted", Source: "a"}, {Name: "c_curated", Source: "c"}, {Name: "b_landing", Source: "b"}, {Name: "b_trusted", Source: "b"}},
 		Versions: []Version{{Table: "a_trusted"}, {Table: "b_trusted", Snapshot: "new"}, {Table: "b_trusted", Snapshot: "old"}},
 	}

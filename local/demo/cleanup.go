@@ -2,225 +2,100 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/athena"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/glue"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/aws-sdk-go-v2/service/scheduler"
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-// bootstrapBucket holds the assets of the CDK; it belongs to the bootstrap, not to the lakehouse.
-const bootstrapBucket = "cdk-hnb659fds-assets-" + account + "-" + region
+// What the bootstrap makes; it does not belong to the lakehouse. The bucket holds the assets of the CDK.
+const (
+	bootstrapStack  = "CDKToolkit"
+	bootstrapBucket = "cdk-hnb659fds-assets-" + account + "-" + region
+)
 
-// inventory lists what is in the embedded AWS of the kinds of resources that the stacks make, as "kind name".
-func (c *clients) inventory(ctx context.Context) ([]string, error) {
-	var found []string
-	add := func(kind string, name *string) { found = append(found, kind+" "+aws.ToString(name)) }
-	for _, list := range []func(context.Context, func(string, *string)) error{c.listStorage, c.listGlue, c.listCompute, c.listNetwork, c.listAccess, c.listAlerts, c.listStarters} {
-		if err := list(ctx, add); err != nil {
-			return nil, fmt.Errorf("inventory: %w", err)
-		}
-	}
-	return found, nil
-}
-
-// added are the resources that are in after but not in before.
-func added(before, after []string) []string {
-	return slices.DeleteFunc(slices.Clone(after), func(name string) bool { return slices.Contains(before, name) })
-}
-
-func (c *clients) listStorage(ctx context.Context, add func(string, *string)) error {
-	buckets, err := c.s3.ListBuckets(ctx, &s3.ListBucketsInput{})
-	if err != nil {
-		return err
-	}
-	for _, bucket := range buckets.Buckets {
-		add("bucket", bucket.Name)
-	}
-	groups, err := c.logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{})
-	if err != nil {
-		return err
-	}
-	for _, group := range groups.LogGroups {
-		add("log group", group.LogGroupName)
-	}
-	return nil
-}
-
-func (c *clients) listGlue(ctx context.Context, add func(string, *string)) error {
-	databases, err := c.glue.GetDatabases(ctx, &glue.GetDatabasesInput{})
-	if err != nil {
-		return err
-	}
-	for _, database := range databases.DatabaseList {
-		add("database", database.Name)
-	}
-	jobs, err := c.glue.GetJobs(ctx, &glue.GetJobsInput{})
-	if err != nil {
-		return err
-	}
-	for _, job := range jobs.Jobs {
-		add("job", job.Name)
-	}
-	connections, err := c.glue.GetConnections(ctx, &glue.GetConnectionsInput{})
-	if err != nil {
-		return err
-	}
-	for _, connection := range connections.ConnectionList {
-		add("connection", connection.Name)
-	}
-	configurations, err := c.glue.GetSecurityConfigurations(ctx, &glue.GetSecurityConfigurationsInput{})
-	if err != nil {
-		return err
-	}
-	for _, configuration := range configurations.SecurityConfigurations {
-		add("security configuration", configuration.Name)
-	}
-	return nil
-}
-
-func (c *clients) listCompute(ctx context.Context, add func(string, *string)) error {
-	machines, err := c.sfn.ListStateMachines(ctx, &sfn.ListStateMachinesInput{})
-	if err != nil {
-		return err
-	}
-	for _, machine := range machines.StateMachines {
-		add("state machine", machine.Name)
-	}
-	groups, err := c.athena.ListWorkGroups(ctx, &athena.ListWorkGroupsInput{})
-	if err != nil {
-		return err
-	}
-	for _, group := range groups.WorkGroups {
-		add("workgroup", group.Name)
-	}
-	stacks, err := c.cloudformation.ListStacks(ctx, &cloudformation.ListStacksInput{})
-	if err != nil {
-		return err
-	}
-	for _, stack := range stacks.StackSummaries {
-		if stack.StackStatus != cfntypes.StackStatusDeleteComplete {
-			add("stack", stack.StackName)
-		}
-	}
-	return nil
-}
-
-func (c *clients) listNetwork(ctx context.Context, add func(string, *string)) error {
-	vpcs, err := c.ec2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{})
-	if err != nil {
-		return err
-	}
-	for _, vpc := range vpcs.Vpcs {
-		add("vpc", vpc.VpcId)
-	}
-	endpoints, err := c.ec2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{})
-	if err != nil {
-		return err
-	}
-	for _, endpoint := range endpoints.VpcEndpoints {
-		add("vpc endpoint", endpoint.VpcEndpointId)
-	}
-	interfaces, err := c.ec2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{})
-	if err != nil {
-		return err
-	}
-	for _, card := range interfaces.NetworkInterfaces {
-		add("network interface", card.NetworkInterfaceId)
-	}
-	return nil
-}
-
-// listAccess leaves out keys that wait for their deletion: AWS keeps a deleted key for at least seven days.
-func (c *clients) listAccess(ctx context.Context, add func(string, *string)) error {
-	roles, err := c.iam.ListRoles(ctx, &iam.ListRolesInput{})
-	if err != nil {
-		return err
-	}
-	for _, role := range roles.Roles {
-		add("role", role.RoleName)
-	}
-	keys, err := c.kms.ListKeys(ctx, &kms.ListKeysInput{})
-	if err != nil {
-		return err
-	}
-	for _, key := range keys.Keys {
-		state, err := c.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: key.KeyId})
+// nothingRemains fails when CloudFormation or S3 still knows something of the lakehouse: a stack, a resource that was kept when its
+// stack was deleted, a bucket. That CloudFormation is right about every other kind is what the tests look after.
+func (c *clients) nothingRemains(ctx context.Context) error {
+	var left []error
+	pages := cloudformation.NewListStacksPaginator(c.cloudformation, &cloudformation.ListStacksInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return err
 		}
-		if state.KeyMetadata.KeyState != kmstypes.KeyStatePendingDeletion {
-			add("key", key.KeyId)
+		for _, stack := range page.StackSummaries {
+			if name := aws.ToString(stack.StackName); name != bootstrapStack {
+				if stack.StackStatus != cfntypes.StackStatusDeleteComplete {
+					left = append(left, fmt.Errorf("stack %s, which is %s", name, stack.StackStatus))
+				}
+				kept, err := c.keptOf(ctx, stack.StackId)
+				if err != nil {
+					return fmt.Errorf("events of stack %s: %w", name, err)
+				}
+				left = append(left, kept...)
+			}
 		}
 	}
+	buckets, err := c.lakeBuckets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, bucket := range buckets {
+		left = append(left, fmt.Errorf("bucket %s", bucket))
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("cdk destroy left behind: %w", errors.Join(left...))
+	}
 	return nil
 }
 
-// listAlerts leaves out alarms and dashboards: the emulator answers this client in a form that it cannot read. The tests of operations
-// look after them.
-func (c *clients) listAlerts(ctx context.Context, add func(string, *string)) error {
-	topics, err := c.sns.ListTopics(ctx, &sns.ListTopicsInput{})
-	if err != nil {
-		return err
+// keptOf are the resources of a stack that CloudFormation did not delete with it.
+func (c *clients) keptOf(ctx context.Context, stack *string) ([]error, error) {
+	var kept []error
+	pages := cloudformation.NewDescribeStackEventsPaginator(c.cloudformation, &cloudformation.DescribeStackEventsInput{StackName: stack})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, event := range page.StackEvents {
+			if event.ResourceStatus == cfntypes.ResourceStatusDeleteSkipped {
+				kept = append(kept, fmt.Errorf("%s %s", aws.ToString(event.ResourceType), aws.ToString(event.PhysicalResourceId)))
+			}
+		}
 	}
-	for _, topic := range topics.Topics {
-		add("topic", topic.TopicArn)
-	}
-	return nil
+	return kept, nil
 }
 
-func (c *clients) listStarters(ctx context.Context, add func(string, *string)) error {
-	queues, err := c.sqs.ListQueues(ctx, &sqs.ListQueuesInput{})
+// lakeBuckets are the buckets but the bootstrap's.
+func (c *clients) lakeBuckets(ctx context.Context) ([]string, error) {
+	buckets, err := c.s3.ListBuckets(ctx, &s3.ListBucketsInput{})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, url := range queues.QueueUrls {
-		add("queue", &url)
+	var names []string
+	for _, bucket := range buckets.Buckets {
+		if *bucket.Name != bootstrapBucket {
+			names = append(names, *bucket.Name)
+		}
 	}
-	schedules, err := c.scheduler.ListSchedules(ctx, &scheduler.ListSchedulesInput{})
-	if err != nil {
-		return err
-	}
-	for _, schedule := range schedules.Schedules {
-		add("schedule", schedule.Name)
-	}
-	rules, err := c.eventbridge.ListRules(ctx, &eventbridge.ListRulesInput{})
-	if err != nil {
-		return err
-	}
-	for _, rule := range rules.Rules {
-		add("rule", rule.Name)
-	}
-	return nil
+	return names, nil
 }
 
 // emptyBuckets deletes every version of every object in the stacks' buckets, for CloudFormation deletes only an empty bucket.
 func (c *clients) emptyBuckets(ctx context.Context) error {
-	buckets, err := c.s3.ListBuckets(ctx, &s3.ListBucketsInput{})
+	buckets, err := c.lakeBuckets(ctx)
 	if err != nil {
 		return err
 	}
-	for _, bucket := range buckets.Buckets {
-		if *bucket.Name == bootstrapBucket {
-			continue
-		}
-		if err := c.emptyBucket(ctx, bucket.Name); err != nil {
-			return fmt.Errorf("empty bucket %s: %w", *bucket.Name, err)
+	for _, bucket := range buckets {
+		if err := c.emptyBucket(ctx, &bucket); err != nil {
+			return fmt.Errorf("empty bucket %s: %w", bucket, err)
 		}
 	}
 	return nil

@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,72 +14,74 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 
 	"stedi-lakehouse/internal/report"
 )
 
 func TestLedgerLine(t *testing.T) {
-	for name, test := range map[string]struct{ line, want string }{
-		"greatest reason first": {
-			`{"job":"j","table":"t","read":10,"accepted":4,"excluded":{"duplicate":1,"no_consent":3,"before_consent":0},"quarantined":{"malformed":2}}`,
+	one, none := int64(1), int64(0)
+	for name, test := range map[string]struct {
+		entry report.Funnel
+		want  string
+	}{
+		"reasons": {
+			report.Funnel{Read: 10, Accepted: 4, Excluded: []report.Count{{Reason: "no_consent", Rows: 3}, {Reason: "duplicate", Rows: 1}}, Quarantined: []report.Count{{Reason: "malformed", Rows: 2}}},
 			"read 10 = 4 accepted + 3 no_consent + 1 duplicate + 2 malformed",
 		},
-		"changed": {
-			`{"table":"t","read":2,"accepted":2,"excluded":{},"quarantined":{},"inserted":1,"updated":1,"removed":0,"mode":"incremental","drift":{}}`,
-			"read 2 = 2 accepted",
-		},
-		"nothing new":           {`{"table":"t","read":0,"accepted":0,"excluded":{},"quarantined":{},"removed":0,"mode":"unchanged","drift":{}}`, "nothing new"},
-		"nothing read, changed": {`{"table":"t","read":0,"accepted":0,"removed":1200,"mode":"incremental"}`, "read 0 = 0 accepted; removed 1,200"},
+		"changed":               {report.Funnel{Read: 2, Accepted: 2, Inserted: 1, Updated: 1}, "read 2 = 2 accepted"},
+		"nothing read, changed": {report.Funnel{Removed: 1200}, "read 0 = 0 accepted; removed 1,200"},
 		"drift": {
-			`{"table":"t","read":5,"accepted":5,"removed":12,"mode":"incremental","drift":{"colour":1,"battery":3,"gone":0}}`,
+			report.Funnel{Read: 5, Accepted: 5, Removed: 12, Drift: []report.Count{{Reason: "battery", Rows: 3}, {Reason: "colour", Rows: 1}}},
 			"read 5 = 5 accepted; removed 12; drift: 3 rows with unknown key battery, 1 row with unknown key colour",
 		},
 		"suspended and ignored": {
-			`{"table":"t","read":1,"accepted":1,"mode":"full","suspended":1,"ignored":{"hidden":{"objects":1,"example":"a/landing/_S"},"unknown_name":{"objects":2,"example":"a/landing/b.csv"}}}`,
+			report.Funnel{Read: 1, Accepted: 1, Suspended: &one, Ignored: []report.Ignored{{Reason: "unknown_name", Objects: 2}, {Reason: "hidden", Objects: 1}}},
 			"read 1 = 1 accepted; 1 person suspended; 3 objects ignored",
 		},
-		"nobody suspended": {`{"table":"t","read":1,"accepted":1,"mode":"full","suspended":0,"ignored":{}}`, "read 1 = 1 accepted"},
-		"not said":         {`{"table":"t","read":1,"accepted":1,"mode":"full","suspended":null}`, "read 1 = 1 accepted"},
+		"nobody suspended": {report.Funnel{Read: 1, Accepted: 1, Suspended: &none}, "read 1 = 1 accepted"},
 	} {
-		entry := parseLedger(test.line)
-		if entry == nil {
-			t.Errorf("%s: the ledger line was not read", name)
-			continue
-		}
-		if got := entry.funnel(); got != test.want {
+		if got := funnel(test.entry); got != test.want {
 			t.Errorf("%s: funnel = %q, want %q", name, got, test.want)
-		}
-	}
-	for _, line := range []string{"", "starting", `{"read": 1}`} {
-		if parseLedger(line) != nil {
-			t.Errorf("%q was read as a ledger line", line)
 		}
 	}
 }
 
 func TestProgress(t *testing.T) {
-	began, ended := time.Now().Add(-90*time.Second), time.Now().Add(-80*time.Second)
-	runs := map[string]gluetypes.JobRun{
-		"first":  {JobRunState: gluetypes.JobRunStateSucceeded, StartedOn: &began, CompletedOn: &ended},
-		"second": {JobRunState: gluetypes.JobRunStateRunning, StartedOn: &ended},
+	looks := []report.Report{
+		{Execution: report.Execution{Status: "RUNNING"}, Jobs: []report.Job{
+			{Name: "first", Table: "t", State: "SUCCEEDED", RunID: "1", Seconds: 10}, {Name: "second", State: "RUNNING", RunID: "2", Seconds: 80},
+			{Name: "third", Table: "u", State: report.NotStarted}, {Name: "fourth", Table: "v", State: report.NotStarted},
+		}},
+		{Execution: report.Execution{Status: "RUNNING"}, Jobs: []report.Job{
+			{Name: "first", Table: "t", State: "SUCCEEDED", RunID: "1", Seconds: 10}, {Name: "second", State: "SUCCEEDED", RunID: "2", Seconds: 81},
+			{Name: "third", Table: "u", State: report.NotStarted}, {Name: "fourth", Table: "v", State: report.NotStarted},
+		}},
+		{Execution: report.Execution{Status: "FAILED"}, Jobs: []report.Job{
+			{Name: "first", Table: "t", State: "SUCCEEDED", RunID: "1", Seconds: 10}, {Name: "second", State: "SUCCEEDED", RunID: "2", Seconds: 81},
+			{Name: "third", Table: "u", State: "FAILED", RunID: "3", Seconds: 1}, {Name: "fourth", Table: "v", State: report.NotStarted},
+		}},
 	}
-	ledger := func(gluetypes.JobRun) (*ledgerEntry, error) {
-		return parseLedger(`{"table": "t", "engine": "duckdb", "read": 2, "accepted": 2}`), nil
+	for i := range looks {
+		looks[i].Funnels = []report.Funnel{{Table: "t", RunID: "1", Engine: "duckdb", Read: 2, Accepted: 2}}
 	}
+	first, second, third := "✓ 1/4 first SUCCEEDED 10.0 s on duckdb t: read 2 = 2 accepted", "✓ 2/4 second SUCCEEDED 81.0 s", "✗ 3/4 third FAILED 1.0 s"
 	for name, test := range map[string]struct {
 		terminal bool
-		want     string // of what is printed by two looks at the runs; spaces are joined
+		want     string // of what is printed by the looks; spaces are joined
 	}{
-		"in a CI each job is told once, when it has ended": {false, "✓ 1/3 first SUCCEEDED 10.0 s on duckdb t: read 2 = 2 accepted"},
-		"in a terminal the job at work is the last line":   {true, "✓ 1/3 first SUCCEEDED 10.0 s on duckdb t: read 2 = 2 accepted ~ 2/3 second RUNNING 80 s ~ 2/3 second RUNNING 80 s"},
+		"in a CI each run is told once, when it has ended": {false, strings.Join([]string{first, second, third}, " ")},
+		"in a terminal the job at work is the last line": {true, strings.Join([]string{
+			first, "~ 2/4 second RUNNING 80 s", second, "~ 3/4 third waiting to start", third,
+		}, " ")},
 	} {
-		view := &progress{ledger: ledger, jobs: []string{"first", "second", "third"}, shown: map[string]bool{}, terminal: test.terminal}
-		printed := capture(t, func() error { return errors.Join(view.show(runs), view.show(runs)) })
-		got := regexp.MustCompile("["+string(spinner)+"]").ReplaceAllString(strings.ReplaceAll(printed, clearLine, " "), "~")
-		if got = strings.Join(strings.Fields(got), " "); got != test.want {
+		view := &progress{shown: map[string]bool{}, terminal: test.terminal}
+		printed := capture(t, func() error {
+			for _, look := range looks {
+				view.show(look)
+			}
+			return nil
+		})
+		if got := plain(printed); got != test.want {
 			t.Errorf("%s: printed %q, want %q", name, got, test.want)
 		}
 	}
@@ -88,6 +93,44 @@ func TestProgress(t *testing.T) {
 		return nil
 	}); printed != "" {
 		t.Errorf("long work printed %q where nobody watches", printed)
+	}
+}
+
+// A run that finds nothing new adds nothing to the ledger; of a ledger that cannot be read nothing is known.
+func TestNothingNew(t *testing.T) {
+	quiet := report.Report{Jobs: []report.Job{{Name: "j", Table: "t", State: "SUCCEEDED", RunID: "1"}}}
+	for want, missing := range map[string][]string{
+		"✓ 1/1 j SUCCEEDED 0.0 s t: nothing new": nil,
+		"✓ 1/1 j SUCCEEDED 0.0 s":                {"run_ledger: no network"},
+	} {
+		quiet.Missing = missing
+		printed := capture(t, func() error { (&progress{shown: map[string]bool{}}).show(quiet); return nil })
+		if got := plain(printed); got != want {
+			t.Errorf("printed %q, want %q", got, want)
+		}
+	}
+}
+
+// plain is what was printed without the moment's picture of the spinner, and with one space between words.
+func plain(printed string) string {
+	printed = regexp.MustCompile("["+string(spinner)+"]").ReplaceAllString(strings.ReplaceAll(printed, clearLine, " "), "~")
+	return strings.Join(strings.Fields(printed), " ")
+}
+
+func TestFailure(t *testing.T) {
+	execution := report.Execution{Status: "FAILED", Error: "E", Cause: "why"}
+	succeeded, never := report.Job{Name: "a", State: "SUCCEEDED"}, report.Job{Name: "c", State: report.NotStarted}
+	failed := report.Job{Name: "b", State: "FAILED", Message: "b: 2 rows"}
+	for want, ended := range map[string]report.Report{
+		"the execution is FAILED: b is FAILED: b: 2 rows": {Execution: execution, Jobs: []report.Job{succeeded, failed, never}},
+		"the execution is FAILED: E: why":                 {Execution: execution, Jobs: []report.Job{succeeded, never}},
+	} {
+		if err := failure(ended); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if err := failure(report.Report{Execution: report.Execution{Status: "SUCCEEDED"}}); err != nil {
+		t.Errorf("a run that succeeded gives %v", err)
 	}
 }
 
@@ -113,24 +156,20 @@ func capture(t *testing.T, work func() error) string {
 }
 
 func TestGrid(t *testing.T) {
-	counts := map[string]int64{}
-	for i, table := range []string{
-		"customer_landing", "customer_quarantine", "customer_consent", "customer_trusted", "customer_curated", "accelerometer_excluded",
-		"step_trainer_quarantine", "machine_learning_curated", "run_ledger", "intake_ledger",
-	} {
-		if inGrid(table) {
-			counts[table] = int64(i) * 1000
-		}
-	}
+	rows := func(n int64) *int64 { return &n }
+	reported := report.Report{Tables: []report.Table{
+		{Name: "customer_landing", Source: "customer", Zone: "landing", Rows: rows(0)}, {Name: "customer_trusted", Source: "customer", Zone: "trusted", Rows: rows(3000)},
+		{Name: "customer_quarantine", Source: "customer", Zone: "quarantine", Rows: rows(1000)}, {Name: "step_trainer_trusted", Source: "step_trainer", Zone: "trusted"},
+		{Name: "machine_learning_curated", Source: "machine_learning", Zone: "curated", Rows: rows(7000)},
+	}}
 	want := [][]string{
-		{"rows", "landing", "quarantine", "trusted", "curated"},
-		{"customer", "0", "1,000", "3,000", "4,000"},
-		{"accelerometer", "", "", "", ""},
-		{"step_trainer", "", "6,000", "", ""},
-		{"machine_learning", "", "", "", "7,000"},
+		{"rows", "landing", "trusted", "curated", "quarantine"},
+		{"customer", "0", "3,000", "", "1,000"},
+		{"step_trainer", "", "", "", ""},
+		{"machine_learning", "", "", "7,000", ""},
 	}
-	if got := grid([]string{"customer", "accelerometer", "step_trainer", "machine_learning"}, counts); len(counts) != 6 || !reflect.DeepEqual(got, want) {
-		t.Errorf("grid of %v is %q\nwant %q", counts, got, want)
+	if got := grid(reported); !reflect.DeepEqual(got, want) {
+		t.Errorf("grid is %q\nwant %q", got, want)
 	}
 }
 
@@ -201,7 +240,8 @@ func TestFindLanding(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	data := t.TempDir()
-	counts := map[string]int64{"customer_trusted": 2}
+	two := int64(2)
+	counts := []report.Table{{Name: "customer_trusted", Rows: &two}, {Name: "customer_curated"}}
 	if err := compare(data, "", counts); err != nil {
 		t.Errorf("a folder without expected.json: %v", err)
 	}
@@ -214,6 +254,42 @@ func TestCompare(t *testing.T) {
 	}
 	if err := compare(data, "ever", counts); err == nil || !strings.Contains(err.Error(), "customer_trusted has 2 rows") {
 		t.Errorf("wrong counts gave %v", err)
+	}
+}
+
+// What CloudFormation and S3 say after a destroy.
+func TestNothingRemains(t *testing.T) {
+	var stack, event, bucket string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.FormValue("Action") {
+		case "ListStacks":
+			fmt.Fprintf(w, `<ListStacksResponse><ListStacksResult><StackSummaries>
+				<member><StackName>CDKToolkit</StackName><StackId>toolkit</StackId><StackStatus>CREATE_COMPLETE</StackStatus></member>
+				<member><StackName>stedi-local-catalog</StackName><StackId>catalog</StackId><StackStatus>%s</StackStatus></member>
+				</StackSummaries></ListStacksResult></ListStacksResponse>`, stack)
+		case "DescribeStackEvents":
+			fmt.Fprintf(w, `<DescribeStackEventsResponse><DescribeStackEventsResult><StackEvents>
+				<member><ResourceType>AWS::KMS::Key</ResourceType><PhysicalResourceId>of %s</PhysicalResourceId><ResourceStatus>%s</ResourceStatus></member>
+				</StackEvents></DescribeStackEventsResult></DescribeStackEventsResponse>`, r.FormValue("StackName"), event)
+		default:
+			fmt.Fprintf(w, `<ListAllMyBucketsResult><Buckets><Bucket><Name>%s</Name></Bucket></Buckets></ListAllMyBucketsResult>`, bucket)
+		}
+	}))
+	defer server.Close()
+	for want, said := range map[string][3]string{
+		"": {"DELETE_COMPLETE", "DELETE_COMPLETE", bootstrapBucket},
+		"cdk destroy left behind: stack stedi-local-catalog, which is DELETE_FAILED": {"DELETE_FAILED", "DELETE_COMPLETE", bootstrapBucket},
+		"cdk destroy left behind: AWS::KMS::Key of catalog":                          {"DELETE_COMPLETE", "DELETE_SKIPPED", bootstrapBucket},
+		"cdk destroy left behind: bucket lake":                                       {"DELETE_COMPLETE", "DELETE_COMPLETE", "lake"},
+	} {
+		stack, event, bucket = said[0], said[1], said[2]
+		got := ""
+		if err := newClients(server.URL).nothingRemains(t.Context()); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("of %q: %q, want %q", said, got, want)
+		}
 	}
 }
 

@@ -32,9 +32,7 @@ const startLimit = 60 * time.Second
 type emulator struct {
 	PID      int    `json:"pid"`
 	Endpoint string `json:"endpoint"` // http://127.0.0.1:PORT
-	// Before is the inventory from before the deployment: what may be there after the stacks are destroyed.
-	Before []string `json:"before"`
-	exited <-chan error
+	exited   <-chan error
 }
 
 // startEmulator starts the embedded AWS on a free port of 127.0.0.1 and waits until it answers.
@@ -69,7 +67,11 @@ func startEmulator(ctx context.Context, work workspace) (*emulator, error) {
 	go func() { exited <- cmd.Wait() }()
 	e := &emulator{PID: cmd.Process.Pid, Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port), exited: exited}
 	// From the start, so that it can be found however the demo ends.
-	if err := e.write(work); err != nil {
+	state, err := json.Marshal(e)
+	if err == nil {
+		err = os.WriteFile(work.file(stateFile), append(state, '\n'), 0o644)
+	}
+	if err != nil {
 		return nil, errors.Join(err, e.stop())
 	}
 	if err := e.waitReady(ctx, work.file(emulatorLog)); err != nil {
@@ -108,20 +110,8 @@ func (e *emulator) healthy() bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// write writes down where the embedded AWS is.
-func (e *emulator) write(work workspace) error {
-	state, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(work.file(stateFile), append(state, '\n'), 0o644)
-}
-
-// keep tells how to use the embedded AWS, and writes down what was there before the deployment.
+// keep tells how to use the embedded AWS.
 func (e *emulator) keep(work workspace) error {
-	if err := e.write(work); err != nil {
-		return err
-	}
 	var env strings.Builder
 	for _, setting := range awsEnvironment(e.Endpoint) {
 		fmt.Fprintf(&env, "export %s\n", setting)

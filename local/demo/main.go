@@ -1,12 +1,12 @@
 // Command demo runs the whole lakehouse on this machine: it starts the embedded AWS, deploys the stacks of stage local with the
-// CDK CLI, uploads landing data, runs the state machine, writes a report of the
-// run and shows what each table holds.
+// CDK CLI, uploads landing data, runs the state machine, writes a report of the run and shows what each table holds.
 //
 //	demo up [-data folder] [-gate as-of|ever] [-keep]   deploy, run, show; destroy unless -keep
-//	demo down                                           destroy what a kept demo deployed and stop its embedded AWS
+//	demo down [-keep]                                   destroy what a kept demo deployed and stop its embedded AWS unless -keep
 //	demo kill                                           stop a kept embedded AWS without destroying anything in it
 //
-// It is run from the project's top folder, by the Makefile, which installs what it needs. Exit status: 0 when all went well, 1 when not, 2 for a wrong call.
+// It is run from the project's top folder, by the Makefile, which installs what it needs. Exit status: 0 when all went well, 1 when not,
+// 2 for a wrong call.
 package main
 
 import (
@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"time"
 
+	"stedi-lakehouse/data"
+	"stedi-lakehouse/internal/contract"
 	"stedi-lakehouse/internal/lake"
 	"stedi-lakehouse/internal/report"
 )
@@ -38,7 +40,7 @@ func main() {
 	os.Exit(1)
 }
 
-var errUsage = errors.New("usage: demo up [-data folder] [-gate as-of|ever] [-keep] | demo down | demo kill; each with [-work folder]")
+var errUsage = errors.New("usage: demo up [-data folder] [-gate as-of|ever] [-keep] | demo down [-keep] | demo kill; each with [-work folder]")
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
@@ -46,15 +48,15 @@ func run(ctx context.Context, args []string) error {
 	}
 	flags := flag.NewFlagSet("demo "+args[0], flag.ContinueOnError)
 	work := flags.String("work", ".stedi/demo", "folder for everything the demo writes")
+	keep := flags.Bool("keep", false, "leave the embedded AWS running")
 	switch args[0] {
 	case "up":
-		data := flags.String("data", "data/sample", "folder with <source>/landing/, uploaded with its subfolders")
+		folder := flags.String("data", "data/sample", "folder with <source>/landing/, uploaded with its subfolders")
 		gate := flags.String("gate", "", "consent gate, as-of or ever (default: the stage's)")
-		keep := flags.Bool("keep", false, "leave the embedded AWS running")
 		if flags.Parse(args[1:]) != nil || flags.NArg() > 0 {
 			return errUsage
 		}
-		return up(ctx, workspace(*work), *data, *gate, *keep)
+		return up(ctx, workspace(*work), *folder, *gate, *keep)
 	case "down", "kill":
 		if flags.Parse(args[1:]) != nil || flags.NArg() > 0 {
 			return errUsage
@@ -62,7 +64,7 @@ func run(ctx context.Context, args []string) error {
 		if args[0] == "kill" {
 			return stopKept(workspace(*work))
 		}
-		return down(ctx, workspace(*work))
+		return down(ctx, workspace(*work), *keep)
 	}
 	return errUsage
 }
@@ -73,12 +75,12 @@ type workspace string
 func (w workspace) file(name string) string { return filepath.Join(string(w), name) }
 
 // up deploys and runs everything. Without keep it also destroys it all again and checks that nothing remained.
-func up(ctx context.Context, work workspace, data, gate string, keep bool) (err error) {
-	sources, err := landingSources()
+func up(ctx context.Context, work workspace, folder, gate string, keep bool) (err error) {
+	contracts, err := contract.Load(data.Contracts)
 	if err != nil {
 		return err
 	}
-	landing, leftOut, err := findLanding(data, sources)
+	landing, leftOut, err := findLanding(folder, landingSources(contracts))
 	if err != nil {
 		return err
 	}
@@ -101,48 +103,56 @@ func up(ctx context.Context, work workspace, data, gate string, keep bool) (err 
 	if err := during("preparing the account, synthesizing the stacks", func() error { return cdk.prepare(ctx) }); err != nil {
 		return err
 	}
-	clients := newClients(aws.Endpoint)
-	if aws.Before, err = clients.inventory(ctx); err != nil {
-		return err
-	}
 	var names lake.Names
 	if err := during("deploying the stacks", func() (err error) { names, err = cdk.deploy(ctx); return err }); err != nil {
 		return err
 	}
 	step("three stacks deployed")
+	clients := newClients(aws.Endpoint)
 	clients.lake = lake.Connect(lake.Embedded(aws.Endpoint), stage, names)
 
 	if err := clients.upload(ctx, names.LakeBucket, landing); err != nil {
 		return err
 	}
 	if len(leftOut) > 0 {
-		step("%s of %s left out, such as %s: not below <source>/landing/ of a known source", report.Plural(int64(len(leftOut)), "file"), data, leftOut[0])
+		step("%s of %s left out, such as %s: not below <source>/landing/ of a known source", report.Plural(int64(len(leftOut)), "file"), folder, leftOut[0])
 	}
-	err = clients.runPipeline(ctx)
+	err = clients.runPipeline(ctx, contracts)
 	if err != nil {
 		err = fmt.Errorf("%w\nlogs of the job runs: %s", err, work.file(runLogs))
 	}
 	// A run that failed or was interrupted is reported too.
-	reported, failed := clients.report(context.WithoutCancel(ctx), work)
+	reported, failed := clients.report(context.WithoutCancel(ctx), work, contracts)
 	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
-	if err := clients.show(ctx, data, gate, reported); err != nil {
+	if err := clients.show(ctx, folder, gate, reported); err != nil {
 		return err
 	}
 	if keep {
 		step("done in %s; the embedded AWS goes on", since(started))
 		return aws.keep(work)
 	}
-	if err := destroy(ctx, clients, cdk, aws.Before); err != nil {
+	if err := destroy(ctx, clients, cdk); err != nil {
 		return err
 	}
 	step("done in %s", since(started))
 	return nil
 }
 
-// down destroys the stacks of a kept demo as up does without -keep.
-func down(ctx context.Context, work workspace) error {
+// landingSources are the sources that deliver files.
+func landingSources(contracts contract.Set) []string {
+	var sources []string
+	for _, table := range contracts {
+		if table.Zone == contract.Landing {
+			sources = append(sources, table.Source)
+		}
+	}
+	return sources
+}
+
+// down destroys the stacks of a kept demo as up does without -keep, and stops its embedded AWS unless keep.
+func down(ctx context.Context, work workspace, keep bool) error {
 	aws, err := kept(work)
 	if err != nil {
 		return err
@@ -150,25 +160,23 @@ func down(ctx context.Context, work workspace) error {
 	if _, err := os.Stat(work.file(envFile)); err != nil {
 		return errors.New("the demo is still at work, or was broken off: end it with `make clean`")
 	}
-	clients := newClients(aws.Endpoint)
-	err = destroy(ctx, clients, cdkCLI{endpoint: aws.Endpoint, work: work}, aws.Before)
+	err = destroy(ctx, newClients(aws.Endpoint), cdkCLI{endpoint: aws.Endpoint, work: work})
+	if keep {
+		return err
+	}
 	return errors.Join(err, stopKept(work))
 }
 
-// destroy empties the buckets, destroys the stacks and checks that nothing is left but what was there before they were deployed.
-func destroy(ctx context.Context, clients *clients, cdk cdkCLI, before []string) error {
+// destroy empties the buckets, destroys the stacks and checks that nothing of them is left.
+func destroy(ctx context.Context, clients *clients, cdk cdkCLI) error {
 	if err := clients.emptyBuckets(ctx); err != nil {
 		return err
 	}
 	if err := during("destroying the stacks", func() error { return cdk.destroy(ctx) }); err != nil {
 		return err
 	}
-	after, err := clients.inventory(ctx)
-	if err != nil {
+	if err := clients.nothingRemains(ctx); err != nil {
 		return err
-	}
-	if left := added(before, after); len(left) > 0 {
-		return fmt.Errorf("cdk destroy left behind: %q", left)
 	}
 	step("stacks destroyed, nothing remains")
 	return nil

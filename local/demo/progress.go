@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
+	"stedi-lakehouse/internal/report"
 )
 
 const clearLine = "\r\033[2K"
@@ -41,65 +42,86 @@ func during(what string, work func() error) error {
 	}
 }
 
-// progress shows job runs: when a job has ended a line and what became of the rows it read, and in a terminal a last line that counts
-// the seconds of the job at work.
+// progress shows job runs: when one has ended a line and what became of the rows it read, and in a terminal a last line that counts the
+// seconds of the job at work.
 type progress struct {
-	ledger   func(run gluetypes.JobRun) (*ledgerEntry, error)
-	jobs     []string
-	shown    map[string]bool
+	shown    map[string]bool // by run
 	terminal bool
 }
 
-func newProgress(jobs []string, ledger func(run gluetypes.JobRun) (*ledgerEntry, error)) *progress {
-	return &progress{ledger: ledger, jobs: jobs, shown: map[string]bool{}, terminal: watched()}
-}
+func newProgress() *progress { return &progress{shown: map[string]bool{}, terminal: watched()} }
 
-func (p *progress) show(runs map[string]gluetypes.JobRun) error {
-	p.clear()
-	for i, job := range p.jobs {
-		run, begun := runs[job]
-		if p.shown[job] {
-			continue
-		}
-		if !begun {
-			p.live(fmt.Sprintf("  %c %d/%d %-34s waiting to start", frame(), i+1, len(p.jobs), job))
-			return nil
-		}
-		if run.CompletedOn == nil {
-			elapsed := time.Since(aws.ToTime(run.StartedOn)).Seconds()
-			p.live(fmt.Sprintf("  %c %d/%d %-34s %-9s %4.0f s", frame(), i+1, len(p.jobs), job, run.JobRunState, elapsed))
-			return nil
-		}
-		mark := "✓"
-		if run.JobRunState != gluetypes.JobRunStateSucceeded {
-			mark = "✗"
-		}
-		seconds := run.CompletedOn.Sub(aws.ToTime(run.StartedOn)).Seconds()
-		p.shown[job] = true
-		entry, err := p.ledger(run)
-		engine := ""
-		if entry != nil && entry.Engine != "" {
-			engine = " on " + entry.Engine
-		}
-		fmt.Printf("  %s %d/%d %-34s %-9s %6.1f s%s\n", mark, i+1, len(p.jobs), job, run.JobRunState, seconds, engine)
-		if err != nil {
-			return err
-		}
-		if entry != nil {
-			fmt.Printf("        %s: %s\n", entry.Table, entry.funnel())
+func (p *progress) show(reported report.Report) {
+	p.live(clearLine)
+	for i, job := range reported.Jobs {
+		line := fmt.Sprintf("%d/%d %-34s", i+1, len(reported.Jobs), job.Name)
+		switch {
+		case p.shown[job.RunID]:
+		case !job.Ended():
+			state := "waiting to start"
+			if job.State != report.NotStarted {
+				state = fmt.Sprintf("%-9s %4.0f s", job.State, job.Seconds)
+			}
+			if reported.Running() {
+				p.live(fmt.Sprintf("  %c %s %s", frame(), line, state))
+			}
+			return
+		default:
+			p.shown[job.RunID] = true
+			printEnded(line, job, reported)
 		}
 	}
-	return nil
+}
+
+func printEnded(line string, job report.Job, reported report.Report) {
+	mark, engine := "✓", ""
+	if job.State != "SUCCEEDED" {
+		mark = "✗"
+	}
+	entry, found := reported.Funnel(job)
+	if entry.Engine != "" {
+		engine = " on " + entry.Engine
+	}
+	fmt.Printf("  %s %s %-9s %6.1f s%s\n", mark, line, job.State, job.Seconds, engine)
+	switch {
+	case found:
+		fmt.Printf("        %s: %s\n", entry.Table, funnel(entry))
+	case job.Table != "" && mark == "✓" && len(reported.Missing) == 0: // such a run adds nothing to the ledger
+		fmt.Printf("        %s: nothing new\n", job.Table)
+	}
+}
+
+// funnel writes an entry as "read 81,273 = 32,025 accepted + 49,248 no_consent; removed 12; drift: 3 rows with unknown key battery;
+// 2 people suspended; 4 objects ignored", greatest number first.
+func funnel(entry report.Funnel) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "read %s = %s accepted", report.Thousands(entry.Read), report.Thousands(entry.Accepted))
+	for _, count := range slices.Concat(entry.Excluded, entry.Quarantined) {
+		fmt.Fprintf(&out, " + %s %s", report.Thousands(count.Rows), count.Reason)
+	}
+	if entry.Removed > 0 {
+		fmt.Fprintf(&out, "; removed %s", report.Thousands(entry.Removed))
+	}
+	lead := "; drift: "
+	for _, key := range entry.Drift {
+		fmt.Fprintf(&out, "%s%s with unknown key %s", lead, report.Plural(key.Rows, "row"), key.Reason)
+		lead = ", "
+	}
+	if entry.Suspended != nil && *entry.Suspended > 0 {
+		fmt.Fprintf(&out, "; %s suspended", report.People(*entry.Suspended))
+	}
+	var ignored int64
+	for _, one := range entry.Ignored {
+		ignored += one.Objects
+	}
+	if ignored > 0 {
+		fmt.Fprintf(&out, "; %s ignored", report.Plural(ignored, "object"))
+	}
+	return out.String()
 }
 
 func (p *progress) live(line string) {
 	if p.terminal {
 		fmt.Print(line)
-	}
-}
-
-func (p *progress) clear() {
-	if p.terminal {
-		fmt.Print(clearLine)
 	}
 }

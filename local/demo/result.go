@@ -8,17 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
-	"stedi-lakehouse/data"
-	"stedi-lakehouse/internal/contract"
 	"stedi-lakehouse/internal/report"
 )
-
-// zones of the grid, in the order data moves through them. What the jobs keep for themselves (consent, excluded, ledger) is not shown.
-var zones = []string{"landing", "quarantine", "trusted", "curated"}
 
 // landingQueries are what an analyst asks first, on data that is not loaded anywhere yet.
 var landingQueries = []struct{ title, sql string }{
@@ -34,28 +28,11 @@ var landingQueries = []struct{ title, sql string }{
 	},
 }
 
-// show prints the rows of each table by zone, what was left aside, and the answers of two Athena queries. It fails when the data folder
-// says what the counts must be (expected.json of the generator) and they are not.
+// show prints the rows of each table by zone, what was left aside, and the answers of two Athena queries. It fails when the report lacks
+// something, and when the data folder says what the counts must be (expected.json of the generator) and they are not.
 func (c *clients) show(ctx context.Context, folder, gate string, reported report.Report) error {
-	tables, err := c.lake.Tables(ctx)
-	if err != nil {
-		return err
-	}
-	counts := map[string]int64{}
-	for _, table := range tables {
-		if !inGrid(table) {
-			continue
-		}
-		if counts[table], err = c.lake.Rows(ctx, table); err != nil {
-			return fmt.Errorf("count the rows of %s: %w", table, err)
-		}
-	}
-	sources, err := sourcesInOrder()
-	if err != nil {
-		return err
-	}
 	fmt.Println()
-	printTable(grid(sources, counts))
+	printTable(grid(reported))
 	for _, line := range leftAside(reported) {
 		fmt.Println("  " + line)
 	}
@@ -68,58 +45,23 @@ func (c *clients) show(ctx context.Context, folder, gate string, reported report
 		printTable(result.Text())
 	}
 	fmt.Println()
-	return compare(folder, gate, counts)
-}
-
-func inGrid(table string) bool {
-	return slices.ContainsFunc(zones, func(zone string) bool { return strings.HasSuffix(table, "_"+zone) })
-}
-
-// sourcesInOrder are the sources of the contracts, in the order in which jobs make their tables.
-func sourcesInOrder() ([]string, error) {
-	contracts, err := contract.Load(data.Contracts)
-	if err != nil {
-		return nil, err
+	if len(reported.Missing) > 0 {
+		return fmt.Errorf("the report lacks something: %s", strings.Join(reported.Missing, "; "))
 	}
-	ordered, err := contracts.JobsInOrder()
-	if err != nil {
-		return nil, err
-	}
-	var sources []string
-	for _, table := range ordered {
-		if !slices.Contains(sources, table.Source) {
-			sources = append(sources, table.Source)
-		}
-	}
-	return sources, nil
-}
-
-// landingSources are the sources that deliver files.
-func landingSources() ([]string, error) {
-	contracts, err := contract.Load(data.Contracts)
-	if err != nil {
-		return nil, err
-	}
-	var sources []string
-	for _, table := range contracts {
-		if table.Zone == contract.Landing {
-			sources = append(sources, table.Source)
-		}
-	}
-	return sources, nil
+	return compare(folder, gate, reported.Tables)
 }
 
 // grid is the rows of the tables: sources down, zones across.
-func grid(sources []string, counts map[string]int64) [][]string {
-	rows := [][]string{append([]string{"rows"}, zones...)}
-	for _, source := range sources {
-		row := []string{source}
-		for _, zone := range zones {
-			cell := ""
-			if n, ok := counts[source+"_"+zone]; ok {
-				cell = report.Thousands(n)
+func grid(reported report.Report) [][]string {
+	rows := [][]string{append([]string{"rows"}, report.Zones...)}
+	for _, source := range reported.Sources() {
+		row := []string{source.Source}
+		for _, cell := range source.Cells {
+			text := ""
+			if cell.Table != nil && cell.Table.Rows != nil {
+				text = report.Thousands(*cell.Table.Rows)
 			}
-			row = append(row, cell)
+			row = append(row, text)
 		}
 		rows = append(rows, row)
 	}
@@ -150,7 +92,7 @@ func printTable(rows [][]string) {
 }
 
 // compare holds the counts against the folder's expected.json, if it has one.
-func compare(folder, gate string, counts map[string]int64) error {
+func compare(folder, gate string, tables []report.Table) error {
 	content, err := os.ReadFile(filepath.Join(folder, "expected.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -167,6 +109,12 @@ func compare(folder, gate string, counts map[string]int64) error {
 	}
 	if len(expected[gate]) == 0 {
 		return fmt.Errorf("%s/expected.json: no counts for gate %s", folder, gate)
+	}
+	counts := map[string]int64{}
+	for _, table := range tables {
+		if table.Rows != nil {
+			counts[table.Name] = *table.Rows
+		}
 	}
 	var wrong []error
 	for table, want := range expected[gate] {

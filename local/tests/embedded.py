@@ -52,6 +52,45 @@ def ask(athena, sql: str, database: str, workgroup: str) -> Answer:
     return header, [column["Type"] for column in columns], rows
 
 
+def everything(endpoint: str) -> set[str]:
+    """What is there of every kind of resource that the stacks make; keys that wait for their deletion are left out."""
+
+    def names(service: str, call: str, key: str, name: str = "") -> list[str]:
+        answer = getattr(connect(endpoint, service), call)()
+        return [f"{service} {call} {one[name] if name else one}" for one in answer.get(key, [])]
+
+    found = [
+        *names("s3", "list_buckets", "Buckets", "Name"),
+        *names("logs", "describe_log_groups", "logGroups", "logGroupName"),
+        *names("glue", "get_databases", "DatabaseList", "Name"),
+        *names("glue", "get_jobs", "Jobs", "Name"),
+        *names("glue", "get_connections", "ConnectionList", "Name"),
+        *names("glue", "get_security_configurations", "SecurityConfigurations", "Name"),
+        *names("stepfunctions", "list_state_machines", "stateMachines", "name"),
+        *names("athena", "list_work_groups", "WorkGroups", "Name"),
+        *names("ec2", "describe_vpcs", "Vpcs", "VpcId"),
+        *names("ec2", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+        *names("ec2", "describe_subnets", "Subnets", "SubnetId"),
+        *names("ec2", "describe_security_groups", "SecurityGroups", "GroupId"),
+        *names("ec2", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
+        *names("iam", "list_roles", "Roles", "RoleName"),
+        *names("iam", "list_policies", "Policies", "PolicyName"),
+        *names("sns", "list_topics", "Topics", "TopicArn"),
+        *names("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"),
+        *names("sqs", "list_queues", "QueueUrls"),
+        *names("events", "list_rules", "Rules", "Name"),
+        *names("scheduler", "list_schedules", "Schedules", "Name"),
+        *names("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
+        *names("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
+        *names("lambda", "list_functions", "Functions", "FunctionName"),
+    ]
+    kms = connect(endpoint, "kms")
+    for key in kms.list_keys()["Keys"]:
+        if kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion":
+            found.append(f"kms {key['KeyId']}")
+    return set(found)
+
+
 def copy_app(folder: Path) -> Path:
     """A copy of the CDK app that can be changed and deployed; what was installed is shared."""
     folder.mkdir()

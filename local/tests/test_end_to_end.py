@@ -4,19 +4,21 @@ The tests share one deployment and build on each other, in the order of the file
 """
 
 import gzip
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import browser
 import oracle
 import pytest
-from embedded import ROOT, ask, connect, copy_app, listens_on, process_of, tell_jobs
+from embedded import ROOT, EmbeddedAWS, ask, connect, copy_app, everything, listens_on, process_of, tell_jobs
 from pyiceberg.table import StaticTable
 
 DATABASE = "stedi_local"
@@ -28,6 +30,8 @@ JOBS = (
     "machine_learning_curated",
     "table_maintenance",
 )
+# In ms.
+NOW = int(time.time() * 1000)
 # The design's table of row counts of the public data set.
 PUBLIC_COUNTS = {
     "customer_trusted": 482,
@@ -253,10 +257,12 @@ def test_the_ledger_and_the_metrics_have_every_number(lakehouse: Lakehouse) -> N
         for reason, count in counts.items():
             outcome = ("accepted", "all") if reason == oracle.ACCEPTED else ("excluded", reason)
             assert ledger[(table, *outcome)] == count, (table, reason)
+    counts = {key for key in ledger if key[1] != "check"}
+    assert len(counts) < len(ledger)
     metrics = lakehouse.client("cloudwatch").list_metrics(Namespace="StediLakehouse", MetricName="Rows")["Metrics"]
     measured = {tuple(one["Value"] for one in sorted(metric["Dimensions"], key=lambda one: one["Name"])) for metric in metrics}
     # Sorted by name: Lake, Outcome, Reason, Table.
-    assert {("stedi-local", outcome, reason, table) for table, outcome, reason in ledger} <= measured
+    assert {("stedi-local", outcome, reason, table) for table, outcome, reason in counts} <= measured
 
 
 def test_of_four_starts_at_once_the_losers_say_why_and_no_row_is_double(lakehouse: Lakehouse) -> None:
@@ -295,6 +301,33 @@ def test_a_failed_run_is_reported_as_failed(lakehouse: Lakehouse) -> None:
     assert {job["state"] for job in report["jobs"][1:]} == {"NOT_STARTED"}
     assert report["funnels"] == []
     assert {check["state"] for check in report["checks"]} == {"not run"}
+
+
+def test_what_a_failed_check_found_is_in_the_ledger_and_reported(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    """In the package that is deployed the contract asks for what no customer has."""
+    before, s3 = lakehouse.versions(), lakehouse.client("s3")
+    job = lakehouse.client("glue").get_job(JobName=JOBS[0])["Job"]
+    bucket, _, key = job["DefaultArguments"]["--extra-py-files"].removeprefix("s3://").partition("/")
+    package = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.put_object(Bucket=bucket, Key=key, Body=with_check(package))
+    person = {"customerName": "Planted", "email": "planted@example.com", "serialNumber": "planted", "lastUpdateDate": NOW}
+    lakehouse.deliver("customer/landing/new.json", [json.dumps(person | {"shareWithResearchAsOfDate": NOW})])
+    ended = lakehouse.wait(lakehouse.start())
+    lakehouse.take_back("customer/landing/new.json")
+    s3.put_object(Bucket=bucket, Key=key, Body=package)
+    assert ended["status"] == "FAILED"
+    run = lakehouse.last_run(JOBS[0])
+    check = "accepted_range(sharewithresearchasofdate)"
+    assert f"customer_trusted: checks of the contract: {check} failed 1 times; nothing was published" in run["ErrorMessage"]
+    told = lakehouse.ask(f"select table_name, outcome, reason, rows from run_ledger where run_id = '{run['Id']}' and rows > 0")
+    assert told == [["customer_trusted", "check", check, "1"]]
+    assert lakehouse.versions() == before
+    report = lakehouse.report("check")
+    states = {(one["table"], one["name"]): one["state"] for one in report["checks"]}
+    assert {one for one, state in states.items() if state == "failed"} == {("customer_trusted", check)}
+    assert states["customer_trusted", "not_null(email)"] == "passed"
+    assert states["customer_curated", "not_null(email)"] == "not run"
+    assert (report["funnels"], report["missing"]) == ([], [])
 
 
 def test_a_killed_job_leaves_the_old_version_and_the_next_run_completes(lakehouse: Lakehouse) -> None:
@@ -350,8 +383,32 @@ def test_no_person_is_named_in_logs_metrics_errors_or_histories(lakehouse: Lakeh
     assert [value for value in {*personal, "planted"} if len(value) > 3 and value.lower() in said] == []
 
 
-def test_destroy_leaves_nothing(lakehouse: Lakehouse) -> None:
-    assert "stacks destroyed, nothing remains" in lakehouse.demo("down")
+def test_destroy_leaves_nothing(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    """Of any kind of resource; the demo itself asks CloudFormation."""
+    assert "stacks destroyed, nothing remains" in lakehouse.demo("down", "-keep")
+    fresh = EmbeddedAWS(tmp_path)
+    try:
+        fresh.wait_ready()
+        own = everything(fresh.endpoint)
+    finally:
+        fresh.stop()
+    left = everything(lakehouse.endpoint) - own
+    assert {one for one in left if " cdk-hnb659fds-" not in one} == set(), "of the bootstrap or the emulator is all that is left"
+    assert "embedded AWS stopped" in lakehouse.demo("kill")
+
+
+def with_check(package: bytes) -> bytes:
+    """The package of the jobs, with a check that no customer passes."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(package)) as given, zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in given.namelist():
+            content = given.read(name)
+            if name == "lakehouse/contracts/customer_trusted.json":
+                contract = json.loads(content)
+                contract["checks"] = [{"check": "accepted_range", "column": "sharewithresearchasofdate", "max": 0}]
+                content = json.dumps(contract).encode()
+            made.writestr(name, content)
+    return changed.getvalue()
 
 
 def running(lakehouse: Lakehouse, job: str) -> str:
@@ -400,7 +457,7 @@ def errors(lakehouse: Lakehouse) -> Iterator[str]:
 def reports(lakehouse: Lakehouse) -> Iterator[str]:
     """Pages and their data, of the first, a failed and the last run; without the charts' library, which is large."""
     pages = [*lakehouse.work.glob("report.*"), *lakehouse.work.glob("reports/*/report.*")]
-    assert len(pages) == 6
+    assert len(pages) == 8
     library = (ROOT / "node_modules" / "echarts" / "dist" / "echarts.min.js").read_text()
     for page in pages:
         yield page.read_text().replace(library, "")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from embedded import ROOT, EmbeddedAWS, copy_app, tell_jobs
+from embedded import ROOT, EmbeddedAWS, copy_app, everything, tell_jobs
 
 LAKE = "stedi-local"
 FIRST_JOB, LAST_JOB = "customer_landing_to_trusted", "machine_learning_curated"
@@ -34,7 +34,7 @@ class App:
         self.aws, self.folder = aws, copy_app(folder)
         self.edit("cdk.json", self._start_when_files_land)
         self.cdk("bootstrap", "aws://000000000000/us-east-1", cwd=aws.work)
-        self.before = everything(aws)
+        self.before = everything(aws.endpoint)
 
     def edit(self, path: str, change: Callable[[str], str]) -> None:
         file = self.folder / path
@@ -104,45 +104,6 @@ class App:
         return json.dumps(document, indent=2)
 
 
-def everything(aws: EmbeddedAWS) -> set[str]:
-    """What is there of every kind of resource that the stacks make; keys that wait for their deletion are left out."""
-
-    def names(service: str, call: str, key: str, name: str = "") -> list[str]:
-        answer = getattr(aws.client(service), call)()
-        return [f"{service} {call} {one[name] if name else one}" for one in answer.get(key, [])]
-
-    found = [
-        *names("s3", "list_buckets", "Buckets", "Name"),
-        *names("logs", "describe_log_groups", "logGroups", "logGroupName"),
-        *names("glue", "get_databases", "DatabaseList", "Name"),
-        *names("glue", "get_jobs", "Jobs", "Name"),
-        *names("glue", "get_connections", "ConnectionList", "Name"),
-        *names("glue", "get_security_configurations", "SecurityConfigurations", "Name"),
-        *names("stepfunctions", "list_state_machines", "stateMachines", "name"),
-        *names("athena", "list_work_groups", "WorkGroups", "Name"),
-        *names("ec2", "describe_vpcs", "Vpcs", "VpcId"),
-        *names("ec2", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
-        *names("ec2", "describe_subnets", "Subnets", "SubnetId"),
-        *names("ec2", "describe_security_groups", "SecurityGroups", "GroupId"),
-        *names("ec2", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
-        *names("iam", "list_roles", "Roles", "RoleName"),
-        *names("iam", "list_policies", "Policies", "PolicyName"),
-        *names("sns", "list_topics", "Topics", "TopicArn"),
-        *names("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"),
-        *names("sqs", "list_queues", "QueueUrls"),
-        *names("events", "list_rules", "Rules", "Name"),
-        *names("scheduler", "list_schedules", "Schedules", "Name"),
-        *names("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
-        *names("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
-        *names("lambda", "list_functions", "Functions", "FunctionName"),
-    ]
-    kms = aws.client("kms")
-    for key in kms.list_keys()["Keys"]:
-        if kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion":
-            found.append(f"kms {key['KeyId']}")
-    return set(found)
-
-
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     # Waits of state machines take a fiftieth of their time.
@@ -199,7 +160,7 @@ def test_a_failing_job_reaches_the_topic_and_its_alarm_rings(app: App, inbox) ->
     ended = app.run(app.outputs["StateMachineArn"], {"fullRefresh": True})
     assert ended["status"] == "FAILED"
     (run,) = app.aws.client("glue").get_job_runs(JobName=FIRST_JOB)["JobRuns"]
-    assert run["Arguments"] == {"--full-refresh": "true"}
+    assert run["Arguments"] == {"--full_refresh": "true"}
     assert run["Id"] in ended["cause"]
     messages = inbox()
     (told,) = [one for one in messages if one.get("Subject") == f"{LAKE}: {FIRST_JOB} failed"]
@@ -231,7 +192,7 @@ def test_log_groups_are_those_that_were_declared(app: App) -> None:
 def test_a_run_asks_for_no_full_refresh_unless_told_to(app: App) -> None:
     app.run(app.outputs["StateMachineArn"], {})
     run = app.aws.client("glue").get_job_runs(JobName=FIRST_JOB)["JobRuns"][0]
-    assert run["Arguments"] == {"--full-refresh": "false"}
+    assert run["Arguments"] == {"--full_refresh": "false"}
 
 
 def test_files_that_landed_start_one_run(app: App) -> None:
@@ -293,7 +254,7 @@ def test_destroy_leaves_nothing(app: App, inbox) -> None:
     sqs = app.aws.client("sqs")
     sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName="inbox")["QueueUrl"])
     app.cdk("destroy", "--all", "--force")
-    assert everything(app.aws) - app.before == set()
+    assert everything(app.aws.endpoint) - app.before == set()
 
 
 def wait_until_idle(app: App) -> None:
