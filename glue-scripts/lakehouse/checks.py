@@ -37,23 +37,30 @@ def _outside(check: Check) -> str:
 def rows(engine: Engine, changed: Rows, contract: Contract) -> Outcomes:
     """What the checks that look at one row find in these."""
     failing = row_checks(contract)
-    counts = ", ".join(f"count_if({condition})" for condition in failing.values())
-    (found,) = engine.fetch(f"select {counts} from changed", changed=changed) if failing else [()]
+    (found,) = engine.fetch(f"select {_counts(failing)} from changed", changed=changed) if failing else [()]
     return dict(zip(failing, found, strict=True))
 
 
-def table(engine: Engine, whole: Rows, touched: Rows, contract: Contract, others: Mapping[str, Rows]) -> Outcomes:
+def _counts(failing: Mapping[str, str]) -> str:
+    return ", ".join(f"count_if({condition})" for condition in failing.values())
+
+
+def table(
+    engine: Engine, whole: Rows, touched: Rows, contract: Contract, others: Mapping[str, Rows], with_rows: bool = False
+) -> Outcomes:
     """What the checks that look at the whole table find. `touched`: the only rows of it whose key may be double; `others`: what
-    relationships are to."""
+    relationships are to; `with_rows`: also what the checks that look at one row find in those that are touched."""
+    of_rows = row_checks(contract) if with_rows else {}
     keys = queries.listed(contract.key)
     # Counting hashes is much cheaper than grouping by the key; two keys with one hash only lead to the exact look.
-    ((total, different),) = engine.fetch(f"select count(*), count(distinct {engine.hash(keys)}) from touched", touched=touched)
+    asked = ", ".join(filter(None, ["count(*)", f"count(distinct {engine.hash(keys)})", _counts(of_rows)]))
+    ((total, different, *failures),) = engine.fetch(f"select {asked} from touched", touched=touched)
     doubles = 0
     if total != different:
         ((doubles,),) = engine.fetch(
             f"select count(*) from (select {keys} from touched group by {keys} having count(*) > 1)", touched=touched
         )
-    found = {f"unique({', '.join(contract.key)})": doubles}
+    found = {**dict(zip(of_rows, failures, strict=True)), f"unique({', '.join(contract.key)})": doubles}
     for check in contract.checks:
         if check.check == "relationships":
             strangers = (

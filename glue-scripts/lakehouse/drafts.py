@@ -112,8 +112,7 @@ class Drafts:
         if written.total:
             self._changed.add(contract.table)
             whole = self._engine.table(*draft.head())
-            self._require(contract, checks.rows(self._engine, whole, contract))
-            self._require(contract, checks.table(self._engine, whole, whole, contract, others))
+            self._require(contract, checks.table(self._engine, whole, whole, contract, others, with_rows=True))
         return written
 
     def _require(self, contract: Contract, found: checks.Outcomes) -> None:

@@ -26,12 +26,17 @@ _ACCEPTED = "accepted"
 
 
 class Gate:
-    """Rows of a SELECT with the column `reason`. `passing`: those without one. `counts`: by reason, and `accepted`."""
+    """Rows of a SELECT with the column `reason`. `passing`: those without one. `counts`: by reason, and `accepted`.
 
-    def __init__(self, engine: Engine, rows: Rows) -> None:
+    `unfit`: of those that pass, how many `unfit_if` is true of, which is SQL.
+    """
+
+    def __init__(self, engine: Engine, rows: Rows, unfit_if: str = "false") -> None:
         self.rows = rows
-        counted = engine.fetch(f"select {REASON}, count(*) from gated group by {REASON}", gated=rows)
-        self.counts = {_ACCEPTED if reason is None else reason: number for reason, number in counted}
+        asked = f"select {REASON}, count(*), count_if({unfit_if}) from gated group by {REASON}"
+        counted = {_ACCEPTED if reason is None else reason: numbers for reason, *numbers in engine.fetch(asked, gated=rows)}
+        self.counts = {reason: number for reason, (number, _) in counted.items()}
+        _, self.unfit = counted.get(_ACCEPTED, (0, 0))
         self.passing = engine.sql(f"select * from gated where {REASON} is null", gated=rows)
 
 
@@ -39,12 +44,10 @@ class Gated(Gate):
     """The rows of a table's own SELECT. `accepted`: the rows to publish, with the contract's columns."""
 
     def __init__(self, engine: Engine, rows: Rows, contract: Contract) -> None:
-        super().__init__(engine, rows)
+        super().__init__(engine, rows, " or ".join(f'"{key}" is null' for key in contract.key))
+        if self.unfit:
+            raise FailedChecks(f"{contract.table}: {self.unfit} accepted rows have no key; nothing was published")
         self.accepted = engine.sql(f"select {queries.filled(rows, contract)} from passing", passing=self.passing)
-        no_key = " or ".join(f'"{key}" is null' for key in contract.key)
-        ((number,),) = engine.fetch(f"select count(*) from accepted where {no_key}", accepted=self.accepted)
-        if number:
-            raise FailedChecks(f"{contract.table}: {number} accepted rows have no key; nothing was published")
 
 
 @dataclass(frozen=True)

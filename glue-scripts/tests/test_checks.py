@@ -104,14 +104,16 @@ def test_relationships_counts_values_that_the_other_table_does_not_have(desk, ta
 
 def test_a_check_that_holds_is_found_too(desk):
     one, known = steps(desk, (1, "a", 1)), contract(RANGE, KNOWN)
-    assert checks.rows(desk.engine, one, known) == {
+    of_rows = {
         "not_null(sensorreadingtime)": 0,
         "not_null(serialnumber)": 0,
         "not_null(distancefromobject)": 0,
         "accepted_range(distancefromobject)": 0,
     }
+    assert checks.rows(desk.engine, one, known) == of_rows
     whole = {"unique(serialnumber, sensorreadingtime)": 0, "relationships(serialnumber)": 0}
     assert checks.table(desk.engine, one, one, known, devices(desk, "a")) == whole
+    assert checks.table(desk.engine, one, one, known, devices(desk, "a"), with_rows=True) == {**of_rows, **whole}
 
 
 def test_a_failure_says_table_checks_and_counts(desk):
