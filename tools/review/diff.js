@@ -53,7 +53,7 @@ function compare(before, after) {
 // become what it reads.
 function holders(template) {
   const found = {};
-  for (const [owner, { Type, Properties = {} }] of Object.entries(template.Resources ?? {})) {
+  for (const [owner, { Type = '', Properties = {} }] of Object.entries(template.Resources ?? {})) {
     const { Policies, ...rest } = Properties;
     const add = (place, as, properties) => (found[place] = { owner, type: Type, as: { Type: as, Properties: properties } });
     const policy = (place, role, document) => add(place, 'AWS::IAM::Policy', { Roles: [role], PolicyDocument: document });
@@ -61,9 +61,9 @@ function holders(template) {
       policy(owner, rest.RoleName ?? rest.UserName ?? rest.GroupName, rest.PolicyDocument);
     } else if (Type === 'AWS::IAM::ManagedPolicy' && !rest.Roles && !rest.Users && !rest.Groups) {
       policy(owner, { Ref: owner }, rest.PolicyDocument);
-    } else if (Type.startsWith('AWS::IAM::') && Array.isArray(Policies)) {
+    } else if (Type.startsWith('AWS::IAM::') && Array.isArray(Policies) && Policies.every((one) => one.PolicyDocument)) {
       add(owner, Type, rest);
-      Policies.forEach((one, i) => policy(`${owner}\` \`${one.PolicyName ?? i + 1}`, { Ref: owner }, one.PolicyDocument));
+      Policies.forEach((one, i) => policy(`${owner}\` \`${typeof one.PolicyName === 'string' ? readable(one.PolicyName) : i + 1}`, { Ref: owner }, one.PolicyDocument));
     } else {
       add(owner, Type, Properties);
     }
@@ -86,7 +86,7 @@ function permissions(before, after) {
     // A policy that the engine does not read, or a permission that is no statement.
     const blind = (holder) => JSON.stringify(holder ?? '').includes('"Effect":') && additions(alone(holder)).length === 0;
     const unnamed = iam.permissionsBroadened && !iam.statements.hasChanges && !iam.managedPolicies.hasChanges;
-    if (unnamed || blind(old) || blind(made)) found.unread.push((made ?? old).owner);
+    if (made && (unnamed || blind(old) || blind(made))) found.unread.push(made.owner);
   }
   if (found.added.length > 0) {
     const all = Object.fromEntries(Object.entries(before).map(([place, holder]) => [place, holder.as]));

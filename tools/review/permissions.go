@@ -110,8 +110,9 @@ func (n names) holds(name string) bool {
 		slices.ContainsFunc(n.prefixes, func(prefix string) bool { return strings.Contains("/"+name, "/"+prefix) })
 }
 
-func (n names) holdAll(values []string) bool {
-	return !slices.ContainsFunc(values, func(name string) bool { return !n.holds(name) })
+// holdAll tells whether targets are nothing but that.
+func (n names) holdAll(t targets) bool {
+	return !t.Not && len(t.Values) > 0 && !slices.ContainsFunc(t.Values, func(name string) bool { return !n.holds(name) })
 }
 
 // own tells whether a statement came, or went, with what it is for: a role, or the resource that its policy guards.
@@ -120,9 +121,9 @@ func (n names) own(s statement) bool {
 	case !slices.Contains(n.ids, s.Owner):
 		return false
 	case s.isIdentity():
-		return n.holdAll(s.Principal.Values)
+		return n.holdAll(s.Principal)
 	}
-	return s.Type == endpoint || n.holdAll(s.Resource.Values)
+	return s.Type == endpoint || n.holdAll(s.Resource)
 }
 
 // permissionFindings compare the statements that came with those that went: the same Sid, else the same actions or resources.
@@ -176,7 +177,7 @@ func permissionFindings(change stackChange, created, gone names) []finding {
 			found[len(found)-1].Where += " (new)"
 			continue
 		}
-		say(s, !s.Deny && !created.holdAll(s.Resource.Values), "+ "+s.String())
+		say(s, !s.Deny && !created.holdAll(s.Resource), "+ "+s.String())
 	}
 	return append(found, otherGrants(change)...)
 }

@@ -37,6 +37,8 @@ func TestStatements(t *testing.T) {
 		{"another principal", `[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"glue.amazonaws.com"}}]`, `[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"glue.amazonaws.com","AWS":"*"}}]`, 1, 1},
 		{"a resource that is new", `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"x"}]`, `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":["x",{"Fn::GetAtt":["NewBucket","Arn"]},"arn:aws:glue:r:1:job/new_job"]}]`, 0, 1},
 		{"a resource that only looks new", `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"x"}]`, `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":["x",{"Fn::GetAtt":["NewBucket2","Arn"]},"arn:aws:glue:r:1:job/old_new_job"]}]`, 1, 1},
+		{"all but a resource that is new", `[]`, `[{"Effect":"Allow","Action":"a:B","NotResource":{"Fn::GetAtt":["NewBucket","Arn"]}}]`, 1, 1},
+		{"a statement for a resource that is new", `[]`, `[{"Effect":"Allow","Action":"a:B","Resource":{"Fn::GetAtt":["NewBucket","Arn"]}}]`, 0, 1},
 		{"another Effect", `[{"Sid":"A","Effect":"Deny","Action":"a:B","Resource":"*"}]`, `[{"Sid":"A","Effect":"Allow","Action":"a:B","Resource":"*"}]`, 2, 2},
 	}
 	// The engine takes a second to start, so it gets all cases at once.
@@ -116,8 +118,8 @@ func TestMoved(t *testing.T) {
 	}
 }
 
-// TestUnread wants a wider permission to be unsafe wherever it stands: the engine reads no policies of some types.
-func TestUnread(t *testing.T) {
+// TestEveryPolicy wants a wider permission to be unsafe wherever it stands: the engine by itself does not read all of these.
+func TestEveryPolicy(t *testing.T) {
 	const wider = `[{"Effect":"Allow","Action":"s3:*","Resource":"*","Principal":{"AWS":"arn:aws:iam::111122223333:root"}}]`
 	for name, template := range map[string]string{
 		"inline":                     role("STATEMENTS"),
@@ -128,7 +130,8 @@ func TestUnread(t *testing.T) {
 		"of a bucket":                `{"Type":"AWS::S3::BucketPolicy","Properties":{"Bucket":{"Ref":"Bucket"},"PolicyDocument":{"Statement":STATEMENTS}}}`,
 		"of a table, within others":  `{"Type":"AWS::DynamoDB::Table","Properties":{"ResourcePolicy":{"PolicyDocument":{"Statement":STATEMENTS}}}}`,
 		"of a bus, without document": `{"Type":"AWS::Events::EventBusPolicy","Properties":{"EventBusName":"b","Statement":STATEMENTS}}`,
-		"of the permission set":      `{"Type":"AWS::SSO::PermissionSet","Properties":{"Name":"x","InlinePolicy":{"Statement":STATEMENTS}}}`,
+		"of a permission set":        `{"Type":"AWS::SSO::PermissionSet","Properties":{"Name":"x","InlinePolicy":{"Statement":STATEMENTS}}}`,
+		"on a condition":             `{"Type":"AWS::IAM::Role","Properties":{"Policies":[{"Fn::If":["Is",{"PolicyName":"Read","PolicyDocument":{"Statement":STATEMENTS}},{"Ref":"AWS::NoValue"}]}]}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			version := func(statements string) map[string]string {

@@ -77,7 +77,7 @@ func synthesize(ctx context.Context, project, out string, stages, environment []
 	app := settings.App
 	if source, compiled := strings.CutPrefix(app, "go run "); compiled {
 		// Without what debuggers need the linker is a third faster.
-		binary := filepath.Join(out, "app")
+		binary := out + ".app"
 		if _, err := command(ctx, project, nil, "go", "build", "-ldflags=-s -w", "-o", binary, source); err != nil {
 			return version{}, err
 		}
