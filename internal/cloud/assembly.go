@@ -58,19 +58,27 @@ func Load(folder string) (Assembly, error) {
 		if artifact.Type != "aws:cloudformation:stack" {
 			continue
 		}
-		stack := Stack{Name: id, Protected: artifact.Properties.TerminationProtection, Path: filepath.Join(folder, artifact.Properties.TemplateFile)}
+		name := id
 		if artifact.Properties.StackName != "" {
-			stack.Name = artifact.Properties.StackName
+			name = artifact.Properties.StackName
 		}
-		if err := read(stack.Path, &stack); err != nil {
+		stack, err := LoadStack(name, filepath.Join(folder, artifact.Properties.TemplateFile))
+		if err != nil {
 			return nil, err
 		}
+		stack.Protected = artifact.Properties.TerminationProtection
 		loaded = append(loaded, stack)
 	}
 	if len(loaded) == 0 {
 		return nil, fmt.Errorf("cloud assembly %s: no stacks in manifest.json", folder)
 	}
 	return loaded, nil
+}
+
+// LoadStack reads the template of one stack from its file.
+func LoadStack(name, path string) (Stack, error) {
+	stack := Stack{Name: name, Path: path}
+	return stack, read(path, &stack)
 }
 
 func read(path string, into any) error {
@@ -94,3 +102,22 @@ func (s Stack) OfType(resourceType string) []string {
 	}
 	return ids
 }
+
+// Get follows keys into nested properties; nil where there is nothing.
+func (r Resource) Get(keys ...string) any {
+	var value any = r.Properties
+	for _, key := range keys {
+		properties, _ := value.(map[string]any)
+		value = properties[key]
+	}
+	return value
+}
+
+// dataTypes are the resources that hold data, or without which data cannot be found or read.
+var dataTypes = []string{
+	"AWS::Athena::WorkGroup", "AWS::DynamoDB::Table", "AWS::Glue::Database", "AWS::Glue::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::S3::Bucket",
+	"AWS::S3Tables::Namespace", "AWS::S3Tables::Table", "AWS::S3Tables::TableBucket", "AWS::SQS::Queue",
+}
+
+// HoldsData says whether resources of a type hold data, or whether data cannot be found or read without them.
+func HoldsData(resourceType string) bool { return slices.Contains(dataTypes, resourceType) }

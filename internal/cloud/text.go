@@ -91,12 +91,7 @@ func (a Assembly) ref(stack Stack, id string) string {
 	if !known {
 		return "${" + id + "}" // of AWS
 	}
-	var value any = resource.Properties
-	for _, key := range names[resource.Type] {
-		properties, _ := value.(map[string]any)
-		value = properties[key]
-	}
-	if name, ok := value.(string); ok && name != "" {
+	if name, ok := resource.Get(names[resource.Type]...).(string); ok && name != "" {
 		return name
 	}
 	return "${" + stack.Name + "." + id + "}"

@@ -65,10 +65,9 @@ func tables(app cloud.Assembly) ([]table, error) {
 	var found []table
 	for _, stack := range app {
 		for _, id := range stack.OfType("AWS::Glue::Table") {
-			properties := stack.Resources[id].Properties
-			input, _ := properties["TableInput"].(map[string]any)
-			storage, _ := input["StorageDescriptor"].(map[string]any)
-			name, location := app.Text(stack, input["Name"]), app.Text(stack, storage["Location"])
+			resource := stack.Resources[id]
+			name := app.Text(stack, resource.Get("TableInput", "Name"))
+			location := app.Text(stack, resource.Get("TableInput", "StorageDescriptor", "Location"))
 			path, isS3 := strings.CutPrefix(location, "s3://")
 			bucket, prefix, hasPrefix := strings.Cut(path, "/")
 			if !isS3 || !hasPrefix || !strings.HasSuffix(prefix, "/") {
@@ -78,7 +77,7 @@ func tables(app cloud.Assembly) ([]table, error) {
 				name:   name,
 				bucket: "arn:aws:s3:::" + bucket,
 				prefix: prefix,
-				entry:  "arn:aws:glue:*:*:table/" + app.Text(stack, properties["DatabaseName"]) + "/" + name,
+				entry:  "arn:aws:glue:*:*:table/" + app.Text(stack, resource.Get("DatabaseName")) + "/" + name,
 			})
 		}
 	}
@@ -87,7 +86,7 @@ func tables(app cloud.Assembly) ([]table, error) {
 
 // source is the statement that gives a right.
 type source struct {
-	policy   string // S3Access of role R, or BucketPolicy B
+	policy   cloud.Policy
 	sid      string
 	action   string
 	resource string
@@ -111,9 +110,9 @@ func (m matrix) add(holder, place string, right Right, by source) {
 // rights computes the matrix. Conditions are taken for fulfilled, except s3:prefix of a list; what cannot be told from the templates
 // counts as a wildcard; statements that deny count for nothing. So a right may be seen that nobody has, but none is missed.
 // Objects are keys in the lake that holders own alone: a statement that names exactly such an object, as resource or as prefix of a
-// list, gives rights on it, not on the table that it is part of.
-func rights(app cloud.Assembly, tables []table, objects map[string]string) matrix {
-	names := holders(app)
+// list, gives rights on it, not on the table that it is part of. Holders have the names that are given for them, else those of
+// cloud.Statement.
+func rights(app cloud.Assembly, tables []table, objects, names map[string]string) matrix {
 	found := matrix{}
 	for _, policy := range app.Policies() {
 		if policy.Type == "AWS::EC2::VPCEndpoint" || policy.Type == "AWS::KMS::Key" {
@@ -134,7 +133,7 @@ func rights(app cloud.Assembly, tables []table, objects map[string]string) matri
 							holder = known
 						}
 						found.add(holder, place.name, right, source{
-							policy: policyName(policy), sid: statement.Sid, action: action, resource: place.resource,
+							policy: policy, sid: statement.Sid, action: action, resource: place.resource,
 						})
 					}
 				}
@@ -144,6 +143,7 @@ func rights(app cloud.Assembly, tables []table, objects map[string]string) matri
 	return found
 }
 
+// policyName is "policy S3Access of R", or the resource that is a policy.
 func policyName(policy cloud.Policy) string {
 	if policy.Name != "" {
 		return fmt.Sprintf("policy %s of %s", policy.Name, policy.Resource)

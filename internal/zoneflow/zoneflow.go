@@ -53,7 +53,7 @@ func Check(app cloud.Assembly, contracts contract.Set, grants []Grant) error {
 	mistakes = append(mistakes, undeclared(found, contracts)...)
 	mistakes = append(mistakes, unseen(app)...)
 	mistakes = append(mistakes, gates(contracts, grants)...)
-	given := rights(app, found, objects)
+	given := rights(app, found, objects, holders(app))
 	for _, holder := range slices.Sorted(maps.Keys(given)) {
 		mistakes = append(mistakes, excess(holder, given[holder], wanted(holder, grants))...)
 	}
@@ -162,7 +162,7 @@ func excess(holder string, places map[string]map[Right]source, grant Grant) []st
 		for _, right := range slices.Sorted(maps.Keys(places[place])) {
 			if by := places[place][right]; !grant.allows(place, right) {
 				mistakes = append(mistakes, fmt.Sprintf("%s may %s %s and must not: statement %s (%s) allows %s on %s",
-					holder, right, place, by.sid, by.policy, by.action, by.resource))
+					holder, right, place, by.sid, policyName(by.policy), by.action, by.resource))
 			}
 		}
 	}

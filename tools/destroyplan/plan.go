@@ -29,12 +29,6 @@ type line struct {
 	data     bool // it holds data, or what data is read with
 }
 
-// holders of data, and of what it takes to read it.
-var holders = []string{
-	"AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Glue::Database", "AWS::Glue::Table", "AWS::Athena::WorkGroup", "AWS::Logs::LogGroup",
-	"AWS::DynamoDB::Table", "AWS::SQS::Queue",
-}
-
 // plan tells the fate of every resource of the app, in the order in which the stacks are named. Nothing is asked of AWS: whether a
 // bucket is empty, or protection was switched off by hand, it does not know.
 func plan(app cloud.Assembly) []line {
@@ -42,7 +36,7 @@ func plan(app cloud.Assembly) []line {
 	for _, stack := range app {
 		for _, id := range slices.Sorted(maps.Keys(stack.Resources)) {
 			resource := stack.Resources[id]
-			made := line{stack: stack.Name, resource: id, what: resource.Type, data: slices.Contains(holders, resource.Type)}
+			made := line{stack: stack.Name, resource: id, what: resource.Type, data: cloud.HoldsData(resource.Type)}
 			made.fate, made.why = fateOf(app, stack, id)
 			if stack.Protected {
 				made.why = "termination protection of the stack" + then(made)

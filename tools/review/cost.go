@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"stedi-lakehouse/internal/cloud"
 	"stedi-lakehouse/internal/dpu"
 )
 
@@ -43,7 +44,7 @@ type stageCost struct {
 	Unknown      []string // worker types without a price
 }
 
-func compareCost(stage string, before, after map[string]template) (stageCost, bool) {
+func compareCost(stage string, before, after cloud.Assembly) (stageCost, bool) {
 	made := stageCost{Stage: stage}
 	table, err := readPrices()
 	if err != nil {
@@ -59,24 +60,24 @@ func compareCost(stage string, before, after map[string]template) (stageCost, bo
 }
 
 // add puts the price of a stack's resources on top, and returns the worker types that have none.
-func (m *money) add(stack template, table prices) []string {
+func (m *money) add(stack cloud.Stack, table prices) []string {
 	var unknown []string
-	for _, resource := range stack.resources() {
+	for _, resource := range stack.Resources {
 		switch resource.Type {
 		case endpoint:
-			if resource.get("VpcEndpointType") == "Interface" {
-				m.Idle += table.Month["AWS::EC2::VPCEndpoint (interface, a subnet)"] * float64(len(list(resource.get("SubnetIds"))))
+			if subnets, _ := resource.Get("SubnetIds").([]any); resource.Get("VpcEndpointType") == "Interface" {
+				m.Idle += table.Month["AWS::EC2::VPCEndpoint (interface, a subnet)"] * float64(len(subnets))
 			}
 		case "AWS::Glue::Job":
-			worker, _ := resource.get("WorkerType").(string)
+			worker, _ := resource.Get("WorkerType").(string)
 			dpus, known := dpu.OfWorker(worker)
 			if !known {
 				unknown = append(unknown, worker)
 				continue
 			}
-			hour := dpus * number(resource.get("NumberOfWorkers"), 0) * dpuPrice(resource, table)
+			hour := dpus * number(resource.Get("NumberOfWorkers"), 0) * dpuPrice(resource, table)
 			m.Min += hour / 60
-			m.Max += hour * number(resource.get("Timeout"), 480) / 60
+			m.Max += hour * number(resource.Get("Timeout"), 480) / 60
 		default:
 			m.Idle += table.Month[resource.Type]
 		}
@@ -86,12 +87,12 @@ func (m *money) add(stack template, table prices) []string {
 }
 
 // dpuPrice is the price of a DPU-hour. Flex is never dearer than its price for older versions, the only one that is published.
-func dpuPrice(job resource, table prices) float64 {
+func dpuPrice(job cloud.Resource, table prices) float64 {
 	price := table.DPUHour["standard"]
-	if job.get("GlueVersion") == "6.0" {
+	if job.Get("GlueVersion") == "6.0" {
 		price = dpu.Dollars
 	}
-	if job.get("ExecutionClass") == "FLEX" {
+	if job.Get("ExecutionClass") == "FLEX" {
 		price = min(price, table.DPUHour["flex"])
 	}
 	return price

@@ -2,26 +2,20 @@ package main
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
-)
 
-// dataTypes are the resources that hold data, or without which data cannot be read.
-var dataTypes = []string{
-	"AWS::DynamoDB::Table", "AWS::Glue::Database", "AWS::Glue::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::S3::Bucket",
-	"AWS::S3Tables::Namespace", "AWS::S3Tables::Table", "AWS::S3Tables::TableBucket", "AWS::SQS::Queue",
-}
+	"stedi-lakehouse/internal/cloud"
+)
 
 // dataFindings tell which resources that hold data are deleted, replaced or broken.
 func dataFindings(change stackChange) []finding {
 	var found []finding
 	for _, resource := range change.difference.Resources {
 		kind := resource.kind()
-		if resource.OldType != "" && resource.OldType != kind {
-			kind = resource.OldType // replaced by something of another type
-		}
-		if !slices.Contains(dataTypes, kind) || resource.added() {
+		if !cloud.HoldsData(kind) || resource.added() {
 			continue
 		}
 		one := finding{Section: onData, Where: change.where(resource.ID, kind)}
@@ -61,8 +55,8 @@ func (d resourceDifference) because(impact string) string {
 	return strings.Join(names, ", ") + " " + map[bool]string{true: "changes", false: "change"}[len(names) == 1]
 }
 
-func oldOne(r resource) string {
-	if r.ReplacePolicy == "Retain" || r.ReplacePolicy == "RetainExceptOnCreate" {
+func oldOne(r cloud.Resource) string {
+	if r.UpdateReplacePolicy == "Retain" || r.UpdateReplacePolicy == "RetainExceptOnCreate" {
 		return "stays in the account"
 	}
 	return "is deleted"
@@ -73,7 +67,7 @@ var encryption = regexp.MustCompile(`(?i)encrypt|kms|^sse`)
 // protectionFindings tell what of the protection of data is taken away: encryption, versions, retention, blocks.
 func protectionFindings(change stackChange) []finding {
 	var found []finding
-	if change.base.Protected && !change.head.Protected && change.head.Body != nil {
+	if change.base.Protected && !change.head.Protected && change.head.Name != "" {
 		found = append(found, finding{Section: onData, Verb: unprotects, Where: change.part, Text: "the stack is no longer protected from termination"})
 	}
 	for _, difference := range change.difference.Resources {
@@ -90,28 +84,28 @@ func protectionFindings(change stackChange) []finding {
 		if retained(before.DeletionPolicy) && !retained(after.DeletionPolicy) {
 			say("is deleted with its stack; so far it stayed")
 		}
-		if retained(before.ReplacePolicy) && !retained(after.ReplacePolicy) {
+		if retained(before.UpdateReplacePolicy) && !retained(after.UpdateReplacePolicy) {
 			say("is deleted when it is replaced; so far it stayed")
 		}
 		switch before.Type {
 		case "AWS::S3::Bucket":
 			bucketProtection(before, after, say)
 		case "AWS::Logs::LogGroup":
-			if was, is := days(before.get("RetentionInDays")), days(after.get("RetentionInDays")); is < was {
+			if was, is := days(before.Get("RetentionInDays")), days(after.Get("RetentionInDays")); is < was {
 				say("keeps logs for %s, so far for %s: older ones are deleted", daysText(is), daysText(was))
 			}
 		case "AWS::KMS::Key":
-			if before.get("EnableKeyRotation") == true && after.get("EnableKeyRotation") != true {
+			if before.Get("EnableKeyRotation") == true && after.Get("EnableKeyRotation") != true {
 				say("the key is no longer rotated")
 			}
-			if before.get("Enabled") != false && after.get("Enabled") == false {
+			if before.Get("Enabled") != false && after.Get("Enabled") == false {
 				say("the key is disabled: what it encrypted cannot be read")
 			}
-			if was, is := number(before.get("PendingWindowInDays"), 30), number(after.get("PendingWindowInDays"), 30); is < was {
+			if was, is := number(before.Get("PendingWindowInDays"), 30), number(after.Get("PendingWindowInDays"), 30); is < was {
 				say("waits %g days before it is gone for good, so far %g", is, was)
 			}
 		case "AWS::Athena::WorkGroup":
-			if before.get("WorkGroupConfiguration", "EnforceWorkGroupConfiguration") == true && after.get("WorkGroupConfiguration", "EnforceWorkGroupConfiguration") != true {
+			if before.Get("WorkGroupConfiguration", "EnforceWorkGroupConfiguration") == true && after.Get("WorkGroupConfiguration", "EnforceWorkGroupConfiguration") != true {
 				say("clients may override the workgroup's settings, encryption among them")
 			}
 		}
@@ -121,24 +115,24 @@ func protectionFindings(change stackChange) []finding {
 
 func retained(policy string) bool { return strings.HasPrefix(policy, "Retain") }
 
-func bucketProtection(before, after resource, say func(string, ...any)) {
-	if before.get("VersioningConfiguration", "Status") == "Enabled" && after.get("VersioningConfiguration", "Status") != "Enabled" {
+func bucketProtection(before, after cloud.Resource, say func(string, ...any)) {
+	if before.Get("VersioningConfiguration", "Status") == "Enabled" && after.Get("VersioningConfiguration", "Status") != "Enabled" {
 		say("no longer keeps overwritten and deleted versions")
 	}
 	for _, block := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
-		if before.get("PublicAccessBlockConfiguration", block) == true && after.get("PublicAccessBlockConfiguration", block) != true {
+		if before.Get("PublicAccessBlockConfiguration", block) == true && after.Get("PublicAccessBlockConfiguration", block) != true {
 			say("public access is no longer blocked: `%s`", block)
 		}
 	}
-	if before.get("LoggingConfiguration") != nil && after.get("LoggingConfiguration") == nil {
+	if before.Get("LoggingConfiguration") != nil && after.Get("LoggingConfiguration") == nil {
 		say("access to it is no longer logged")
 	}
 	for _, way := range []string{"AccessControl", "ReplicationConfiguration", "WebsiteConfiguration"} {
-		if after.get(way) != nil && render(before.get(way)) != render(after.get(way)) {
+		if after.Get(way) != nil && !reflect.DeepEqual(before.Get(way), after.Get(way)) {
 			say("its objects get another way out: `%s`", way)
 		}
 	}
-	if before.get("ObjectLockEnabled") == true && after.get("ObjectLockEnabled") != true {
+	if before.Get("ObjectLockEnabled") == true && after.Get("ObjectLockEnabled") != true {
 		say("objects are no longer locked")
 	}
 	for _, key := range []string{"ExpirationInDays", "NoncurrentVersionExpiration.NoncurrentDays"} {
@@ -150,12 +144,13 @@ func bucketProtection(before, after resource, say func(string, ...any)) {
 
 // expiry is the shortest time, in days, that the bucket's lifecycle rules give; forever without a rule. Rules for some prefixes only
 // count as if they were for all.
-func expiry(bucket resource, key string) float64 {
+func expiry(bucket cloud.Resource, key string) float64 {
 	shortest := forever
-	for _, rule := range list(bucket.get("LifecycleConfiguration", "Rules")) {
+	rules, _ := bucket.Get("LifecycleConfiguration", "Rules").([]any)
+	for _, rule := range rules {
 		fields, _ := rule.(map[string]any)
 		if fields["Status"] == "Enabled" {
-			shortest = min(shortest, days(resource{Properties: fields}.get(strings.Split(key, ".")...)))
+			shortest = min(shortest, days(cloud.Resource{Properties: fields}.Get(strings.Split(key, ".")...)))
 		}
 	}
 	return shortest
@@ -194,7 +189,7 @@ func lostSettings(path string, before, after any) []string {
 		}
 		if !encryption.MatchString(key) {
 			lost = append(lost, lostSettings(here, value, now[key])...)
-		} else if render(value) != render(now[key]) {
+		} else if !reflect.DeepEqual(value, now[key]) {
 			lost = append(lost, here)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,30 +15,37 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/smithy-go"
 
+	"stedi-lakehouse/internal/cloud"
 	"stedi-lakehouse/internal/contract"
 )
 
-// deployedVersion is what runs in the account of the user's credentials, of the stacks that head has.
-func deployedVersion(ctx context.Context, head version) (version, error) {
+// deployedVersion is what runs in the account of the user's credentials, of the stacks that head has. It writes their templates into a
+// folder.
+func deployedVersion(ctx context.Context, head version, folder string) (version, error) {
 	settings, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return version{}, fmt.Errorf("loading AWS credentials: %w", err)
 	}
 	client := cloudformation.NewFromConfig(settings)
-	made := version{Stages: map[string]map[string]template{}}
-	for stage, stacks := range head.Stages {
-		made.Stages[stage] = map[string]template{}
-		for _, stack := range union(stacks, nil) {
-			text, err := deployedTemplate(ctx, client, stack)
+	made := version{Stages: map[string]cloud.Assembly{}}
+	for stage, app := range head.Stages {
+		for _, known := range app {
+			text, err := deployedTemplate(ctx, client, known.Name)
 			if err != nil {
 				return version{}, err
 			}
 			if text == "" {
 				continue // not there yet
 			}
-			if made.Stages[stage][stack], err = readTemplate([]byte(text)); err != nil {
-				return version{}, fmt.Errorf("the deployed template of stack %s: %w", stack, err)
+			path := filepath.Join(folder, known.Name+".deployed.json")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				return version{}, err
 			}
+			stack, err := cloud.LoadStack(known.Name, path)
+			if err != nil {
+				return version{}, fmt.Errorf("the deployed template of stack %s: %w", known.Name, err)
+			}
+			made.Stages[stage] = append(made.Stages[stage], stack)
 		}
 		made.Contracts = append(made.Contracts, deployedContracts(made.Stages[stage], head.Contracts)...)
 	}
@@ -58,21 +67,20 @@ func deployedTemplate(ctx context.Context, client *cloudformation.Client, stack 
 
 // deployedContracts are the contracts of head with the columns that the deployed templates of the tables declare; what templates do
 // not say, such as keys, is taken as it is in head, and so are columns that jobs add to a table (since 2 and later).
-func deployedContracts(stacks map[string]template, head contract.Set) contract.Set {
+func deployedContracts(app cloud.Assembly, head contract.Set) contract.Set {
 	var set contract.Set
-	for _, stack := range stacks {
-		for _, resource := range stack.resources() {
-			if resource.Type != "AWS::Glue::Table" {
-				continue
-			}
-			name, _ := resource.get("TableInput", "Name").(string)
+	for _, stack := range app {
+		for _, id := range stack.OfType("AWS::Glue::Table") {
+			resource := stack.Resources[id]
+			name, _ := resource.Get("TableInput", "Name").(string)
 			table, err := head.Get(name)
 			if err != nil {
 				table = contract.Contract{Table: name} // dropped since
 			}
 			columns := table.Columns
 			table.Columns = nil
-			for _, declared := range list(resource.get("TableInput", "StorageDescriptor", "Columns")) {
+			listed, _ := resource.Get("TableInput", "StorageDescriptor", "Columns").([]any)
+			for _, declared := range listed {
 				fields, _ := declared.(map[string]any)
 				column := contract.Column{Since: 1}
 				column.Name, _ = fields["Name"].(string)

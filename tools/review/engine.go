@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"stedi-lakehouse/internal/cloud"
 )
 
 //go:embed diff.js
@@ -24,54 +26,49 @@ const (
 
 // difference is what the engine says of one stack.
 type difference struct {
-	Resources []resourceDifference `json:"resources"`
-	Ingress   []groupRule          `json:"ingress"`   // rules added
-	Egress    []groupRule          `json:"egress"`    // rules added
-	Broadened bool                 `json:"broadened"` // statements or managed policies were added
-	Text      string               `json:"text"`      // what cdk diff prints
+	Resources []resourceDifference
+	Added     []statement
+	Removed   []statement
+	Known     []statement // all that the earlier version had; without places
+	Managed   []struct{ Owner, Policy string }
+	Unread    []string    // logical ids of resources whose permissions change in a way that the engine cannot name
+	Ingress   []groupRule // rules added
+	Egress    []groupRule // rules added
+	Text      string      // what cdk diff prints
 }
 
 type resourceDifference struct {
-	ID         string               `json:"id"` // logical id
-	OldType    string               `json:"oldType"`
-	NewType    string               `json:"newType"`
-	Impact     string               `json:"impact"`
-	Properties []propertyDifference `json:"properties"`
-	Other      []string             `json:"other"` // changed attributes beside the properties, e.g. DeletionPolicy
-}
-
-type propertyDifference struct {
-	Name   string `json:"name"`
-	Impact string `json:"impact"`
+	ID         string // logical id
+	OldType    string
+	NewType    string
+	Impact     string
+	Made       string // its properties as they will be, for people
+	Properties []struct{ Name, Impact, Old, New string }
 }
 
 // groupRule is a rule of a security group.
-type groupRule struct {
-	Group    string `json:"group"`
-	Protocol string `json:"protocol"`
-	Peer     string `json:"peer"`
-}
+type groupRule struct{ Group, Protocol, Peer string }
 
 func (d resourceDifference) added() bool   { return d.OldType == "" }
 func (d resourceDifference) removed() bool { return d.NewType == "" }
 
-// kind is the resource's type; of a removed one the type it had.
+// kind is the resource's type; of one that is removed, or replaced by something of another type, the type it had.
 func (d resourceDifference) kind() string {
-	if d.removed() {
-		return d.OldType
+	if d.added() {
+		return d.NewType
 	}
-	return d.NewType
+	return d.OldType
 }
 
-// compare gives the templates of two versions, by stack, to the CDK's engine in folder root/node_modules.
-func compare(ctx context.Context, root string, base, head map[string]template) (map[string]difference, error) {
+// compare gives the templates of two versions, those under the same name as a pair, to the CDK's engine in folder root/node_modules.
+func compare(ctx context.Context, root string, base, head map[string]cloud.Stack) (map[string]difference, error) {
 	type pair struct {
-		Old map[string]any `json:"old,omitempty"`
-		New map[string]any `json:"new,omitempty"`
+		Old string `json:"old"`
+		New string `json:"new"`
 	}
 	pairs := map[string]pair{}
 	for _, stack := range union(base, head) {
-		pairs[stack] = pair{Old: base[stack].Body, New: head[stack].Body}
+		pairs[stack] = pair{base[stack].Path, head[stack].Path}
 	}
 	input, err := json.Marshal(pairs)
 	if err != nil {

@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"stedi-lakehouse/internal/cloud"
 )
 
 const (
@@ -63,7 +65,7 @@ func run(ctx context.Context, root string, args []string) (report string, unsafe
 	if *stage != "" {
 		stages = []string{*stage}
 	}
-	differ := func(base, head map[string]template) (map[string]difference, error) {
+	differ := func(base, head map[string]cloud.Stack) (map[string]difference, error) {
 		return compare(ctx, root, base, head)
 	}
 	judge := func(before, after version, compared string, spent []approval) error {
@@ -87,7 +89,7 @@ func run(ctx context.Context, root string, args []string) (report string, unsafe
 		if err != nil {
 			return "", false, err
 		}
-		before, err := deployedVersion(ctx, after)
+		before, err := deployedVersion(ctx, after, work)
 		if err != nil {
 			return "", false, err
 		}

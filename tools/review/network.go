@@ -15,9 +15,9 @@ var ways = []string{
 
 const endpoint = "AWS::EC2::VPCEndpoint"
 
-// networkFindings tell where the network is opened: rules of security groups, policies of endpoints, routes and gateways, public
-// addresses.
-func networkFindings(change stackChange, created created) []finding {
+// networkFindings tell where the network is opened: rules of security groups, endpoints without a policy, routes and gateways, public
+// addresses. Policies of endpoints are permissionFindings' matter.
+func networkFindings(change stackChange, created names) []finding {
 	var found []finding
 	say := func(where, format string, args ...any) {
 		found = append(found, finding{Section: onNetwork, Verb: opens, Where: where, Text: fmt.Sprintf(format, args...)})
@@ -34,45 +34,23 @@ func networkFindings(change stackChange, created created) []finding {
 		}
 		say(change.part+" `"+rule.Group+"`", "lets out %s to `%s`", rule.Protocol, rule.Peer)
 	}
-	for _, id := range union(change.before, change.after) {
-		before, after := change.before[id], change.after[id]
-		where := change.where(id, after.Type)
-		if slices.Contains(ways, after.Type) && (before.Type == "" || render(before.Properties) != render(after.Properties)) {
-			say(where, "is a new or another way in or out: `%s`", render(after.Properties))
+	for _, resource := range change.difference.Resources {
+		before, after := change.before[resource.ID], change.after[resource.ID]
+		where := change.where(resource.ID, after.Type)
+		if slices.Contains(ways, after.Type) && (before.Type != after.Type || len(resource.Properties) > 0) {
+			say(where, "is a new or another way in or out: `%s`", resource.Made)
 		}
-		if after.Type == "AWS::EC2::Subnet" && before.get("MapPublicIpOnLaunch") != true && after.get("MapPublicIpOnLaunch") == true {
+		if after.Type == "AWS::EC2::Subnet" && before.Get("MapPublicIpOnLaunch") != true && after.Get("MapPublicIpOnLaunch") == true {
 			say(where, "gives public addresses")
 		}
-		if after.Type == endpoint {
-			found = append(found, endpointFindings(change, id, created)...)
+		if after.Type == endpoint && after.Get("PolicyDocument") == nil && (before.Type == "" || before.Get("PolicyDocument") != nil) {
+			say(where, "has no policy: everything behind the endpoint can be reached")
 		}
 	}
 	return found
 }
 
 // inside tells whether a rule only connects members of a group that is new.
-func (r groupRule) inside(created created) bool {
+func (r groupRule) inside(created names) bool {
 	return created.holds(r.Group) && strings.Contains(r.Peer, strings.Trim(r.Group, "${}"))
-}
-
-func endpointFindings(change stackChange, id string, created created) []finding {
-	before, after := change.before[id], change.after[id]
-	where := change.where(id, after.Type)
-	if after.get("PolicyDocument") == nil {
-		if before.Type != "" && before.get("PolicyDocument") == nil {
-			return nil
-		}
-		return []finding{{Section: onNetwork, Verb: opens, Where: where, Text: "has no policy: everything behind the endpoint can be reached"}}
-	}
-	if before.Type == "" {
-		statements, _ := readStatements(object(after.Properties, "PolicyDocument")["Statement"])
-		var found []finding
-		for _, s := range statements {
-			found = append(found, finding{Section: onNetwork, Where: where, Text: "new: " + s.String()})
-		}
-		return found
-	}
-	old, _ := readStatements(object(before.Properties, "PolicyDocument")["Statement"])
-	made, _ := readStatements(object(after.Properties, "PolicyDocument")["Statement"])
-	return compareStatements(onNetwork, opens, policy{Statements: old, Place: where}, policy{Statements: made, Place: where}, created)
 }

@@ -1,301 +1,293 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
+	"stedi-lakehouse/internal/cloud"
 	"stedi-lakehouse/internal/contract"
+	"stedi-lakehouse/internal/zoneflow"
 )
 
-// policy is one policy document of a template: whose it is, and its statements.
-type policy struct {
-	Owner      string // logical id of the resource that carries it
-	Place      string // for people: "pipeline `Role` S3Access"
-	Statements []statement
-}
-
-// statement is a statement of a policy with its values as people would write them.
+// statement is a statement of a policy as the CDK's engine reads it, with its values as people would write them.
 type statement struct {
+	Owner      string // logical id of the resource that carries it
+	Type       string // of that resource
+	Place      string // the owner, and the name of an inline policy: "Role` `S3Access"
 	Sid        string
 	Deny       bool
-	Elements   map[string][]string // Action, NotAction, Resource, NotResource, Principal, NotPrincipal; sorted
+	Action     targets
+	Resource   targets             // of a policy about its own resource, that one: ${Role.Arn}
+	Principal  targets             // of a role's policy AWS:${Role}
 	Conditions map[string][]string // values by "operator key"; sorted
 }
 
-// created is what exists only since this change: logical ids, names and prefixes of tables. A permission for it alone gives nobody
-// access to anything that was there before.
-type created struct {
+// targets are the values of Action or, if Not is set, of NotAction. They are sorted.
+type targets struct {
+	Not    bool
+	Values []string
+}
+
+// isIdentity tells policies of roles, users and groups from those of resources, and from who may use a role.
+func (s statement) isIdentity() bool {
+	return strings.HasPrefix(s.Type, "AWS::IAM::") && !s.isTrust()
+}
+
+func (s statement) isTrust() bool {
+	return s.Type == "AWS::IAM::Role" && slices.Equal(s.Resource.Values, []string{"${" + s.Owner + ".Arn}"})
+}
+
+// names are what exists in one version only: logical ids, names and prefixes of tables. A permission for what is new alone gives
+// nobody access to anything that was there before.
+type names struct {
 	ids      []string
 	names    []string
 	prefixes []string
 }
 
-func newNames(changes []stackChange, base, head contract.Set) created {
-	var made created
+// namesOnlyIn a version, and not in another one.
+func namesOnlyIn(version, other cloud.Assembly, tables, others contract.Set) names {
+	var made names
 	known := map[string]bool{}
-	for _, change := range changes {
-		for _, resource := range change.before {
-			for _, name := range resource.names() {
+	was := byName(other)
+	for _, stack := range other {
+		for _, resource := range stack.Resources {
+			for _, name := range physicalNames(resource) {
 				known[name] = true
 			}
 		}
 	}
-	for _, change := range changes {
-		for id, resource := range change.after {
-			if change.before[id].Type != "" {
+	for _, stack := range version {
+		for id, resource := range stack.Resources {
+			if was[stack.Name].Resources[id].Type != "" {
 				continue
 			}
 			made.ids = append(made.ids, id)
-			for _, name := range resource.names() {
+			for _, name := range physicalNames(resource) {
 				if !known[name] && !strings.ContainsAny(name, "*?") {
 					made.names = append(made.names, name)
 				}
 			}
 		}
 	}
-	for _, table := range head {
-		if _, err := base.Get(table.Table); err != nil {
+	for _, table := range tables {
+		if _, err := others.Get(table.Table); err != nil {
 			made.prefixes = append(made.prefixes, table.Prefix()+"/")
 		}
 	}
 	return made
 }
 
-// holds tells whether a resource of a statement, or a value of a condition, names only what is new.
-func (c created) holds(name string) bool {
-	return slices.ContainsFunc(c.ids, func(id string) bool {
-		return slices.ContainsFunc([]string{"}", ".", "Arn}"}, func(end string) bool { return strings.Contains(name, "${"+id+end) })
-	}) ||
-		slices.ContainsFunc(c.names, func(known string) bool {
-			return strings.HasSuffix(name, "/"+known) || strings.HasSuffix(name, ":"+known)
-		}) ||
-		slices.ContainsFunc(c.prefixes, func(prefix string) bool { return strings.Contains("/"+name, "/"+prefix) })
-}
-
-// permissionFindings compare every policy of a stack statement by statement.
-func permissionFindings(change stackChange, created created, known contract.Set) []finding {
-	before, after := policies(change, change.before), policies(change, change.after)
-	had, has := holders(before, change.before), holders(after, change.after)
-	var found []finding
-	endpoints := false
-	for _, place := range union(before, after) {
-		old, made := before[place], after[place]
-		if change.after[made.Owner].Type == endpoint || change.before[old.Owner].Type == endpoint {
-			endpoints = true // networkFindings
-			continue
+// physicalNames are those that a resource carries, its own and those of its input (TableInput.Name).
+func physicalNames(resource cloud.Resource) []string {
+	var found []string
+	for key, value := range resource.Properties {
+		fields := map[string]any{key: value}
+		if input, ok := value.(map[string]any); ok && strings.HasSuffix(key, "Input") {
+			fields = input
 		}
-		if len(old.Statements) == 0 && change.isNewPrincipal(made.Owner) {
-			found = append(found, newPrincipal(made, known, before)...)
-			continue
+		for key, value := range fields {
+			if name, ok := value.(string); ok && strings.HasSuffix(key, "Name") && key != "DatabaseName" {
+				found = append(found, name)
+			}
 		}
-		if len(made.Statements) == 0 && change.isGone(old.Owner) {
-			continue
-		}
-		// What only moved to another policy of the same role is no change.
-		made.Statements = had.without(made.Statements, change.after, made.Owner)
-		old.Statements = has.without(old.Statements, change.before, old.Owner)
-		found = append(found, compareStatements(onPermissions, widens, old, made, created)...)
-	}
-	found = append(found, otherGrants(change)...)
-	if change.difference.Broadened && len(found) == 0 && !endpoints {
-		found = append(found, finding{Section: onPermissions, Verb: widens, Where: change.part, Text: "the CDK sees wider permissions that this review cannot name; read the full difference"})
 	}
 	return found
 }
 
-// isNewPrincipal tells whether a policy comes with what it belongs to: a new role, or a new policy of new roles only.
-func (c stackChange) isNewPrincipal(owner string) bool {
-	if c.before[owner].Type != "" {
+// holds tells whether a resource of a statement, or a value of a condition, names only what is in the one version.
+func (n names) holds(name string) bool {
+	return slices.ContainsFunc(n.ids, func(id string) bool {
+		return slices.ContainsFunc([]string{"}", ".", "Arn}"}, func(end string) bool { return strings.Contains(name, "${"+id+end) })
+	}) ||
+		slices.ContainsFunc(n.names, func(known string) bool {
+			return strings.HasSuffix(name, "/"+known) || strings.HasSuffix(name, ":"+known)
+		}) ||
+		slices.ContainsFunc(n.prefixes, func(prefix string) bool { return strings.Contains("/"+name, "/"+prefix) })
+}
+
+// holdAll tells whether targets are nothing but that.
+func (n names) holdAll(t targets) bool {
+	return !t.Not && len(t.Values) > 0 && !slices.ContainsFunc(t.Values, func(name string) bool { return !n.holds(name) })
+}
+
+// own tells whether a statement came, or went, with what it is for: a role, or the resource that its policy guards.
+func (n names) own(s statement) bool {
+	switch {
+	case !slices.Contains(n.ids, s.Owner):
 		return false
+	case s.isIdentity():
+		return n.holdAll(s.Principal)
 	}
-	return !slices.ContainsFunc(attachedTo(c.after[owner]), func(id string) bool { return id == "" || c.before[id].Type != "" })
+	return s.Type == endpoint || n.holdAll(s.Resource)
 }
 
-// attachedTo are the resources that a policy is for, by logical id; "" stands for one of another stack.
-func attachedTo(policy resource) []string {
-	var ids []string
-	for _, property := range []string{"Roles", "Users", "Groups", "Bucket", "Topics", "Queues"} {
-		for _, attached := range list(policy.Properties[property]) {
-			reference, _ := attached.(map[string]any)
-			id, _ := reference["Ref"].(string)
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// holding is the statements of every role, or of every resource with a policy, by logical id.
-type holding map[string][]statement
-
-func holders(policies map[string]policy, resources map[string]resource) holding {
-	all := holding{}
-	for _, policy := range policies {
-		for _, id := range holdersOf(resources, policy.Owner) {
-			all[id] = append(all[id], policy.Statements...)
-		}
-	}
-	return all
-}
-
-// holdersOf are those for whom a policy is: its own resource unless it is attached to others.
-func holdersOf(resources map[string]resource, owner string) []string {
-	if attached := attachedTo(resources[owner]); len(attached) > 0 {
-		return attached
-	}
-	return []string{owner}
-}
-
-// without leaves out the statements that all holders of a policy have here.
-func (h holding) without(statements []statement, resources map[string]resource, owner string) []statement {
-	return slices.DeleteFunc(slices.Clone(statements), func(s statement) bool {
-		return !slices.ContainsFunc(holdersOf(resources, owner), func(id string) bool {
-			return !slices.ContainsFunc(h[id], func(other statement) bool { return sameStatement(s, other) })
-		})
-	})
-}
-
-// isGone tells whether a policy went with all it was for.
-func (c stackChange) isGone(owner string) bool {
-	return c.after[owner].Type == "" && !slices.ContainsFunc(attachedTo(c.before[owner]), func(id string) bool { return id == "" || c.after[id].Type != "" })
-}
-
-// newPrincipal judges the policy of a role that is new. What people would have to look at twice is unsafe: wildcards that no role
-// had, somebody else than an AWS service who may use the role, personal data.
-func newPrincipal(made policy, tables contract.Set, before map[string]policy) []finding {
+// permissionFindings compare the statements that came with those that went: the same Sid, else the same actions or resources.
+func permissionFindings(change stackChange, created, gone names) []finding {
 	var found []finding
-	for _, s := range made.Statements {
-		one := finding{Section: onPermissions, Where: made.Place + s.name() + " (new)", Text: s.String()}
-		if !s.Deny {
-			switch {
-			case s.trustsOthers():
-				one.Verb, one.Text = widens, one.Text+": trusts somebody who is not an AWS service"
-			case s.hasWildcard() && !knownStatement(s, before):
-				one.Verb, one.Text = widens, one.Text+": has a wildcard that no policy had"
-			default:
-				if read := s.personalTables(tables); len(read) > 0 {
-					one.Verb, one.Text = exposes, one.Text+": personal data of "+strings.Join(read, ", ")
-				}
-			}
+	say := func(s statement, wider bool, text string) {
+		one := finding{Section: onPermissions, Verb: widens, Where: s.where(change.part), Text: text}
+		if s.Type == endpoint {
+			one.Section, one.Verb = onNetwork, opens
+		}
+		if !wider {
+			one.Verb = ""
 		}
 		found = append(found, one)
 	}
-	return found
+	before, after := slices.Clone(change.difference.Removed), slices.Clone(change.difference.Added)
+	pair := func(same func(was, is statement) bool, compare func(was, is statement)) {
+		before = slices.DeleteFunc(before, func(was statement) bool {
+			i := slices.IndexFunc(after, func(is statement) bool { return was.Deny == is.Deny && same(was, is) })
+			if i >= 0 {
+				compare(was, after[i])
+				after = slices.Delete(after, i, i+1)
+			}
+			return i >= 0
+		})
+	}
+	// What has another Sid is the same, and so is what only moved to another policy of its role.
+	pair(func(was, is statement) bool {
+		return sameStatement(was, is) && was.Principal.equal(is.Principal) && (was.Owner == is.Owner || is.Type != endpoint)
+	}, func(statement, statement) {})
+	pair(func(was, is statement) bool {
+		same := was.Sid != "" || was.Action.equal(is.Action) || was.Resource.equal(is.Resource)
+		return same && was.Sid == is.Sid && was.Place == is.Place && (!is.isIdentity() || was.Principal.equal(is.Principal))
+	}, func(was, is statement) {
+		changes := statementDifferences(was, is, created)
+		for _, wider := range []bool{true, false} {
+			if text := tell(changes, wider); text != "" {
+				say(is, wider, text)
+			}
+		}
+	})
+	for _, s := range before {
+		if withoutPolicy := s.Type == endpoint && change.after[s.Owner].Get("PolicyDocument") == nil; !withoutPolicy && !gone.own(s) {
+			say(s, s.Deny, "− "+s.String())
+		}
+	}
+	for _, s := range after {
+		if created.own(s) {
+			wider, why := s.alarms(change.difference.Known)
+			say(s, wider, s.String()+why)
+			found[len(found)-1].Where += " (new)"
+			continue
+		}
+		say(s, !s.Deny && !created.holdAll(s.Resource), "+ "+s.String())
+	}
+	return append(found, otherGrants(change)...)
 }
 
-func (s statement) trustsOthers() bool {
-	return slices.ContainsFunc(s.Elements["Principal"], func(who string) bool { return !strings.HasPrefix(who, "Service: ") }) || len(s.Elements["NotPrincipal"]) > 0
+// alarms are what people have to look at twice in a policy that comes with its role or its resource: wildcards that no policy had,
+// somebody else than an AWS service.
+func (s statement) alarms(known []statement) (bool, string) {
+	switch {
+	case s.Deny || s.Type == endpoint:
+		return false, ""
+	case !s.isIdentity() && (s.Principal.Not || slices.ContainsFunc(s.Principal.Values, func(who string) bool { return !strings.HasPrefix(who, "Service:") })):
+		return true, ": trusts somebody who is not an AWS service"
+	case s.hasWildcard() && !slices.ContainsFunc(known, func(old statement) bool { return sameStatement(old, s) }):
+		return true, ": has a wildcard that no policy had"
+	}
+	return false, ""
 }
 
 func (s statement) hasWildcard() bool {
-	return slices.ContainsFunc(s.Elements["Action"], func(action string) bool { return strings.Contains(action, "*") }) ||
-		slices.Contains(s.Elements["Resource"], "*") || len(s.Elements["NotAction"]) > 0 || len(s.Elements["NotResource"]) > 0
+	return s.Action.Not || s.Resource.Not || slices.Contains(s.Resource.Values, "*") ||
+		slices.ContainsFunc(s.Action.Values, func(action string) bool { return strings.Contains(action, "*") })
 }
 
-func knownStatement(s statement, before map[string]policy) bool {
-	for _, policy := range before {
-		if slices.ContainsFunc(policy.Statements, func(old statement) bool { return sameStatement(old, s) }) {
-			return true
-		}
+// tableFindings tell what roles, and whoever else a policy names, may newly do with tables that were there before.
+func tableFindings(base, head cloud.Assembly, created names, known contract.Set) ([]finding, error) {
+	gains, err := zoneflow.Gains(base, head)
+	if err != nil {
+		return nil, err
 	}
-	return false
-}
-
-// personalTables are the tables with personal data, known before the change, whose objects the statement lets somebody touch.
-func (s statement) personalTables(tables contract.Set) []string {
-	var names []string
-	for _, table := range tables {
-		if table.PersonalData && slices.ContainsFunc(s.Elements["Resource"], func(resource string) bool {
-			return strings.Contains(resource, "/"+table.Prefix()+"/")
-		}) {
-			names = append(names, "`"+table.Table+"`")
-		}
+	type source struct { // who gains something, and by which statement
+		where, holder string
+		verb          verb
 	}
-	return names
+	gained := map[source]map[string][]string{} // tables by right
+	for _, gain := range gains {
+		s := statement{Place: gain.Policy.Resource, Sid: gain.Sid}
+		if gain.Policy.Name != "" {
+			s.Place += "` `" + gain.Policy.Name
+		}
+		if strings.HasPrefix(s.Sid, "no. ") {
+			s.Sid = "" // package cloud calls it so
+		}
+		from := source{s.where(part(gain.Policy.Stack)), gain.Holder, widens}
+		if stack, role, ok := strings.Cut(strings.TrimSuffix(gain.Holder, ".Arn}"), "."); ok && stack == "${"+gain.Policy.Stack {
+			from.holder = role
+		}
+		right := string(gain.Right)
+		table, err := known.Get(gain.Table)
+		personal := err == nil && table.PersonalData && slices.Contains([]zoneflow.Right{zoneflow.Read, zoneflow.Write, zoneflow.Delete}, gain.Right)
+		if personal {
+			right += " personal data of"
+		}
+		if slices.Contains(created.ids, from.holder) {
+			from.verb = map[bool]verb{true: exposes}[personal]
+		}
+		if gained[from] == nil {
+			gained[from] = map[string][]string{}
+		}
+		gained[from][right] = append(gained[from][right], "`"+gain.Table+"`")
+	}
+	var found []finding
+	for from, rights := range gained {
+		var parts []string
+		for _, right := range slices.Sorted(maps.Keys(rights)) {
+			parts = append(parts, right+" "+strings.Join(rights[right], ", "))
+		}
+		found = append(found, finding{Section: onPermissions, Verb: from.verb, Where: from.where, Text: fmt.Sprintf("`%s` may now %s", from.holder, strings.Join(parts, "; "))})
+	}
+	slices.SortFunc(found, func(a, b finding) int {
+		return cmp.Or(strings.Compare(a.Where, b.Where), strings.Compare(a.Text, b.Text))
+	})
+	return found, nil
 }
 
-// otherGrants are permissions that are not written as a statement.
+// otherGrants are permissions that are not written as a statement, or that the engine does not read as such.
 func otherGrants(change stackChange) []finding {
 	var found []finding
 	say := func(id, format string, args ...any) {
 		found = append(found, finding{Section: onPermissions, Verb: widens, Where: change.where(id, change.after[id].Type), Text: fmt.Sprintf(format, args...)})
 	}
-	for _, id := range union(change.before, change.after) {
-		before, after := change.before[id], change.after[id]
-		if strings.HasPrefix(after.Type, "AWS::IAM::") {
-			for _, property := range []string{"ManagedPolicyArns", "Roles", "Users", "Groups"} {
-				if before.Type == "" && property != "ManagedPolicyArns" {
-					continue // a new policy is compared as one
+	for _, added := range change.difference.Managed {
+		if change.before[added.Owner].Type == "" && strings.HasSuffix(added.Policy, ":policy/service-role/AWSLambdaBasicExecutionRole") {
+			continue // writing its own logs
+		}
+		say(added.Owner, "`ManagedPolicyArns`: + `%s`", added.Policy)
+	}
+	for _, id := range change.difference.Unread {
+		say(id, "its permissions change in a way that this review cannot name; read the full difference")
+	}
+	for _, resource := range change.difference.Resources {
+		isIAM := strings.HasPrefix(resource.NewType, "AWS::IAM::")
+		if strings.HasPrefix(resource.NewType, "AWS::LakeFormation::") {
+			say(resource.ID, "%s", resource.Made)
+		}
+		for _, property := range resource.Properties {
+			switch property.Name {
+			case "PermissionsBoundary":
+				if isIAM && property.Old != "" {
+					say(resource.ID, "its permissions boundary is taken away or changed")
 				}
-				for _, added := range minus(texts(after.Properties[property]), texts(before.Properties[property])) {
-					if before.Type == "" && strings.HasSuffix(added, ":policy/service-role/AWSLambdaBasicExecutionRole") {
-						continue // writing its own logs
-					}
-					say(id, "`%s`: + `%s`", property, added)
+			case "Role", "RoleArn", "ExecutionRole", "ServiceRole":
+				if property.Old != "" {
+					say(resource.ID, "works with another role: `%s` becomes `%s`", property.Old, property.New)
+				}
+			case "Roles", "Users", "Groups": // whose a policy is its statements tell
+				if isIAM && change.after[resource.ID].Get("PolicyDocument") == nil {
+					say(resource.ID, "`%s`: `%s` becomes `%s`", property.Name, property.Old, property.New)
 				}
 			}
-			if before.Properties["PermissionsBoundary"] != nil && render(before.Properties["PermissionsBoundary"]) != render(after.Properties["PermissionsBoundary"]) {
-				say(id, "its permissions boundary is taken away or changed")
-			}
 		}
-		for _, property := range []string{"Role", "RoleArn", "ExecutionRole", "ServiceRole"} {
-			if was := before.Properties[property]; was != nil && render(was) != render(after.Properties[property]) && after.Type != "" {
-				say(id, "works with another role: `%s` becomes `%s`", render(was), render(after.Properties[property]))
-			}
-		}
-		if (after.Type == "AWS::Lambda::Permission" || strings.HasPrefix(after.Type, "AWS::LakeFormation::")) && render(before.Properties) != render(after.Properties) {
-			say(id, "%s", render(after.Properties))
-		}
-	}
-	return found
-}
-
-// compareStatements pairs the statements of two versions of a policy: same Sid, else the same actions or the same resources.
-func compareStatements(section section, widening verb, old, made policy, created created) []finding {
-	before, after := slices.Clone(old.Statements), slices.Clone(made.Statements)
-	pair := func(same func(a, b statement) bool, compare func(a, b statement)) {
-		for i := 0; i < len(before); i++ {
-			j := slices.IndexFunc(after, func(s statement) bool { return before[i].Deny == s.Deny && same(before[i], s) })
-			if j >= 0 {
-				compare(before[i], after[j])
-				before, after = slices.Delete(before, i, i+1), slices.Delete(after, j, j+1)
-				i--
-			}
-		}
-	}
-	place := made.Place
-	if place == "" {
-		place = old.Place
-	}
-	var found []finding
-	say := func(s statement, wider bool, text string) {
-		one := finding{Section: section, Where: place + s.name(), Text: text}
-		if wider {
-			one.Verb = widening
-		}
-		found = append(found, one)
-	}
-	differences := func(a, b statement) {
-		changes := statementDifferences(a, b, created)
-		for _, wider := range []bool{true, false} {
-			if text := tell(changes, wider); text != "" {
-				say(b, wider, text)
-			}
-		}
-	}
-	pair(sameStatement, func(statement, statement) {})
-	pair(func(a, b statement) bool { return a.Sid != "" && a.Sid == b.Sid }, differences)
-	pair(func(a, b statement) bool {
-		return a.Sid == "" && b.Sid == "" && (slices.Equal(a.Elements["Action"], b.Elements["Action"]) || slices.Equal(a.Elements["Resource"], b.Elements["Resource"]))
-	}, differences)
-	for _, s := range before {
-		say(s, s.Deny, "− "+s.String())
-	}
-	for _, s := range after {
-		onlyNew := len(s.Elements["Resource"]) > 0 && !slices.ContainsFunc(s.Elements["Resource"], func(name string) bool { return !created.holds(name) })
-		say(s, !s.Deny && !onlyNew, "+ "+s.String())
 	}
 	return found
 }
@@ -324,26 +316,27 @@ func tell(changes []statementDifference, wider bool) string {
 }
 
 // statementDifferences says element by element what an allowed, or a denied, set gained and lost.
-func statementDifferences(a, b statement, created created) []statementDifference {
+func statementDifferences(a, b statement, created names) []statementDifference {
 	var found []statementDifference
-	for _, element := range []string{"Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal"} {
-		if kind, not := strings.CutPrefix(element, "Not"); (len(a.Elements["Not"+kind]) == 0) != (len(b.Elements["Not"+kind]) == 0) {
-			if not { // a list of what is meant became one of what is not, or the other way round: nobody can tell which says more
-				found = append(found, statementDifference{true, kind, fmt.Sprintf("`%s` becomes `%s`", a.elements(kind), b.elements(kind))})
-			}
+	// Both versions hold the same kinds of elements: who has a statement without principals, and on what, the engine fills in.
+	for i, is := range b.elements() {
+		was := a.elements()[i]
+		if was.Not != is.Not { // a list of what is meant became one of what is not, or the other way round: nobody can tell which says more
+			found = append(found, statementDifference{true, strings.TrimPrefix(is.label, "Not"), fmt.Sprintf("`%s` becomes `%s`", was, is)})
 			continue
 		}
 		// More in an element gives more rights, except in Not... and in a Deny; in both it gives more again.
-		grows := strings.HasPrefix(element, "Not") == b.Deny
-		for _, added := range minus(b.Elements[element], a.Elements[element]) {
-			covered := element != "Principal" && coveredBy(added, a.Elements[element])
-			fresh := element == "Resource" && created.holds(added)
-			found = append(found, statementDifference{grows && !covered && !fresh, element, "+ `" + added + "`"})
+		grows := is.Not == b.Deny
+		patterns := !strings.HasSuffix(is.label, "Principal")
+		for _, added := range minus(is.Values, was.Values) {
+			covered := patterns && coveredBy(added, was.Values)
+			fresh := is.label == "Resource" && created.holds(added)
+			found = append(found, statementDifference{grows && !covered && !fresh, is.label, "+ `" + added + "`"})
 		}
-		for _, removed := range minus(a.Elements[element], b.Elements[element]) {
+		for _, removed := range minus(was.Values, is.Values) {
 			// A right that went from one name to a pattern that covers it shows as the pattern's addition.
-			covered := element != "Principal" && coveredBy(removed, b.Elements[element])
-			found = append(found, statementDifference{!grows && !covered, element, "− `" + removed + "`"})
+			covered := patterns && coveredBy(removed, is.Values)
+			found = append(found, statementDifference{!grows && !covered, is.label, "− `" + removed + "`"})
 		}
 	}
 	for _, condition := range union(a.Conditions, b.Conditions) {
@@ -391,118 +384,42 @@ func coveredBy(name string, patterns []string) bool {
 	})
 }
 
-// policies are the policy documents of a stack by place.
-func policies(change stackChange, resources map[string]resource) map[string]policy {
-	found := map[string]policy{}
-	for id, resource := range resources {
-		var visit func(place string, node any)
-		visit = func(place string, node any) {
-			switch node := node.(type) {
-			case map[string]any:
-				if statements, ok := readStatements(node["Statement"]); ok {
-					found[place] = policy{Owner: id, Place: place, Statements: statements}
-					return
-				}
-				for key, value := range node {
-					name := place
-					switch key {
-					case "AssumeRolePolicyDocument":
-						name += ", who may use it"
-					case "PolicyDocument", "Policies", "Properties":
-					default:
-						name += " " + key
-					}
-					visit(name, value)
-				}
-			case []any:
-				for i, value := range node {
-					name := fmt.Sprintf("%s %d", place, i+1)
-					if fields, ok := value.(map[string]any); ok {
-						if given, ok := fields["PolicyName"].(string); ok {
-							name = place + " `" + given + "`"
-						}
-					}
-					visit(name, value)
-				}
-			}
-		}
-		visit(change.part+" `"+id+"`", resource.Properties)
-	}
-	return found
-}
-
-func readStatements(value any) ([]statement, bool) {
-	var read []statement
-	for _, entry := range list(value) {
-		fields, ok := entry.(map[string]any)
-		if !ok || fields["Effect"] == nil {
-			return nil, false
-		}
-		s := statement{Deny: fields["Effect"] == "Deny", Elements: map[string][]string{}, Conditions: map[string][]string{}}
-		s.Sid, _ = fields["Sid"].(string)
-		for _, element := range []string{"Action", "NotAction", "Resource", "NotResource"} {
-			s.Elements[element] = texts(fields[element])
-		}
-		for _, element := range []string{"Principal", "NotPrincipal"} {
-			s.Elements[element] = principals(fields[element])
-		}
-		for operator, keys := range object(fields, "Condition") {
-			keys, _ := keys.(map[string]any)
-			for key, values := range keys {
-				s.Conditions[operator+" "+key] = texts(values)
-			}
-		}
-		read = append(read, s)
-	}
-	return read, len(read) > 0
-}
-
-// texts are the rendered values of an element, sorted, each once.
-func texts(value any) []string {
-	var rendered []string
-	for _, one := range list(value) {
-		rendered = append(rendered, render(one))
-	}
-	slices.Sort(rendered)
-	return slices.Compact(rendered)
-}
-
-func principals(value any) []string {
-	kinds, ok := value.(map[string]any)
-	if !ok {
-		return texts(value)
-	}
-	var found []string
-	for kind, names := range kinds {
-		for _, name := range texts(names) {
-			found = append(found, kind+": "+name)
-		}
-	}
-	slices.Sort(found)
-	return found
-}
-
 func sameStatement(a, b statement) bool {
-	return a.Deny == b.Deny && maps.EqualFunc(a.Elements, b.Elements, slices.Equal[[]string]) && maps.EqualFunc(a.Conditions, b.Conditions, slices.Equal[[]string])
+	return a.Deny == b.Deny && a.Action.equal(b.Action) && a.Resource.equal(b.Resource) && maps.EqualFunc(a.Conditions, b.Conditions, slices.Equal[[]string])
 }
 
-// elements are an element and its opposite for people, for instance "Action: s3:GetObject".
-func (s statement) elements(kind string) string {
-	var parts []string
-	for _, element := range []string{kind, "Not" + kind} {
-		if values := s.Elements[element]; len(values) > 0 {
-			parts = append(parts, element+": "+strings.Join(values, ", "))
+func (t targets) equal(other targets) bool {
+	return t.Not == other.Not && slices.Equal(t.Values, other.Values)
+}
+
+// element is an element of a statement under its name, for instance NotAction.
+type element struct {
+	targets
+	label string
+}
+
+func (e element) String() string { return e.label + ": " + strings.Join(e.Values, ", ") }
+
+func (s statement) elements() []element {
+	all := []element{{s.Action, "Action"}, {s.Resource, "Resource"}, {s.Principal, "Principal"}}
+	for i, one := range all {
+		if one.Not {
+			all[i].label = "Not" + one.label
 		}
 	}
-	return strings.Join(parts, "; ")
+	return all
 }
 
-// name is the statement's Sid as part of a place.
-func (s statement) name() string {
-	if s.Sid == "" {
-		return ""
+// where names a statement for people: "pipeline `Role` `S3Access` `ListObjectsInBucket`".
+func (s statement) where(part string) string {
+	place := part + " `" + s.Place + "`"
+	if s.isTrust() {
+		place += ", who may use it"
 	}
-	return " `" + s.Sid + "`"
+	if s.Sid != "" {
+		place += " `" + s.Sid + "`"
+	}
+	return place
 }
 
 // String is the whole statement on one line of Markdown.
@@ -511,10 +428,13 @@ func (s statement) String() string {
 	if s.Deny {
 		parts[0] = "denies"
 	}
-	for _, element := range []string{"Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal"} {
-		if values := s.Elements[element]; len(values) > 0 {
-			label := map[string]string{"Action": "", "NotAction": "all but ", "Resource": "on ", "NotResource": "on all but ", "Principal": "to ", "NotPrincipal": "to all but "}[element]
-			parts = append(parts, label+"`"+strings.Join(values, "`, `")+"`")
+	// Whose policy it is the place tells.
+	s.Resource.Values = minus(s.Resource.Values, []string{"${" + s.Owner + ".Arn}"})
+	s.Principal.Values = minus(s.Principal.Values, []string{"AWS:${" + s.Owner + "}"})
+	words := map[string]string{"Action": "", "NotAction": "all but ", "Resource": "on ", "NotResource": "on all but ", "Principal": "to ", "NotPrincipal": "to all but "}
+	for _, one := range s.elements() {
+		if len(one.Values) > 0 {
+			parts = append(parts, words[one.label]+"`"+strings.Join(one.Values, "`, `")+"`")
 		}
 	}
 	for _, condition := range slices.Sorted(maps.Keys(s.Conditions)) {

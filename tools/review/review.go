@@ -5,16 +5,29 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
+	"stedi-lakehouse/internal/cloud"
 	"stedi-lakehouse/internal/contract"
 )
 
 // version is one version of the lakehouse.
 type version struct {
-	Stages    map[string]map[string]template // templates by stage and stack
+	Stages    map[string]cloud.Assembly
 	Contracts contract.Set
+}
+
+// stacks are those of every stage, by "stage/stack".
+func (v version) stacks() map[string]cloud.Stack {
+	all := map[string]cloud.Stack{}
+	for stage, app := range v.Stages {
+		for _, stack := range app {
+			all[stage+"/"+stack.Name] = stack
+		}
+	}
+	return all
 }
 
 // section is a part of the review, in the order in which a reviewer should read them.
@@ -89,18 +102,19 @@ type review struct {
 // change lists resources as "part/logical id".
 type change struct{ added, removed, updated map[string]bool }
 
-// change of one stack in one stage.
+// stackChange is what changes of one stack in one stage.
 type stackChange struct {
-	stage      string
-	part       string // the stack's name without the lake's: catalog
-	base, head template
-	difference difference
-	before     map[string]resource
-	after      map[string]resource
+	part          string // the stack's name without the lake's: catalog
+	base, head    cloud.Stack
+	before, after map[string]cloud.Resource
+	difference    difference
 }
 
-// differ compares the templates of two versions by stack; see compare.
-type differ func(base, head map[string]template) (map[string]difference, error)
+// part is a stack's name without the lake's.
+func part(stack string) string { return stack[strings.LastIndex(stack, "-")+1:] }
+
+// differ compares the stacks of two versions under the same names; see compare.
+type differ func(base, head map[string]cloud.Stack) (map[string]difference, error)
 
 // newReview compares two versions.
 func newReview(base, head version, differ differ) (review, error) {
@@ -109,39 +123,43 @@ func newReview(base, head version, differ differ) (review, error) {
 		Rest:    map[string]string{},
 	}
 	made.Findings = schemaFindings(base.Contracts, head.Contracts)
+	differences, err := differ(base.stacks(), head.stacks())
+	if err != nil {
+		return review{}, err
+	}
 	for _, stage := range union(base.Stages, head.Stages) {
-		before, after := base.Stages[stage], head.Stages[stage]
-		differences, err := differ(before, after)
-		if err != nil {
-			return review{}, fmt.Errorf("stage %s: %w", stage, err)
-		}
+		before, after := byName(base.Stages[stage]), byName(head.Stages[stage])
 		if len(before) == 0 {
 			made.add(stage, finding{Section: onNotes, Where: "stage", Text: fmt.Sprintf("`%s` is new: %s, compared with nothing", stage, count(len(after), "stack", "stacks"))})
 			continue
 		}
 		var changes []stackChange
 		for _, stack := range union(before, after) {
+			difference := differences[stage+"/"+stack]
 			changes = append(changes, stackChange{
-				stage: stage, part: stack[strings.LastIndex(stack, "-")+1:],
-				base: before[stack], head: after[stack],
-				difference: differences[stack],
-				before:     before[stack].resources(), after: after[stack].resources(),
+				part(stack), before[stack], after[stack], before[stack].Resources, after[stack].Resources, difference,
 			})
-			if text := differences[stack].Text; text != "" {
+			if text := difference.Text; text != "" {
 				made.Rest[stage+": "+stack] = text
 			}
 		}
-		created := newNames(changes, base.Contracts, head.Contracts)
+		created := namesOnlyIn(head.Stages[stage], base.Stages[stage], head.Contracts, base.Contracts)
+		gone := namesOnlyIn(base.Stages[stage], head.Stages[stage], base.Contracts, head.Contracts)
 		for _, change := range changes {
 			made.count(change)
 			found := dataFindings(change)
 			found = append(found, protectionFindings(change)...)
-			found = append(found, permissionFindings(change, created, base.Contracts)...)
+			found = append(found, permissionFindings(change, created, gone)...)
 			found = append(found, networkFindings(change, created)...)
 			found = append(found, codeFindings(change)...)
 			made.add(stage, found...)
 		}
-		if changed, ok := compareCost(stage, before, after); ok {
+		onTables, err := tableFindings(base.Stages[stage], head.Stages[stage], created, base.Contracts)
+		if err != nil {
+			return review{}, fmt.Errorf("stage %s: %w", stage, err)
+		}
+		made.add(stage, onTables...)
+		if changed, ok := compareCost(stage, base.Stages[stage], head.Stages[stage]); ok {
 			made.Costs = append(made.Costs, changed)
 		}
 	}
@@ -192,11 +210,14 @@ func codeFindings(change stackChange) []finding {
 			continue
 		}
 		name := id
-		if given, ok := after.Properties["Name"].(string); ok {
+		if given, ok := after.Get("Name").(string); ok {
 			name = given
 		}
-		for _, property := range union(change.base.Code[id], change.head.Code[id]) {
-			if change.base.Code[id][property] == change.head.Code[id][property] {
+		was, is := map[string]string{}, map[string]string{}
+		findCode("", before.Properties, was)
+		findCode("", after.Properties, is)
+		for _, property := range union(was, is) {
+			if was[property] == is[property] {
 				continue
 			}
 			where := fmt.Sprintf("code of `%s`", name)
@@ -210,6 +231,35 @@ func codeFindings(change stackChange) []finding {
 		}
 	}
 	return found
+}
+
+// assetHash is the name that the CDK gives to uploaded code; it changes with every edit of a script.
+var assetHash = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
+
+// findCode collects the hashes of code by the property that holds them.
+func findCode(path string, node any, found map[string]string) {
+	switch node := node.(type) {
+	case map[string]any:
+		for key, value := range node {
+			findCode(strings.TrimPrefix(path+"."+key, "."), value, found)
+		}
+	case []any:
+		for _, value := range node {
+			findCode(path, value, found)
+		}
+	case string:
+		for _, hash := range assetHash.FindAllString(node, -1) {
+			found[path] += hash
+		}
+	}
+}
+
+func byName(app cloud.Assembly) map[string]cloud.Stack {
+	stacks := map[string]cloud.Stack{}
+	for _, stack := range app {
+		stacks[stack.Name] = stack
+	}
+	return stacks
 }
 
 // union is the sorted keys of two maps.

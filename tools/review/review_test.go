@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 
 	"stedi-lakehouse/data"
 	"stedi-lakehouse/internal/cdktest"
+	"stedi-lakehouse/internal/cloud"
 	"stedi-lakehouse/internal/config"
 	"stedi-lakehouse/internal/contract"
 	"stedi-lakehouse/stacks"
@@ -58,11 +60,11 @@ func synthesized(t *testing.T, change sample) version {
 	if change.resources != nil {
 		change.resources(made)
 	}
-	templates, err := readAssembly(*root.Synth(nil).Directory())
+	synthesized, err := cloud.Load(*root.Synth(nil).Directory())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return version{Stages: map[string]map[string]template{"prod": templates}, Contracts: made.contracts}
+	return version{Stages: map[string]cloud.Assembly{"prod": synthesized}, Contracts: made.contracts}
 }
 
 // columns are a table's columns, to be changed.
@@ -356,11 +358,14 @@ func TestSamples(t *testing.T) {
 	base := synthesized(t, sample{})
 	heads := map[string]version{}
 	// The engine takes a second to start, so it gets all samples at once, each under its name.
-	before, after := map[string]template{}, map[string]template{}
+	before, after := map[string]cloud.Stack{}, map[string]cloud.Stack{}
 	for _, sample := range samples {
 		heads[sample.name] = synthesized(t, sample)
-		for _, stack := range union(base.Stages["prod"], heads[sample.name].Stages["prod"]) {
-			before[sample.name+"/"+stack], after[sample.name+"/"+stack] = base.Stages["prod"][stack], heads[sample.name].Stages["prod"][stack]
+		for name, stack := range base.stacks() {
+			before[sample.name+"/"+name] = stack
+		}
+		for name, stack := range heads[sample.name].stacks() {
+			after[sample.name+"/"+name] = stack
 		}
 	}
 	differences, err := compare(context.Background(), cdktest.Root(), before, after)
@@ -369,7 +374,7 @@ func TestSamples(t *testing.T) {
 	}
 	for _, sample := range samples {
 		t.Run(sample.name, func(t *testing.T) {
-			made, err := newReview(base, heads[sample.name], func(base, head map[string]template) (map[string]difference, error) {
+			made, err := newReview(base, heads[sample.name], func(base, head map[string]cloud.Stack) (map[string]difference, error) {
 				own := map[string]difference{}
 				for _, stack := range union(base, head) {
 					own[stack] = differences[sample.name+"/"+stack]
@@ -394,19 +399,15 @@ func TestSamples(t *testing.T) {
 }
 
 // withNumbers puts numbers of resources in the places of their types: how many there are is no concern of the review.
-func withNumbers(head string, stacks map[string]template) string {
+func withNumbers(head string, app cloud.Assembly) string {
 	return resourceType.ReplaceAllStringFunc(head, func(match string) string {
 		wanted, one := strings.CutSuffix(match, "+1")
 		number := 0
 		if one {
 			number = 1
 		}
-		for _, stack := range stacks {
-			for _, resource := range stack.resources() {
-				if resource.Type == wanted {
-					number++
-				}
-			}
+		for _, stack := range app {
+			number += len(stack.OfType(wanted))
 		}
 		return strconv.Itoa(number)
 	})
@@ -414,7 +415,7 @@ func withNumbers(head string, stacks map[string]template) string {
 
 func judged(t *testing.T, base, head version) review {
 	t.Helper()
-	made, err := newReview(base, head, func(base, head map[string]template) (map[string]difference, error) {
+	made, err := newReview(base, head, func(base, head map[string]cloud.Stack) (map[string]difference, error) {
 		return compare(context.Background(), cdktest.Root(), base, head)
 	})
 	if err != nil {
@@ -426,17 +427,29 @@ func judged(t *testing.T, base, head version) review {
 // TestCode wants another script to show as such, and not as changes of templates.
 func TestCode(t *testing.T) {
 	base, head := synthesized(t, sample{}), synthesized(t, sample{})
-	for _, stack := range head.Stages["prod"] {
-		for id, resource := range stack.resources() {
-			if resource.get("Name") == "step_trainer_trusted" && resource.Type == "AWS::Glue::Job" {
-				stack.Code[id]["Command.ScriptLocation"] = strings.Repeat("0", 64)
-				for property := range stack.Code[id] {
-					if strings.Contains(property, "--additional-python-modules") {
-						stack.Code[id][property] = strings.Repeat("1", 64)
+	for i, stack := range head.Stages["prod"] {
+		text, err := os.ReadFile(stack.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range stack.OfType("AWS::Glue::Job") {
+			if resource := stack.Resources[id]; resource.Get("Name") == "step_trainer_trusted" {
+				hashes := map[string]string{}
+				findCode("", resource.Properties, hashes)
+				for property, hash := range hashes {
+					if property == "Command.ScriptLocation.Fn::Sub" || strings.Contains(property, "--additional-python-modules") {
+						text = bytes.ReplaceAll(text, []byte(hash), []byte(strings.Repeat("0", 64)))
 					}
 				}
 			}
 		}
+		if err := os.WriteFile(stack.Path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if head.Stages["prod"][i], err = cloud.LoadStack(stack.Name, stack.Path); err != nil {
+			t.Fatal(err)
+		}
+		head.Stages["prod"][i].Protected = stack.Protected
 	}
 	report := newVerdict(judged(t, base, head), "", nil, nil).markdown()
 	for _, part := range []string{"code of `step_trainer_trusted`: changed (prod)", "Python packages of the jobs: changed (prod)"} {

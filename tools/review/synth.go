@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"stedi-lakehouse/internal/cloud"
 	"stedi-lakehouse/internal/contract"
 )
 
@@ -61,24 +62,38 @@ var withoutCredentials = []string{
 	"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true", "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
 }
 
-// synthesize makes the templates of a version in folder project, with the CDK CLI. Stages that it does not have are left out; none
-// given means all. With environment nil the user's credentials count.
+// withoutValidation keeps the CDK from checking every template against the schemas of CloudFormation, which takes most of a synthesis
+// and only warns: cdk synth, cdk deploy and cfn-lint check what is deployed.
+var withoutValidation = []string{"CDK_VALIDATION=false"}
+
+// synthesize makes the templates of a version in folder project, with the CDK CLI and one build of the app. Stages that it does not
+// have are left out; none given means all. With environment nil the user's credentials count.
 func synthesize(ctx context.Context, project, out string, stages, environment []string) (version, error) {
-	made := version{Stages: map[string]map[string]template{}}
-	known, err := stageNames(project)
+	made := version{Stages: map[string]cloud.Assembly{}}
+	settings, err := readSettings(project)
 	if err != nil {
 		return version{}, err
 	}
-	for _, stage := range known {
+	app := settings.App
+	if source, compiled := strings.CutPrefix(app, "go run "); compiled {
+		// Without what debuggers need the linker is a third faster.
+		binary := out + ".app"
+		if _, err := command(ctx, project, nil, "go", "build", "-ldflags=-s -w", "-o", binary, source); err != nil {
+			return version{}, err
+		}
+		app = "'" + binary + "'" // for a shell
+	}
+	environment = slices.Concat(environment, withoutValidation)
+	for _, stage := range union(settings.Context.Stages, nil) {
 		if len(stages) > 0 && !slices.Contains(stages, stage) {
 			continue
 		}
 		assembly := filepath.Join(out, stage)
 		cli := filepath.Join(project, "node_modules/.bin/cdk")
-		if _, err := command(ctx, project, environment, cli, "synth", "--quiet", "--no-notices", "-c", "stage="+stage, "-o", assembly); err != nil {
+		if _, err := command(ctx, project, environment, cli, "synth", "--quiet", "--no-notices", "--app", app, "-c", "stage="+stage, "-o", assembly); err != nil {
 			return version{}, fmt.Errorf("stage %s of %s: %w", stage, project, err)
 		}
-		if made.Stages[stage], err = readAssembly(assembly); err != nil {
+		if made.Stages[stage], err = cloud.Load(assembly); err != nil {
 			return version{}, err
 		}
 	}
@@ -86,60 +101,25 @@ func synthesize(ctx context.Context, project, out string, stages, environment []
 	return made, err
 }
 
-func stageNames(project string) ([]string, error) {
-	text, err := os.ReadFile(filepath.Join(project, "cdk.json"))
-	if err != nil {
-		return nil, err
-	}
-	var settings struct {
-		Context struct {
-			Stages map[string]any `json:"stages"`
-		} `json:"context"`
-	}
-	if err := json.Unmarshal(text, &settings); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(project, "cdk.json"), err)
-	}
-	return union(settings.Context.Stages, nil), nil
+// settings are what the review needs of a version's cdk.json.
+type settings struct {
+	App     string `json:"app"`
+	Context struct {
+		Stages map[string]any `json:"stages"`
+	} `json:"context"`
 }
 
-// readAssembly reads the templates that cdk synth wrote, by stack.
-func readAssembly(folder string) (map[string]template, error) {
-	files, err := filepath.Glob(filepath.Join(folder, "*.template.json"))
+func readSettings(project string) (settings, error) {
+	var read settings
+	file := filepath.Join(project, "cdk.json")
+	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return settings{}, err
 	}
-	var manifest struct {
-		Artifacts map[string]struct {
-			Properties struct {
-				TerminationProtection bool `json:"terminationProtection"`
-			} `json:"properties"`
-		} `json:"artifacts"`
+	if err := json.Unmarshal(text, &read); err != nil {
+		return settings{}, fmt.Errorf("%s: %w", file, err)
 	}
-	text, err := os.ReadFile(filepath.Join(folder, "manifest.json"))
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(text, &manifest); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(folder, "manifest.json"), err)
-	}
-	made := map[string]template{}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		stack := strings.TrimSuffix(filepath.Base(file), ".template.json")
-		one, err := readTemplate(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		one.Protected = manifest.Artifacts[stack].Properties.TerminationProtection
-		made[stack] = one
-	}
-	if len(made) == 0 {
-		return nil, fmt.Errorf("%s: no *.template.json", folder)
-	}
-	return made, nil
+	return read, nil
 }
 
 // readContracts reads contracts that their own version has checked, by rules that may not be today's.

@@ -1,0 +1,63 @@
+package zoneflow_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"stedi-lakehouse/internal/cloud"
+	"stedi-lakehouse/internal/zoneflow"
+)
+
+// app has these tables, and a role with a policy of one statement.
+func app(action, resource string, tables ...string) cloud.Assembly {
+	resources := map[string]cloud.Resource{
+		"Role": {Type: "AWS::IAM::Role"},
+		"Policy": {Type: "AWS::IAM::Policy", Properties: map[string]any{
+			"Roles": []any{map[string]any{"Ref": "Role"}},
+			"PolicyDocument": map[string]any{"Statement": []any{map[string]any{
+				"Sid": "Access", "Effect": "Allow", "Action": action, "Resource": resource,
+			}}},
+		}},
+	}
+	for _, table := range tables {
+		resources[table] = cloud.Resource{Type: "AWS::Glue::Table", Properties: map[string]any{
+			"DatabaseName": "shop",
+			"TableInput":   map[string]any{"Name": table, "StorageDescriptor": map[string]any{"Location": "s3://lake/" + table + "/"}},
+		}}
+	}
+	return cloud.Assembly{{Name: "shop", Resources: resources}}
+}
+
+func TestGains(t *testing.T) {
+	before := app("s3:GetObject", "arn:aws:s3:::lake/orders/*", "orders", "people")
+	for name, test := range map[string]struct {
+		after cloud.Assembly
+		want  []string
+	}{
+		"the same":             {before, nil},
+		"less":                 {app("s3:GetObject", "arn:aws:s3:::lake/orders/2026/*", "orders", "people"), nil},
+		"another table":        {app("s3:GetObject", "arn:aws:s3:::lake/people/*", "orders", "people"), []string{"read people"}},
+		"every table":          {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people"), []string{"read people"}},
+		"another right":        {app("s3:*Object", "arn:aws:s3:::lake/orders/*", "orders", "people"), []string{"delete orders", "write orders"}},
+		"a table that is new":  {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people", "things"), []string{"read people"}},
+		"a table that is gone": {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders"), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gains, err := zoneflow.Gains(before, test.after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, gain := range gains {
+				got = append(got, fmt.Sprintf("%s %s", gain.Right, gain.Table))
+				if gain.Holder != "${shop.Role.Arn}" || gain.Policy.Resource != "Policy" || gain.Sid != "Access" {
+					t.Errorf("gain %+v is not of Role, by statement Access of Policy", gain)
+				}
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("gains are %q, want %q", got, test.want)
+			}
+		})
+	}
+}
