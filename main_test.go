@@ -42,7 +42,7 @@ func TestSynthesisFailsOnAWidenedPolicy(t *testing.T) {
 	if out, err := synth(t, nil); err != nil {
 		t.Fatalf("the app as it is does not synthesize: %v\n%s", err, out)
 	}
-	const file, old = "constructs/gluejob/policies.go", `read = append(read, props.Lake.BucketARN+"/"+table.Prefix()+"/*")`
+	const file, old = "constructs/gluejob/policies.go", `read = append(read, lake+"/"+table.Prefix()+"/*")`
 	original, err := filepath.Abs(file)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestSynthesisFailsOnAWidenedPolicy(t *testing.T) {
 		t.Fatalf("%s does not hold %q once; widen another statement here", file, old)
 	}
 	widened := filepath.Join(t.TempDir(), "policies.go")
-	if err := os.WriteFile(widened, []byte(strings.Replace(string(text), old, `read = append(read, props.Lake.BucketARN+"/"+table.Source+"/*")`, 1)), 0o600); err != nil {
+	if err := os.WriteFile(widened, []byte(strings.Replace(string(text), old, `read = append(read, lake+"/"+table.Source+"/*")`, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, err := synth(t, map[string]string{original: widened})

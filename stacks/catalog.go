@@ -49,7 +49,7 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 	catalog.Key = lakekey.New(stack, "Key", lakekey.Props{
 		Name: stage.LakeName, Budgets: stage.HasBudgets(), DeleteWithStack: deleted(stage),
 	})
-	catalog.JobSecurity = gluejob.NewSecurity(stack, "JobSecurity", stage.LakeName, *catalog.Key.KeyArn())
+	catalog.JobSecurity = gluejob.NewSecurity(stack, "JobSecurity", stage.LakeName, catalog.Key)
 	catalog.addBuckets(stage)
 	database := awsglue.NewCfnDatabase(stack, jsii.String("Database"), &awsglue.CfnDatabaseProps{
 		CatalogId: awscdk.Aws_ACCOUNT_ID(),
@@ -66,7 +66,7 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 		catalogtable.New(stack, pascalCase(table.Table), catalogtable.Props{
 			Contract:          table,
 			Database:          *database.Ref(),
-			Lake:              *catalog.Lake.BucketName(),
+			Lake:              catalog.Lake,
 			DeleteWithTheLake: deleted(stage),
 		})
 	}

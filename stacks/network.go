@@ -31,7 +31,6 @@ func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 		return Network{}
 	}
 	stack := newStack(scope, stage, "network", "Network of the jobs: S3 and nothing else")
-	lake := *props.Catalog.Lake.BucketArn()
 	if stage.Network.Mode == config.ExistingNetwork {
 		return Network{Stack: stack, Jobs: lakenetwork.Existing(stack, "Network", lakenetwork.ExistingProps{
 			Name:             stage.LakeName,
@@ -39,7 +38,7 @@ func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 			SubnetID:         stage.Network.SubnetID,
 			AvailabilityZone: stage.Network.AvailabilityZone,
 			RouteTableIDs:    stage.Network.RouteTableIDs,
-			Lake:             lake,
+			Lake:             props.Catalog.Lake,
 			PrivateEndpoints: stage.Network.PrivateEndpoints,
 		})}
 	}
@@ -47,7 +46,7 @@ func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 		Name:                     stage.LakeName,
 		CIDR:                     stage.Network.CIDR,
 		Zones:                    stage.Network.Zones,
-		Lake:                     lake,
+		Lake:                     props.Catalog.Lake,
 		PrivateEndpoints:         stage.Network.PrivateEndpoints,
 		KeepDefaultSecurityGroup: stage.Network.KeepDefaultSecurityGroup,
 		LogRetentionDays:         stage.RetentionDays.Logs,

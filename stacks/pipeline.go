@@ -90,11 +90,10 @@ func commonProps(stack awscdk.Stack, props PipelineProps) gluejob.Props {
 	stage := props.Stage
 	return gluejob.Props{
 		Lake: gluejob.Lake{
-			Name:      stage.LakeName,
-			Bucket:    *props.Catalog.Lake.BucketName(),
-			BucketARN: *props.Catalog.Lake.BucketArn(),
-			KeyARN:    *props.Catalog.Key.KeyArn(),
-			Database:  props.Catalog.Database,
+			Name:     stage.LakeName,
+			Bucket:   props.Catalog.Lake,
+			Key:      props.Catalog.Key,
+			Database: props.Catalog.Database,
 		},
 		ConsentGate: stage.ConsentGate,
 		Engine:      gluejob.Engine{Name: stage.Jobs.Engine, SparkFromGiB: stage.Jobs.SparkFromGiB},
@@ -205,7 +204,7 @@ func newLogGroup(stack awscdk.Stack, id, name string, props PipelineProps) awslo
 	return loggroup.New(stack, id, loggroup.Props{
 		Name:            name,
 		RetentionDays:   props.Stage.RetentionDays.Logs,
-		KeyARN:          *props.Catalog.Key.KeyArn(),
+		Key:             props.Catalog.Key,
 		DeleteWithStack: deleted(props.Stage),
 	})
 }

@@ -38,7 +38,7 @@ func newStarter(pipeline Pipeline, props PipelineProps) *starter.Starter {
 		Cron:           start.Cron,
 		TimeZone:       start.TimeZone,
 		LandingMinutes: start.LandingMinutes,
-		Bucket:         *props.Catalog.Lake.BucketName(),
+		Lake:           props.Catalog.Lake,
 	})
 	return &made
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsglue"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -20,8 +21,8 @@ import (
 type Props struct {
 	Contract          contract.Contract
 	Database          string // name of the Glue database
-	Lake              string // name of the lake bucket
-	DeleteWithTheLake bool   // false: the table stays when its stack is destroyed
+	Lake              awss3.IBucket
+	DeleteWithTheLake bool // false: the table stays when its stack is destroyed
 }
 
 // New declares the table: an external table over JSON files, delivered ones or those of a ledger, or an Iceberg table.
@@ -31,7 +32,7 @@ func New(scope constructs.Construct, id string, props Props) awsglue.CfnTable {
 		CatalogId:    awscdk.Aws_ACCOUNT_ID(),
 		DatabaseName: jsii.String(props.Database),
 	}
-	location := fmt.Sprintf("s3://%s/%s/", props.Lake, props.Contract.Prefix())
+	location := fmt.Sprintf("s3://%s/%s/", *props.Lake.BucketName(), props.Contract.Prefix())
 	switch props.Contract.Format {
 	case contract.JSON:
 		table.TableInput = jsonFiles(props.Contract, location)

@@ -5,7 +5,10 @@ import (
 	"os"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/jsii-runtime-go"
 
 	"stedi-lakehouse/constructs/catalogtable"
 	"stedi-lakehouse/internal/cdktest"
@@ -30,10 +33,14 @@ var trusted = contract.Contract{
 	Columns: []contract.Column{{Name: "id", Type: "string", Required: true, Since: 1, Description: "Number."}},
 }
 
+func lake(stack awscdk.Stack) awss3.IBucket {
+	return awss3.Bucket_FromBucketName(stack, jsii.String("Lake"), jsii.String("lake-bucket"))
+}
+
 func synthesize(t *testing.T, props catalogtable.Props) cdktest.Template {
 	t.Helper()
 	stack := cdktest.NewStack(t)
-	props.Database, props.Lake = "shop", "lake-bucket"
+	props.Database, props.Lake = "shop", lake(stack)
 	catalogtable.New(stack, "Table", props)
 	return cdktest.Synthesize(t, stack)
 }
@@ -127,6 +134,6 @@ func TestMisuse(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	wrong := trusted
 	wrong.Format = "parquet"
-	cdktest.Panics(t, func() { catalogtable.New(stack, "Table", catalogtable.Props{Contract: wrong}) },
+	cdktest.Panics(t, func() { catalogtable.New(stack, "Table", catalogtable.Props{Contract: wrong, Lake: lake(stack)}) },
 		"catalogtable Table", `format of table shoe_trusted is "parquet", want "json" or "iceberg"`)
 }

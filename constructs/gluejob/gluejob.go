@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsglue"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -32,11 +34,10 @@ const catalog = "glue_catalog"
 
 // Lake is where the data is.
 type Lake struct {
-	Name      string // of the whole lakehouse; the dimension Lake of its metrics
-	Bucket    string // name of the lake bucket
-	BucketARN string
-	KeyARN    string // encrypts the bucket
-	Database  string // Glue database
+	Name     string // of the whole lakehouse; the dimension Lake of its metrics
+	Bucket   awss3.IBucket
+	Key      awskms.IKey // encrypts the bucket, and the jobs' logs
+	Database string      // Glue database
 }
 
 // Code is what a job runs, as uploaded by the CDK.
@@ -161,7 +162,7 @@ func New(scope constructs.Construct, id string, props Props) Job {
 		group := loggroup.New(this, stream+"Log", loggroup.Props{
 			Name:            logGroups(props) + *role.RoleName() + "/" + strings.ToLower(stream),
 			RetentionDays:   props.Logs.RetentionDays,
-			KeyARN:          props.Lake.KeyARN,
+			Key:             props.Lake.Key,
 			DeleteWithStack: props.Logs.DeleteWithStack,
 		})
 		// A run that is quicker than the deployment would make the group itself, one that keeps its events for ever.
@@ -193,7 +194,7 @@ func trust(scope constructs.Construct, props Props) *map[string]any {
 }
 
 func arguments(props Props) map[string]string {
-	lake := "s3://" + props.Lake.Bucket
+	lake := "s3://" + *props.Lake.Bucket.BucketName()
 	given := map[string]string{
 		"--job-language":           "python",
 		"--extra-py-files":         *props.Code.Packages.S3ObjectUrl(),

@@ -13,6 +13,8 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/jsii-runtime-go"
 
@@ -24,7 +26,10 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(cdktest.Main(m)) }
 
-const lakeARN = "arn:aws:s3:::lake"
+const (
+	lakeARN = "arn:aws:s3:::lake"
+	keyARN  = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+)
 
 func table(source, zone, format string) contract.Contract {
 	return contract.Contract{Table: source + "_" + zone, Source: source, Zone: zone, Format: format}
@@ -46,7 +51,10 @@ func props(t *testing.T, stack awscdk.Stack) gluejob.Props {
 		Description: "Shoes.",
 		Code:        gluejob.Code{Script: asset(t, stack, "job.py"), Packages: asset(t, stack, "packages.zip")},
 		Lake: gluejob.Lake{
-			Name: "shop-lake", Bucket: "lake", BucketARN: lakeARN, KeyARN: "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", Database: "shop",
+			Name:     "shop-lake",
+			Bucket:   awss3.Bucket_FromBucketArn(stack, jsii.String("Lake"), jsii.String(lakeARN)),
+			Key:      awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String(keyARN)),
+			Database: "shop",
 		},
 		Reads: []contract.Contract{table("shoe", contract.Landing, contract.JSON), table("boot", contract.Trusted, contract.Iceberg)},
 		Writes: []contract.Contract{
@@ -243,7 +251,7 @@ func TestS3Access(t *testing.T) {
 	check("ReadSources", []string{"s3:GetObject"},
 		[]string{lakeARN + "/boot/trusted/*", lakeARN + "/shoe/landing/*"})
 	check("KeepIntake", []string{"s3:GetObject", "s3:PutObject"}, []string{lakeARN + "/intake/ledger/shoe_landing_to_trusted.json"})
-	check("UseLakeKey", []string{"kms:Decrypt", "kms:GenerateDataKey"}, []string{"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"})
+	check("UseLakeKey", []string{"kms:Decrypt", "kms:GenerateDataKey"}, []string{keyARN})
 	want := `{"StringLike":{"s3:prefix":["shoe/trusted/*","shoe/quarantine/*","run/ledger/*","shoe/landing/*","boot/trusted/*",` +
 		`"intake/ledger/shoe_landing_to_trusted.json"]}}`
 	if got := found["ListObjectsInBucket"].condition; got != want {
@@ -326,7 +334,7 @@ func TestLogGroups(t *testing.T) {
 		template.Has("AWS::Logs::LogGroup", map[string]any{
 			"LogGroupName":    map[string]any{"Fn::Join": []any{"", []any{"/aws-glue/shop/shop-lake-role/", map[string]any{"Ref": role}, "/" + stream}}},
 			"RetentionInDays": 30,
-			"KmsKeyId":        "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+			"KmsKeyId":        keyARN,
 		})
 	}
 	template.HasResource("AWS::Logs::LogGroup", map[string]any{"DeletionPolicy": "RetainExceptOnCreate"})
@@ -355,19 +363,19 @@ func TestTrust(t *testing.T) {
 
 func TestSecurity(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	const key = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	key := awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String(keyARN))
 	if made := gluejob.NewSecurity(stack, "Security", "shop", key); made.Name != "shop" {
 		t.Errorf("the configuration is %+v, want the name shop", made)
 	}
 	cdktest.Synthesize(t, stack).Has("AWS::Glue::SecurityConfiguration", map[string]any{
 		"Name": "shop",
 		"EncryptionConfiguration": map[string]any{
-			"S3Encryptions":          []any{map[string]any{"S3EncryptionMode": "SSE-KMS", "KmsKeyArn": key}},
-			"CloudWatchEncryption":   map[string]any{"CloudWatchEncryptionMode": "SSE-KMS", "KmsKeyArn": key},
-			"JobBookmarksEncryption": map[string]any{"JobBookmarksEncryptionMode": "CSE-KMS", "KmsKeyArn": key},
+			"S3Encryptions":          []any{map[string]any{"S3EncryptionMode": "SSE-KMS", "KmsKeyArn": keyARN}},
+			"CloudWatchEncryption":   map[string]any{"CloudWatchEncryptionMode": "SSE-KMS", "KmsKeyArn": keyARN},
+			"JobBookmarksEncryption": map[string]any{"JobBookmarksEncryptionMode": "CSE-KMS", "KmsKeyArn": keyARN},
 		},
 	})
-	cdktest.Panics(t, func() { gluejob.NewSecurity(stack, "Other", "shop", "") }, `gluejob Other: name is "shop" and the key ""`)
+	cdktest.Panics(t, func() { gluejob.NewSecurity(stack, "Other", "shop", nil) }, `gluejob Other: name is "shop" and the key <nil>`)
 }
 
 func TestMisuse(t *testing.T) {

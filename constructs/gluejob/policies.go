@@ -25,37 +25,38 @@ func policies(scope constructs.Construct, props Props) *map[string]awsiam.Policy
 
 func s3Access(props Props) []awsiam.PolicyStatement {
 	// A job lists landing folders itself and gives Spark one file after the other, so nobody asks for a folder as if it were an object.
+	lake := *props.Lake.Bucket.BucketArn()
 	var listed, read, written []string
 	for _, table := range slices.Concat(props.Writes, props.Reads) {
 		listed = append(listed, table.Prefix()+"/*")
 	}
 	for _, table := range props.Writes {
-		written = append(written, props.Lake.BucketARN+"/"+table.Prefix()+"/*")
+		written = append(written, lake+"/"+table.Prefix()+"/*")
 	}
 	if props.Intake != "" {
 		listed = append(listed, props.Intake)
 	}
 	for _, table := range props.Reads {
-		read = append(read, props.Lake.BucketARN+"/"+table.Prefix()+"/*")
+		read = append(read, lake+"/"+table.Prefix()+"/*")
 	}
 	statements := []awsiam.PolicyStatement{
-		statement.AllowIf("ListObjectsInBucket", []string{props.Lake.BucketARN}, map[string]any{
+		statement.AllowIf("ListObjectsInBucket", []string{lake}, map[string]any{
 			// Not "IfExists": a list without a prefix shows the keys of the whole lake. S3 asks for the right to just that before it says
 			// that there is no such key, so a job who looks whether an object is there lists the names that begin with its key.
 			"StringLike": map[string]any{"s3:prefix": listed},
 		}, "s3:ListBucket"),
-		statement.Allow("LocateBucket", []string{props.Lake.BucketARN}, "s3:GetBucketLocation"),
+		statement.Allow("LocateBucket", []string{lake}, "s3:GetBucketLocation"),
 		statement.Allow("AllObjectActions", written,
 			"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
 		statement.Allow("ReadCode", code(props.Code), "s3:GetObject"),
-		statement.Allow("UseLakeKey", []string{props.Lake.KeyARN}, "kms:Decrypt", "kms:GenerateDataKey"),
+		statement.Allow("UseLakeKey", []string{*props.Lake.Key.KeyArn()}, "kms:Decrypt", "kms:GenerateDataKey"),
 	}
 	if len(read) > 0 {
 		statements = append(statements, statement.Allow("ReadSources", read, "s3:GetObject"))
 	}
 	if props.Intake != "" {
 		// The table of this object belongs to all jobs; a job has no business with what the others have noted.
-		statements = append(statements, statement.Allow("KeepIntake", []string{props.Lake.BucketARN + "/" + props.Intake}, "s3:GetObject", "s3:PutObject"))
+		statements = append(statements, statement.Allow("KeepIntake", []string{lake + "/" + props.Intake}, "s3:GetObject", "s3:PutObject"))
 	}
 	return statements
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -14,16 +15,16 @@ import (
 
 // s3Endpoint makes the gateway endpoint, which costs nothing, for the given route tables. It panics without a lake: the policy
 // would let nothing through.
-func s3Endpoint(scope constructs.Construct, vpc string, routeTables []string, lake string) {
-	if lake == "" {
-		panic(fmt.Sprintf("lakenetwork %s: Lake is empty, want the ARN of the bucket that the S3 endpoint lets through", *scope.Node().Id()))
+func s3Endpoint(scope constructs.Construct, vpc string, routeTables []string, lake awss3.IBucket) {
+	if lake == nil {
+		panic(fmt.Sprintf("lakenetwork %s: Lake is nil, want the bucket that the S3 endpoint lets through", *scope.Node().Id()))
 	}
 	awsec2.NewCfnVPCEndpoint(scope, jsii.String("S3Endpoint"), &awsec2.CfnVPCEndpointProps{
 		VpcId:           jsii.String(vpc),
 		VpcEndpointType: jsii.String("Gateway"),
 		ServiceName:     jsii.Sprintf("com.amazonaws.%s.s3", *awscdk.Aws_REGION()),
 		RouteTableIds:   list(routeTables),
-		PolicyDocument:  endpointPolicy(scope, lake),
+		PolicyDocument:  endpointPolicy(scope, *lake.BucketArn()),
 	})
 }
 

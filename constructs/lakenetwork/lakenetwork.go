@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 )
@@ -33,10 +34,10 @@ type Network struct {
 
 // Props of a new network.
 type Props struct {
-	Name  string // shown in the console; required
-	CIDR  string // IPv4 block of the VPC, shared evenly by the zones; required
-	Zones int    // availability zones, one subnet each; required
-	Lake  string // ARN of the one bucket whose objects the S3 endpoint lets through; required
+	Name  string        // shown in the console; required
+	CIDR  string        // IPv4 block of the VPC, shared evenly by the zones; required
+	Zones int           // availability zones, one subnet each; required
+	Lake  awss3.IBucket // the one bucket whose objects the S3 endpoint lets through; required
 	// PrivateEndpoints makes interface endpoints for Glue and CloudWatch, which cost money by the hour and zone.
 	PrivateEndpoints bool
 	// KeepDefaultSecurityGroup leaves the VPC's default security group as it is. Closing it takes a function (CloudFormation
@@ -77,12 +78,12 @@ func New(scope constructs.Construct, id string, props Props) Network {
 
 // ExistingProps name a network that is already there.
 type ExistingProps struct {
-	Name             string   // shown in the console; required
-	VPCID            string   // required
-	SubnetID         string   // required
-	AvailabilityZone string   // of the subnet; required
-	RouteTableIDs    []string // get an S3 gateway endpoint limited to Lake; none: the VPC has its own way to S3
-	Lake             string   // ARN of the one bucket whose objects the S3 endpoint lets through
+	Name             string        // shown in the console; required
+	VPCID            string        // required
+	SubnetID         string        // required
+	AvailabilityZone string        // of the subnet; required
+	RouteTableIDs    []string      // get an S3 gateway endpoint limited to Lake; none: the VPC has its own way to S3
+	Lake             awss3.IBucket // the one bucket whose objects the S3 endpoint lets through
 	// PrivateEndpoints makes interface endpoints for Glue and CloudWatch in the subnet. A VPC that has such endpoints with private
 	// names already cannot have a second one.
 	PrivateEndpoints bool

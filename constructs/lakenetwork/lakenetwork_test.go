@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/jsii-runtime-go"
 
 	"stedi-lakehouse/constructs/lakenetwork"
 	"stedi-lakehouse/internal/cdktest"
@@ -16,13 +18,17 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(cdktest.Main(m)) }
 
-var given = lakenetwork.Props{
-	Name: "shop", CIDR: "10.9.0.0/22", Zones: 3, Lake: "arn:aws:s3:::lake", LogRetentionDays: 7,
+func given(stack awscdk.Stack) lakenetwork.Props {
+	return lakenetwork.Props{Name: "shop", CIDR: "10.9.0.0/22", Zones: 3, Lake: lake(stack), LogRetentionDays: 7}
+}
+
+func lake(stack awscdk.Stack) awss3.IBucket {
+	return awss3.Bucket_FromBucketArn(stack, jsii.String("Lake"), jsii.String("arn:aws:s3:::lake"))
 }
 
 func TestNewNetwork(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	network := lakenetwork.New(stack, "Network", given)
+	network := lakenetwork.New(stack, "Network", given(stack))
 	template := cdktest.Synthesize(t, stack)
 	template.Has("AWS::EC2::VPC", map[string]any{"CidrBlock": "10.9.0.0/22", "EnableDnsHostnames": true, "EnableDnsSupport": true})
 	for zone, block := range []string{"10.9.0.0/24", "10.9.1.0/24", "10.9.2.0/24"} {
@@ -45,7 +51,7 @@ func TestNewNetwork(t *testing.T) {
 
 func TestS3Endpoint(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	lakenetwork.New(stack, "Network", given)
+	lakenetwork.New(stack, "Network", given(stack))
 	template := cdktest.Synthesize(t, stack)
 	template.Count("AWS::EC2::VPCEndpoint", 1)
 	for _, endpoint := range template.Resources("AWS::EC2::VPCEndpoint") {
@@ -103,7 +109,7 @@ func arns(value any) []string {
 
 func TestSecurityGroup(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	lakenetwork.New(stack, "Network", given)
+	lakenetwork.New(stack, "Network", given(stack))
 	template := cdktest.Synthesize(t, stack)
 	template.Count("AWS::EC2::SecurityGroup", 1)
 	template.Has("AWS::EC2::SecurityGroup", map[string]any{
@@ -124,7 +130,7 @@ func TestSecurityGroup(t *testing.T) {
 
 func TestDefaultSecurityGroupIsClosed(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	lakenetwork.New(stack, "Network", given)
+	lakenetwork.New(stack, "Network", given(stack))
 	template := cdktest.Synthesize(t, stack)
 	template.Count("Custom::AWS", 2)
 	for _, action := range []string{"RevokeSecurityGroupIngress", "RevokeSecurityGroupEgress"} {
@@ -146,7 +152,7 @@ func TestDefaultSecurityGroupIsClosed(t *testing.T) {
 
 func TestKeepDefaultSecurityGroup(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	kept := given
+	kept := given(stack)
 	kept.KeepDefaultSecurityGroup, kept.LogRetentionDays, kept.Zones = true, 0, 1
 	lakenetwork.New(stack, "Network", kept)
 	template := cdktest.Synthesize(t, stack)
@@ -156,7 +162,7 @@ func TestKeepDefaultSecurityGroup(t *testing.T) {
 }
 
 var existing = lakenetwork.ExistingProps{
-	Name: "shop", VPCID: "vpc-0a1b2c3d", SubnetID: "subnet-0a1b2c3d", AvailabilityZone: "eu-central-1a", Lake: "arn:aws:s3:::lake",
+	Name: "shop", VPCID: "vpc-0a1b2c3d", SubnetID: "subnet-0a1b2c3d", AvailabilityZone: "eu-central-1a",
 }
 
 func TestExistingNetwork(t *testing.T) {
@@ -175,7 +181,7 @@ func TestExistingNetwork(t *testing.T) {
 func TestExistingNetworkWithEndpoint(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	routed := existing
-	routed.RouteTableIDs = []string{"rtb-0a1b2c3d", "rtb-1a1b2c3d"}
+	routed.RouteTableIDs, routed.Lake = []string{"rtb-0a1b2c3d", "rtb-1a1b2c3d"}, lake(stack)
 	lakenetwork.Existing(stack, "Network", routed)
 	cdktest.Synthesize(t, stack).Has("AWS::EC2::VPCEndpoint", map[string]any{
 		"VpcId": "vpc-0a1b2c3d", "VpcEndpointType": "Gateway", "RouteTableIds": []any{"rtb-0a1b2c3d", "rtb-1a1b2c3d"},
@@ -184,7 +190,7 @@ func TestExistingNetworkWithEndpoint(t *testing.T) {
 
 func TestNoPrivateEndpointsByDefault(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	network := lakenetwork.New(stack, "Network", given)
+	network := lakenetwork.New(stack, "Network", given(stack))
 	template := cdktest.Synthesize(t, stack)
 	template.Count("AWS::EC2::VPCEndpoint", 1)
 	template.Count("AWS::EC2::SecurityGroup", 1)
@@ -194,15 +200,17 @@ func TestNoPrivateEndpointsByDefault(t *testing.T) {
 }
 
 func TestPrivateEndpoints(t *testing.T) {
-	private := given
-	private.PrivateEndpoints, private.KeepDefaultSecurityGroup = true, true
 	privateExisting := existing
 	privateExisting.PrivateEndpoints = true
 	for name, test := range map[string]struct {
 		make    func(awscdk.Stack) lakenetwork.Network
 		subnets int
 	}{
-		"new": {func(stack awscdk.Stack) lakenetwork.Network { return lakenetwork.New(stack, "Network", private) }, 3},
+		"new": {func(stack awscdk.Stack) lakenetwork.Network {
+			private := given(stack)
+			private.PrivateEndpoints, private.KeepDefaultSecurityGroup = true, true
+			return lakenetwork.New(stack, "Network", private)
+		}, 3},
 		"existing": {func(stack awscdk.Stack) lakenetwork.Network {
 			return lakenetwork.Existing(stack, "Network", privateExisting)
 		}, 1},
@@ -257,12 +265,12 @@ func TestMisuse(t *testing.T) {
 		"bad CIDR":  {func(p *lakenetwork.Props) { p.CIDR = "10.9.0.0" }, `got CIDR "10.9.0.0" and 3 zones, want an IPv4 block`},
 		"no zones":  {func(p *lakenetwork.Props) { p.Zones = 0 }, "0 zones"},
 		"too small": {func(p *lakenetwork.Props) { p.CIDR = "10.9.0.0/27" }, `CIDR "10.9.0.0/27" is too small for 3 zones`},
-		"no lake":   {func(p *lakenetwork.Props) { p.Lake = "" }, "Lake is empty"},
+		"no lake":   {func(p *lakenetwork.Props) { p.Lake = nil }, "Lake is nil"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			props := given
-			test.change(&props)
 			stack := cdktest.NewStack(t)
+			props := given(stack)
+			test.change(&props)
 			cdktest.Panics(t, func() { lakenetwork.New(stack, "Network", props) }, "lakenetwork Network", test.want)
 		})
 	}

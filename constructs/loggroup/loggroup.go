@@ -4,6 +4,7 @@ package loggroup
 import (
 	"fmt"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -13,10 +14,10 @@ import (
 
 // Props of a log group.
 type Props struct {
-	Name            string // empty: CloudFormation chooses one
-	RetentionDays   int    // a number of days that CloudWatch Logs knows; required
-	KeyARN          string // key that encrypts the log, whose policy must let CloudWatch Logs use it; empty: CloudWatch's own
-	DeleteWithStack bool   // false: the log stays when its stack is destroyed
+	Name            string      // empty: CloudFormation chooses one
+	RetentionDays   int         // a number of days that CloudWatch Logs knows; required
+	Key             awskms.IKey // encrypts the log, and its policy must let CloudWatch Logs use it; nil: CloudWatch's own
+	DeleteWithStack bool        // false: the log stays when its stack is destroyed
 }
 
 // New makes a log group. It panics when RetentionDays is missing: CloudWatch would keep the log for ever.
@@ -29,8 +30,8 @@ func New(scope constructs.Construct, id string, props Props) awslogs.CfnLogGroup
 		name = jsii.String(props.Name)
 	}
 	var key *string
-	if props.KeyARN != "" {
-		key = jsii.String(props.KeyARN)
+	if props.Key != nil {
+		key = props.Key.KeyArn()
 	}
 	group := awslogs.NewCfnLogGroup(scope, jsii.String(id), &awslogs.CfnLogGroupProps{
 		LogGroupName:    name,

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
@@ -39,7 +40,7 @@ type Props struct {
 	Cron           string                        // fields of an EventBridge cron expression; empty: no schedule
 	TimeZone       string                        // of Cron; empty: UTC
 	LandingMinutes int                           // how often to look whether files have landed; 0: never
-	Bucket         string                        // name of the bucket that files land in, which tells EventBridge of them
+	Lake           awss3.IBucket                 // the bucket that files land in, which tells EventBridge of them
 }
 
 // Starter is what starts the pipeline.
@@ -93,7 +94,7 @@ func collect(scope constructs.Construct, props Props, landed, dead awssqs.Queue)
 			Source:     jsii.Strings("aws.s3"),
 			DetailType: jsii.Strings("Object Created"),
 			Detail: &map[string]any{
-				"bucket": map[string]any{"name": []string{props.Bucket}},
+				"bucket": map[string]any{"name": []string{*props.Lake.BucketName()}},
 				"object": map[string]any{"key": []any{map[string]any{"wildcard": "*/landing/*"}}},
 			},
 		},

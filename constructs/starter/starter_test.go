@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	"github.com/aws/jsii-runtime-go"
 
@@ -29,7 +30,7 @@ func props(stack awscdk.Stack) starter.Props {
 		Log:            loggroup.New(stack, "Log", loggroup.Props{RetentionDays: 7}),
 		Cron:           "0 4 * * ? *",
 		LandingMinutes: 30,
-		Bucket:         "lake",
+		Lake:           awss3.Bucket_FromBucketName(stack, jsii.String("Lake"), jsii.String("lake")),
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package cdktest helps to test constructs and stacks: an app with the project's own feature flags, and assertions that fail the
-// test they belong to instead of ending the process.
+// test they belong to instead of ending the process. For the tests of constructs, stacks and of tools that read templates.
 package cdktest
 
 import (

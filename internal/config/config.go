@@ -1,5 +1,6 @@
 // Package config holds the stages: named, typed settings of one deployment, written in cdk.json under the context key "stages"
-// and chosen with -c stage=NAME. Constructs and stacks see only what this package returns.
+// and chosen with -c stage=NAME. Constructs and stacks see only what this package returns: main.go
+// loads a stage and gives it to the stacks.
 package config
 
 // What happens to the data when a stack that holds it is destroyed.

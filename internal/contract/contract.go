@@ -2,6 +2,7 @@
 // written. Infrastructure, jobs, tests and documentation all follow these files. Beside the columns a contract may say how much
 // bad data a landing table takes (limits), what must be true of the rows of an Iceberg table before they are published (checks),
 // in which order its files hold them (layout), and which job makes it of what (job).
+// Stacks, checks and reports get the set that Load has read and checked.
 package contract
 
 import (

@@ -1,4 +1,5 @@
-// Package dpu says how Glue counts the workers of a job, and what they cost.
+// Package dpu says how Glue counts the workers of a job, in data processing units (DPU), and what they cost: for the dashboard, the
+// report of a run and the review of a change.
 package dpu
 
 // Dollars is the list price of a DPU-hour of Glue 6.0 in us-east-1 (docs/cost.md says of when and where). Flex costs less.

@@ -1,5 +1,5 @@
 // Package findings judges what the security checks find in the synthesized templates: every finding is mended, or it is suppressed here
-// with a reason. A suppression that suppresses nothing is a mistake too.
+// with a reason. A suppression that suppresses nothing is a mistake too. The tools run in tools/checks, cdk-nag in the tests of stacks.
 package findings
 
 import (

@@ -1,5 +1,6 @@
 // Package lake finds a deployed lakehouse, on an AWS account or in the embedded AWS, and asks it through the same APIs: SQL through
 // Athena, the jobs' order through the state machine.
+// For the demo, the report and tools/query.
 package lake
 
 import (

@@ -1,5 +1,6 @@
 // Package lineage holds the SELECTs against the contracts: what they read must be declared, a column must have the type that its
-// contract says, and none may carry personal data further than that. The SQL is read by sqlglot, a parser in Python, so `make setup` comes before.
+// contract says, and none may carry personal data further than that. The SQL is read by sqlglot, a parser in Python, so `make setup`
+// comes before. main.go asks it before it makes a stack.
 package lineage
 
 import (

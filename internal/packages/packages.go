@@ -1,6 +1,6 @@
 // Package packages is the zip of Python packages that a Glue job gets beside those that Glue brings: wheels for Glue's Python and
 // platform, each pinned by its hash in glue.lock. Glue's pip installs from it when a run starts and looks nowhere else
-// (docs/decisions/0018-packages-on-glue.md).
+// (docs/decisions/0018-packages-on-glue.md). The pipeline stack knows the zip's name; tools/packages makes it when the CLI deploys.
 package packages
 
 import (

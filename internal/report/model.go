@@ -1,6 +1,7 @@
 // Package report shows one run of the pipeline: collected from a lakehouse through Athena, Step Functions and Glue into a Report, which
 // is written as report.json and, for people, as report.html, one page that holds all it needs. It holds counts, names of tables and
 // files, reasons and checks, and never a value of a row.
+// tools/report and the demo make it.
 package report
 
 import (

@@ -1,5 +1,6 @@
 // Package strictjson decodes JSON that people write by hand. Unlike encoding/json it refuses unknown, repeated, missing and
-// null keys, and its errors say where the mistake is and what is allowed there.
+// null keys, and its errors say where the mistake is and what is allowed there. It reads the stages of cdk.json, the contracts, and the
+// approvals of unsafe changes.
 package strictjson
 
 import (

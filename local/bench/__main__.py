@@ -81,24 +81,21 @@ def _work_folder(options: argparse.Namespace) -> Path:
 
 
 def _datasets(scales: list[int], work: Path) -> Iterator[Dataset]:
-    tools, data = datasets.measuring_tools(REPO), datasets.public_data(REPO)
+    data = datasets.public_data(REPO)
     for scale in sorted(set(scales)):
         folder = work / f"{scale}x"
         folder.mkdir()
         _say(f"making the data of {scale}x")
-        if tools and data:
-            yield datasets.replicate(tools, data, folder, scale)
+        if data:
+            yield datasets.replicate(data, folder, scale)
         else:
             yield datasets.generate(REPO, folder, scale)
 
 
 def _measure(options: argparse.Namespace, sets: list[Dataset], work: Path) -> Iterator[Measurement]:
-    tools = datasets.measuring_tools(REPO)
-    if not tools:
-        _say("no measuring tools (set STEDI_TOOLS): the lakehouse is measured alone")
     fields = []
     for dataset in sets:
-        field = contestants(REPO, dataset, tools, work / f"{dataset.scale}x", options.driver_memory, work / "classes")
+        field = contestants(REPO, dataset, work / f"{dataset.scale}x", options.driver_memory, work / "classes")
         fields.append([one for name, one in field.items() if name in (options.only or field)])
         for one in fields[-1]:
             one.prepare()

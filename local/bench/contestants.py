@@ -29,8 +29,6 @@ FULL, NOTHING, NEW, WITHDRAWN = "full", "nothing new", "1 % new", "1 % withdrawn
 SESSION, ALL = "session start", "all"
 DATABASE, DUCKDB, SPARK = "bench", "duckdb", "spark"
 TIMEOUT = 1800  # seconds a program may take
-# What single_node.py calls the tables.
-STEPS = ("customer", "accelerometer", "curated", "step", "ml")
 # The tables that all programs make, in the order of the state machine, and their rows of the public data set with gate as-of
 # (README). A pipeline that gives others is not worth measuring.
 PUBLIC_ROWS = {
@@ -83,7 +81,7 @@ class FolderJobs(JobProcesses):
         return self._archive().exists()
 
 
-SCRIPTS = Path(__file__).parent / "scripts"
+SCRIPTS, RIVALS = Path(__file__).parent / "scripts", Path(__file__).parent / "rivals"
 ALL_TABLES = SCRIPTS / "make_all_tables.py"
 
 
@@ -225,10 +223,10 @@ class Together(Jobs):
 
 
 class Apart:
-    """Another program as Glue would run it: each table in a process of its own. `steps`: what it calls the tables."""
+    """Another program as Glue would run it: each table in a process of its own."""
 
-    def __init__(self, name: str, script: Path, steps: tuple[str, ...], dataset: Dataset, work: Path) -> None:
-        self._name, self._script, self._steps, self._dataset, self._work = name, script, steps, dataset, work
+    def __init__(self, name: str, script: Path, dataset: Dataset, work: Path) -> None:
+        self._name, self._script, self._dataset, self._work = name, script, dataset, work
 
     def prepare(self) -> None:
         self._work.mkdir(parents=True)
@@ -237,9 +235,9 @@ class Apart:
         out = self._work / "out"
         landing_rows = self._dataset.rows()
         out.mkdir()
-        for table, step in zip(TABLES, self._steps, strict=True):
+        for table in TABLES:
             before = listing(out)
-            _, cost = _run_script(self._script, [str(self._dataset.lake), str(out), step], self._work)
+            _, cost = _run_script(self._script, [str(self._dataset.lake), str(out), table], self._work)
             written = difference(before, listing(out))
             yield Measurement(self._name, FULL, self._dataset.scale, table, cost, written, landing_rows)
         shutil.rmtree(out)
@@ -266,20 +264,16 @@ class Script:
         yield Measurement(self._name, FULL, scale, ALL, cost, written, landing_rows)
 
 
-def contestants(
-    repo: Path, dataset: Dataset, tools: Path | None, work: Path, driver_memory: str, classes: Path
-) -> dict[str, Jobs | Apart | Script]:
-    found: dict[str, Jobs | Apart | Script] = {
+def contestants(repo: Path, dataset: Dataset, work: Path, driver_memory: str, classes: Path) -> dict[str, Jobs | Apart | Script]:
+    return {
         LAKEHOUSE: Lakehouse(LAKEHOUSE, DUCKDB, repo, dataset, work / LAKEHOUSE, driver_memory, classes),
         TOGETHER: Together(TOGETHER, DUCKDB, repo, dataset, work / TOGETHER, driver_memory, classes),
         ON_SPARK: Lakehouse(ON_SPARK, SPARK, repo, dataset, work / ON_SPARK, driver_memory, classes),
+        NAIVE_APART: Apart(NAIVE_APART, RIVALS / "naive_spark.py", dataset, work / NAIVE_APART),
+        SINGLE_NODE: Apart(SINGLE_NODE, RIVALS / "single_node.py", dataset, work / SINGLE_NODE),
+        NAIVE: Script(NAIVE, RIVALS / "naive_spark.py", dataset, work / NAIVE),
+        LIMIT: Script(LIMIT, RIVALS / "limit_duckdb.py", dataset, work / LIMIT),
     }
-    if tools:
-        found[NAIVE_APART] = Apart(NAIVE_APART, tools / f"{NAIVE}.py", TABLES, dataset, work / NAIVE_APART)
-        found[SINGLE_NODE] = Apart(SINGLE_NODE, tools / f"{SINGLE_NODE}.py", STEPS, dataset, work / SINGLE_NODE)
-    for name in (NAIVE, LIMIT) if tools else ():
-        found[name] = Script(name, tools / f"{name}.py", dataset, work / name)
-    return found
 
 
 def pack(scripts: Path, package: Path) -> None:
@@ -315,7 +309,7 @@ def said(stdout: str) -> list[tuple[str, int, float]]:
 
 
 def _run_script(script: Path, arguments: list[str], work: Path) -> tuple[str, Cost]:
-    """What a measuring tool printed, and what it cost."""
+    """What a rival printed, and what it cost."""
     log = work / "output.log"
     with log.open("wb") as output:
         status, cost = measure(lambda: _start([sys.executable, str(script), *arguments], work, output), TIMEOUT)

@@ -8,16 +8,40 @@ import math
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import duckdb
 
 from bench.errors import BenchError
 
 SOURCES = ("customer", "accelerometer", "step_trainer")
 PEOPLE = 956  # of the public data set, which is size 1
 LATER_PERCENT = 1
+
+
+def _later(*columns: str) -> list[str]:
+    return [f'"{column}" + r * 1000000000 as "{column}"' for column in columns]
+
+
+# What replica r of the public data set has in each column.
+_SERIAL = "serialNumber || '-r' || r as serialNumber"
+COPIES = {
+    "customer": [
+        *(
+            "customerName",
+            "replace(email, '@', '+r' || r || '@') as email",
+            "phone",
+            "cast(birthDay as varchar) as birthDay",
+            _SERIAL,
+        ),
+        *_later("registrationDate", "lastUpdateDate", "shareWithResearchAsOfDate", "shareWithPublicAsOfDate"),
+        *_later("shareWithFriendsAsOfDate"),
+    ],
+    "accelerometer": ["replace(\"user\", '@', '+r' || r || '@') as \"user\"", *_later("timestamp"), "x", "y", "z"],
+    "step_trainer": [*_later("sensorReadingTime"), _SERIAL, "distanceFromObject"],
+}
 
 
 @dataclass(frozen=True)
@@ -45,12 +69,10 @@ class Dataset:
         return sum(1 for file in _files(self.lake) for _ in _lines(file))
 
 
-def replicate(tools: Path, data: Path, folder: Path, scale: int) -> Dataset:
+def replicate(data: Path, folder: Path, scale: int) -> Dataset:
     """The public data set, `scale` times. One replica more is made, of which 1 % of `scale` is delivered later."""
     made = folder / "made"
-    # As many files as replicas: then the last file of a source holds the last replica and nothing else.
-    script = [sys.executable, str(tools / "scale.py"), str(data), str(made), str(scale + 1), str(scale + 1)]
-    _run(script, Path.cwd())
+    _copy(data, made, scale + 1)
     dataset = _dataset(folder, scale, "public")
     extra = _split_customers(made / "customer" / "landing" / "customer-00000.json", f"+r{scale}@")
     people = extra[: math.ceil(PEOPLE * scale * LATER_PERCENT / 100)]
@@ -62,6 +84,20 @@ def replicate(tools: Path, data: Path, folder: Path, scale: int) -> Dataset:
         last.unlink()
     made.rename(dataset.lake)
     return _with_withdrawals(dataset)
+
+
+def _copy(data: Path, out: Path, replicas: int) -> None:
+    """Replica r has e-mails and serial numbers of its own, and all times r million seconds later, so that joins grow as the
+    data does. All customers are in one file, the readings in one for each replica."""
+    db = duckdb.connect()
+    db.execute("set memory_limit = '6GB'; set preserve_insertion_order = false")
+    for source, columns in COPIES.items():
+        (out / source / "landing").mkdir(parents=True)
+        files = [(0, replicas)] if source == "customer" else [(r, r + 1) for r in range(replicas)]
+        for i, (first, end) in enumerate(files):
+            rows = f"read_json('{data}/{source}/landing/*.json', format = 'newline_delimited'), range({first}, {end}) t(r)"
+            file = out / source / "landing" / f"{source}-{i:05d}.json"
+            db.execute(f"copy (select {', '.join(columns)} from {rows}) to '{file}' (format json)")
 
 
 def generate(repo: Path, folder: Path, scale: int) -> Dataset:
@@ -147,10 +183,4 @@ def _rows(file: Path) -> Iterator[dict]:
 def public_data(repo: Path) -> Path | None:
     """The public data set, which is no part of the project."""
     folder = Path(os.environ.get("STEDI_DATA", repo.parent / "shared" / "data" / "stedi"))
-    return folder if folder.is_dir() else None
-
-
-def measuring_tools(repo: Path) -> Path | None:
-    """The folder of scale.py, naive_spark.py and limit_duckdb.py, which are no part of the project either."""
-    folder = Path(os.environ.get("STEDI_TOOLS", repo.parent / "shared" / "tools"))
     return folder if folder.is_dir() else None

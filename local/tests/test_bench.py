@@ -19,6 +19,7 @@ from bench.contestants import (
     DUCKDB,
     FULL,
     LAKEHOUSE,
+    LIMIT,
     NAIVE,
     NAIVE_APART,
     NEW,
@@ -260,14 +261,14 @@ def test_generated_data_keeps_one_percent_back(tmp_path):
 
 @pytest.fixture
 def public():
-    tools, data = datasets.measuring_tools(ROOT), datasets.public_data(ROOT)
-    if not tools or not data:
-        pytest.skip("no public data or measuring tools: set STEDI_DATA and STEDI_TOOLS")
-    return tools, data
+    data = datasets.public_data(ROOT)
+    if not data:
+        pytest.skip("no public data: set STEDI_DATA")
+    return data
 
 
 def test_public_data_is_copied_and_one_percent_more_kept_back(public, tmp_path):
-    dataset = datasets.replicate(*public, tmp_path, 2)
+    dataset = datasets.replicate(public, tmp_path, 2)
     assert dataset.rows() == 2 * 110_909
     customers = [json.loads(row) for row in next((dataset.new / "customer" / "landing").iterdir()).open()]
     assert len(customers) == 20
@@ -283,7 +284,7 @@ def test_what_a_job_says_about_its_table_is_found_among_other_lines():
         ledger_entry("bye", "a_table")
 
 
-def test_the_measuring_tools_lines_are_read():
+def test_the_rivals_lines_are_read():
     assert said("WARN something\ncustomer_trusted 482 1.25s\ntotal 37.00s\n") == [("customer_trusted", 482, 1.25)]
 
 
@@ -339,6 +340,36 @@ def test_jobs_run_as_they_are_measured(tmp_path, monkeypatch, name, engine):
     assert {start.contestant, step.contestant} == {name}
     assert step.written.data_files > 0
     assert step.landing_rows == dataset.rows()
+
+
+RIVAL_ROWS = {
+    # Consenting records, all their readings and all pairs of equal times: no rule of a date or of a person.
+    NAIVE: {"customer_trusted": 482, "accelerometer_trusted": 40_981, "customer_curated": 482},
+    # By date, with the readings of customers who have none on the accelerometer.
+    LIMIT: contestants.PUBLIC_ROWS,
+    SINGLE_NODE: contestants.PUBLIC_ROWS,
+}
+
+
+def made(name, data, out):
+    """The rows of the tables that a rival makes, all in one process if it can."""
+    program = [sys.executable, str(contestants.RIVALS / f"{name}.py"), str(data), str(out)]
+    runs = [[*program, table] for table in TABLES] if name == SINGLE_NODE else [program]
+    text = "".join(subprocess.run(run, check=True, capture_output=True, text=True).stdout for run in runs)
+    return {table: rows for table, rows, _ in said(text)}
+
+
+@pytest.mark.parametrize("name", RIVAL_ROWS)
+def test_rivals_make_the_tables_of_the_public_data(public, tmp_path, name):
+    """They do the same work as the jobs, so far as they do it; without dates of consent the naive program passes more."""
+    found = made(name, public, tmp_path / "out")
+    assert list(found) == list(TABLES)
+    assert found | RIVAL_ROWS[name] == found
+
+
+@pytest.mark.parametrize("name", [LIMIT, SINGLE_NODE])
+def test_rivals_read_compressed_and_damaged_files(tmp_path, name):
+    assert all(made(name, ROOT / "data" / "sample", tmp_path / "out").values())
 
 
 @pytest.mark.parametrize("arguments", [["-n", "0"], ["-scales", "0"], ["-only", "oracle"]])
