@@ -39,7 +39,7 @@ func variants(t *testing.T) []checkedVariant {
 		t.Fatal(err)
 	}
 	for _, variant := range list {
-		outdir := filepath.Join(folder, variant.Title)
+		outdir := filepath.Join(folder(), variant.Title)
 		app := awscdk.NewApp(&awscdk.AppProps{Context: &context, Outdir: jsii.String(outdir)})
 		lakehouse := NewLakehouse(app, Props{
 			Stage: variant.Stage, Contracts: contracts(t), Scripts: filepath.Join(cdktest.Root(), "glue-scripts"),

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -24,18 +25,18 @@ import (
 var update = flag.Bool("update", false, "write the golden templates, and add new tables to the frozen ones")
 
 // folder holds what the tests synthesize; it goes when they are done.
-var folder string
+var folder = sync.OnceValue(func() string {
+	made, err := os.MkdirTemp("", "stacks-test-")
+	if err != nil {
+		panic(err)
+	}
+	return made
+})
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	made, err := os.MkdirTemp("", "stacks-test-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	folder = made
 	code := cdktest.Main(m)
-	if err := os.RemoveAll(folder); err != nil {
+	if err := os.RemoveAll(folder()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(code)
@@ -58,7 +59,7 @@ func ofStage(t *testing.T, name string) assembly {
 
 func synthesize(t *testing.T, stage config.Stage, set contract.Set) assembly {
 	t.Helper()
-	outdir, err := os.MkdirTemp(folder, stage.Name+"-")
+	outdir, err := os.MkdirTemp(folder(), stage.Name+"-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -22,11 +23,22 @@ import (
 func Main(m *testing.M) int {
 	// The CDK checks every template against the CloudFormation schemas, which takes most of the time of a synthesis. cdk synth and
 	// cfn-lint do the same for the templates that are deployed.
-	if err := os.Setenv("CDK_VALIDATION", "false"); err != nil {
-		panic(err)
+	const validation, off = "CDK_VALIDATION", "false"
+	if os.Getenv(validation) != off {
+		again(validation + "=" + off)
 	}
 	defer jsii.Close()
 	return m.Run()
+}
+
+// again runs the tests in this process's place with one more variable: jsii has taken the environment as it was before main.
+func again(variable string) {
+	jsii.Close()
+	program, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(program, os.Args, append(os.Environ(), variable))
+	}
+	panic(err)
 }
 
 // Root is the project's folder.

@@ -112,10 +112,6 @@ type template struct {
 // synthesize writes the templates of all variants into a folder.
 func synthesize(folder string) ([]template, error) {
 	defer jsii.Close()
-	// The CDK's own validation is part of cdk synth, and the tools here see more.
-	if err := os.Setenv("CDK_VALIDATION", "false"); err != nil {
-		return nil, err
-	}
 	context, err := projectContext()
 	if err != nil {
 		return nil, err
