@@ -47,31 +47,25 @@ func TestLedgerLine(t *testing.T) {
 }
 
 func TestProgress(t *testing.T) {
+	first, atWork := report.Job{Name: "first", Table: "t", State: "SUCCEEDED", RunID: "1", Seconds: 10}, report.Job{Name: "second", State: "RUNNING", RunID: "2", Seconds: 80}
+	second, third := report.Job{Name: "second", State: "SUCCEEDED", RunID: "2", Seconds: 81}, report.Job{Name: "third", Table: "u", State: report.NotStarted}
+	failing, fourth := report.Job{Name: "third", Table: "u", State: "FAILED", RunID: "3", Seconds: 1}, report.Job{Name: "fourth", Table: "v", State: report.NotStarted}
 	looks := []report.Report{
-		{Execution: report.Execution{Status: "RUNNING"}, Jobs: []report.Job{
-			{Name: "first", Table: "t", State: "SUCCEEDED", RunID: "1", Seconds: 10}, {Name: "second", State: "RUNNING", RunID: "2", Seconds: 80},
-			{Name: "third", Table: "u", State: report.NotStarted}, {Name: "fourth", Table: "v", State: report.NotStarted},
-		}},
-		{Execution: report.Execution{Status: "RUNNING"}, Jobs: []report.Job{
-			{Name: "first", Table: "t", State: "SUCCEEDED", RunID: "1", Seconds: 10}, {Name: "second", State: "SUCCEEDED", RunID: "2", Seconds: 81},
-			{Name: "third", Table: "u", State: report.NotStarted}, {Name: "fourth", Table: "v", State: report.NotStarted},
-		}},
-		{Execution: report.Execution{Status: "FAILED"}, Jobs: []report.Job{
-			{Name: "first", Table: "t", State: "SUCCEEDED", RunID: "1", Seconds: 10}, {Name: "second", State: "SUCCEEDED", RunID: "2", Seconds: 81},
-			{Name: "third", Table: "u", State: "FAILED", RunID: "3", Seconds: 1}, {Name: "fourth", Table: "v", State: report.NotStarted},
-		}},
+		{Execution: report.Execution{Status: "RUNNING"}, Jobs: []report.Job{first, atWork, third, fourth}},
+		{Execution: report.Execution{Status: "RUNNING"}, Jobs: []report.Job{first, second, third, fourth}},
+		{Execution: report.Execution{Status: "FAILED"}, Jobs: []report.Job{first, second, failing, fourth}},
 	}
 	for i := range looks {
 		looks[i].Funnels = []report.Funnel{{Table: "t", RunID: "1", Engine: "duckdb", Read: 2, Accepted: 2}}
 	}
-	first, second, third := "✓ 1/4 first SUCCEEDED 10.0 s on duckdb t: read 2 = 2 accepted", "✓ 2/4 second SUCCEEDED 81.0 s", "✗ 3/4 third FAILED 1.0 s"
+	one, two, three := "✓ 1/4 first SUCCEEDED 10.0 s on duckdb t: read 2 = 2 accepted", "✓ 2/4 second SUCCEEDED 81.0 s", "✗ 3/4 third FAILED 1.0 s"
 	for name, test := range map[string]struct {
 		terminal bool
 		want     string // of what is printed by the looks; spaces are joined
 	}{
-		"in a CI each run is told once, when it has ended": {false, strings.Join([]string{first, second, third}, " ")},
+		"in a CI each run is told once, when it has ended": {false, strings.Join([]string{one, two, three}, " ")},
 		"in a terminal the job at work is the last line": {true, strings.Join([]string{
-			first, "~ 2/4 second RUNNING 80 s", second, "~ 3/4 third waiting to start", third,
+			one, "~ 2/4 second RUNNING 80 s", two, "~ 3/4 third waiting to start", three,
 		}, " ")},
 	} {
 		view := &progress{shown: map[string]bool{}, terminal: test.terminal}

@@ -143,7 +143,7 @@ def test_the_guide(copy):
     job = next(place for place, line in enumerate(lines) if "heart_rate_landing_to_trusted" in line)
     assert promise in lines[job + 1]
     grid = next(line for line in lines if line.split()[:1] == ["heart_rate"])
-    assert grid.split()[1:] == ["6", "0", "2", "2"]
+    assert grid.split()[1:] == ["6", "2", "2", "0"]
     assert len(output["make query SQL='select * from heart_rate_curated'"].splitlines()) >= 2
     report = json.loads((copy.demo / "report.json").read_text())
     assert "heart_rate_trusted" in {funnel["table"] for funnel in report["funnels"]}
