@@ -104,7 +104,7 @@ type result struct {
 type template struct {
 	variant string // e.g. prod-new
 	stack   string // name of the stack without the lake's
-	path    string // <folder>/<variant>/<stack>.json
+	path    string // <folder>/<group>/<variant>/<stack>.json
 	app     cloud.Assembly
 	in      cloud.Stack
 }
@@ -147,7 +147,11 @@ func synthesize(folder string) ([]template, error) {
 			made := template{
 				variant: variant.Title, stack: strings.TrimPrefix(stack.Name, variant.Stage.LakeName+"-"), app: synthesized, in: stack,
 			}
-			made.path = filepath.Join(folder, "templates", made.variant, made.stack+".json")
+			group := "accounts"
+			if variant.Title == local {
+				group = "embedded" // checkov takes whatever lies in its folder
+			}
+			made.path = filepath.Join(folder, group, made.variant, made.stack+".json")
 			if err := move(stack.Path, made.path); err != nil {
 				return nil, err
 			}
