@@ -28,6 +28,7 @@ from bench.contestants import (
     SESSION,
     SINGLE_NODE,
     SPARK,
+    TABLES,
     TOGETHER,
     WITHDRAWN,
     FolderJobs,
