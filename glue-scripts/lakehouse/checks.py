@@ -42,7 +42,7 @@ def rows(engine: Engine, changed: Rows, contract: Contract) -> Outcomes:
 
 
 def _counts(failing: Mapping[str, str]) -> str:
-    return ", ".join(f"count_if({condition})" for condition in failing.values())
+    return ", ".join(f"count(*) filter (where {condition})" for condition in failing.values())
 
 
 def table(

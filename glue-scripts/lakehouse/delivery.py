@@ -105,7 +105,7 @@ class Delivery:
 
     def _places(self, rejected: Rows, which: str) -> tuple[int, str]:
         """How many rows there are for which it is so, and where the first of them are."""
-        ((number,),) = self._engine.fetch(f"select count_if({which}) from rejected", rejected=rejected)
+        ((number,),) = self._engine.fetch(f"select count(*) filter (where {which}) from rejected", rejected=rejected)
         if not number:
             return 0, ""
         shown = self._some(rejected, which, _MOST_PLACES)

@@ -33,7 +33,7 @@ class Gate:
 
     def __init__(self, engine: Engine, rows: Rows, unfit_if: str = "false") -> None:
         self.rows = rows
-        asked = f"select {REASON}, count(*), count_if({unfit_if}) from gated group by {REASON}"
+        asked = f"select {REASON}, count(*), count(*) filter (where {unfit_if}) from gated group by {REASON}"
         counted = {_ACCEPTED if reason is None else reason: numbers for reason, *numbers in engine.fetch(asked, gated=rows)}
         self.counts = {reason: number for reason, (number, _) in counted.items()}
         _, self.unfit = counted.get(_ACCEPTED, (0, 0))
