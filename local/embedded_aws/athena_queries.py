@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import datetime
+import json
 import logging
 import os
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlparse
 
@@ -25,7 +27,7 @@ from pyiceberg.table import StaticTable
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
-from embedded_aws import athena_catalog, athena_statements, openx_json
+from embedded_aws import athena_catalog, athena_functions, athena_statements, openx_json
 from embedded_aws.athena_statements import Deallocate, Execute, Explain, Prepare, QueryError, Select, Show
 
 # Metadata tables of Iceberg that Athena knows.
@@ -33,6 +35,9 @@ _METADATA = ("files", "history", "manifests", "partitions", "refs", "snapshots")
 
 _start = athena._start_query_execution
 _execute = athena._execute_query
+_workgroup = athena._get_workgroup
+# A workgroup's own settings go before its callers', unless it says otherwise.
+_ENFORCED = True
 # What GetQueryExecution says of the statement that is being run.
 _execution: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("execution")
 
@@ -45,6 +50,29 @@ def install() -> None:
     athena._parse_ddl = lambda sql: None  # the emulator would run it
     athena._run_duckdb = run
     athena._save_query_results = save_results
+    athena._get_workgroup = workgroup
+    for name in ("_get_database", "_list_databases"):
+        setattr(athena, name, _of_any_case(getattr(athena, name)))
+
+
+def workgroup(request: dict[str, Any]) -> tuple:
+    """GetWorkGroup, with the setting that clients look for and that AWS always gives."""
+    status, headers, body = _workgroup(request)
+    answer = json.loads(body)
+    if status == 200:
+        answer["WorkGroup"].setdefault("Configuration", {}).setdefault("EnforceWorkGroupConfiguration", _ENFORCED)
+    return status, headers, json.dumps(answer).encode()
+
+
+def _of_any_case(call: Callable[[dict[str, Any]], tuple]) -> Callable[[dict[str, Any]], tuple]:
+    """The catalog's name is AwsDataCatalog, and awsdatacatalog to PyAthena."""
+    names = {athena_catalog.CATALOG: "AwsDataCatalog"}
+
+    def called(request: dict[str, Any]) -> tuple:
+        given = request.get("CatalogName", "AwsDataCatalog")
+        return call(request | {"CatalogName": names.get(given.lower(), given)})
+
+    return called
 
 
 def start(request: dict[str, Any]) -> tuple:
@@ -55,7 +83,7 @@ def start(request: dict[str, Any]) -> tuple:
         return error_response_json("InvalidRequestException", f"WorkGroup {name} is not found.", 400)
     settings = group.get("Configuration") or {}
     given = dict(request.get("ResultConfiguration") or {})
-    if settings.get("EnforceWorkGroupConfiguration", True):
+    if settings.get("EnforceWorkGroupConfiguration", _ENFORCED):
         given |= settings.get("ResultConfiguration") or {}
     location = given.get("OutputLocation") or (settings.get("ResultConfiguration") or {}).get("OutputLocation")
     if location:
@@ -63,17 +91,16 @@ def start(request: dict[str, Any]) -> tuple:
     context = dict(request.get("QueryExecutionContext") or {})
     if "Database" in context:
         context["Database"] = context["Database"].strip("`")  # awswrangler puts it in backticks
-    before = set(athena._executions)
-    answer = _start(request | {"ResultConfiguration": given, "QueryExecutionContext": context})
-    for query_id in set(athena._executions) - before:
-        execution = athena._executions[query_id]
+    status, headers, body = _start(request | {"ResultConfiguration": given, "QueryExecutionContext": context})
+    if status == 200:
+        execution = athena._executions[json.loads(body)["QueryExecutionId"]]
         execution["StatementType"] = athena_statements.kind(execution["Query"])
         if execution["StatementType"] != "DML":
             results = execution["ResultConfiguration"]
             results["OutputLocation"] = results["OutputLocation"].removesuffix(".csv") + ".txt"
         if request.get("ExecutionParameters"):
             execution["ExecutionParameters"] = request["ExecutionParameters"]
-    return answer
+    return status, headers, body
 
 
 async def execute(query_id: str, sql: str, database: str, ddl: None, catalog: str | None = None) -> None:
@@ -133,7 +160,7 @@ def _select(statement: exp.Query, database: str, explain: bool = False) -> dict[
             column.set("catalog", None)
         _lock(connection)
         try:
-            sql = statement.sql(dialect="duckdb")
+            sql = _in_duckdb(statement)
             if explain:
                 lines = connection.execute(f"explain {sql}").fetchall()[0][1].splitlines()
                 return {"columns": ["Query Plan"], "column_types": ["varchar"], "rows": [[line] for line in lines]}
@@ -147,6 +174,15 @@ def _select(statement: exp.Query, database: str, explain: bool = False) -> dict[
         return {"columns": names, "column_types": types, "rows": rows}
     finally:
         connection.close()
+
+
+def _in_duckdb(statement: exp.Query) -> str:
+    try:
+        return athena_functions.in_duckdb(statement).sql(dialect="duckdb")
+    except athena_functions.NotAnswered as error:
+        raise QueryError(
+            f"NOT_SUPPORTED: Athena of the embedded AWS does not answer {error}; what it answers: docs/report.md"
+        ) from None
 
 
 def _lock(connection: duckdb.DuckDBPyConnection) -> None:
@@ -275,13 +311,18 @@ def _text(value: Any) -> str | None:
             zone = " UTC" if value.tzinfo else ""
             return value.strftime("%Y-%m-%d %H:%M:%S.") + f"{value.microsecond // 1000:03d}{zone}"
         case dict():
-            return "{" + ", ".join(f"{key}={_text(entry)}" for key, entry in value.items()) + "}"
+            return "{" + ", ".join(f"{_inner(key)}={_inner(entry)}" for key, entry in value.items()) + "}"
         case list() | tuple():
-            return "[" + ", ".join(str(_text(entry)) for entry in value) + "]"
+            return "[" + ", ".join(_inner(entry) for entry in value) + "]"
         case bytes() | bytearray():
             return value.hex(" ")
         case _:
             return str(value)
+
+
+def _inner(value: Any) -> str:
+    """Inside an array, a map or a row."""
+    return "null" if value is None else str(_text(value))
 
 
 async def save_results(query_id: str) -> None:

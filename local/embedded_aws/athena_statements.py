@@ -78,11 +78,11 @@ class _Words(Trino.Tokenizer):
 
 
 class _Athena(Trino):
-    """Trino with the functions that Athena documents. Of others nothing is known: they stay as they are, and are refused."""
+    """Trino with the functions of Athena that sqlglot translates. All others stay as they are, to be looked at by name."""
 
     class Parser(Trino.Parser):
         FUNCTIONS = {  # noqa: RUF012
-            name: build for name, build in Trino.Parser.FUNCTIONS.items() if name.lower() in athena_functions.NAMES
+            name: build for name, build in Trino.Parser.FUNCTIONS.items() if name.lower() in athena_functions.TRANSLATED
         }
 
 
