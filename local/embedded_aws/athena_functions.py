@@ -63,8 +63,8 @@ _MISSING = """
 MISSING = frozenset(_MISSING.split())
 
 
-# What functions are in DuckDB's SQL that neither sqlglot nor DuckDB knows as Athena's. `_1` is the first argument, `_1(x)` the lambda
-# that was given as the first argument, applied to x. A name with another number of arguments than here is not answered.
+# What functions are in DuckDB's SQL that neither sqlglot nor DuckDB knows as Athena's. `_1` is the first argument, `_1(x)` the
+# lambda that was given as the first argument, applied to x. With another number of arguments a name is not answered.
 _IN_DUCKDB = {
     # aggregates
     "every/1": "bool_and(_1)",
