@@ -241,6 +241,8 @@ def in_duckdb(query: exp.Expression) -> exp.Expression:
                 query = found
             else:
                 node.replace(found)
+    for node in query.walk():
+        node.type = None  # sqlglot would write casts for those that it found
     return query
 
 

@@ -4,9 +4,12 @@ import hashlib
 import json
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pytest
 from athena_lake import BUCKET, DATABASE
 from embedded import EmbeddedAWS
+from embedded_aws import athena_queries
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -131,10 +134,25 @@ def spelled(draw: st.DrawFn) -> str:
     cased = [draw(st.sampled_from([word, word.upper(), word.title()])) if "'" not in word else word for word in words]
     text = "".join(word + draw(st.sampled_from(BLANKS)) for word in cased).strip(" ")
     wrap = draw(st.sampled_from(["{}", "{}", ";{}", "{};", "select 1; {}", "{}; select 1", "/* a */{}", "--a\n{}", "explain {}",
-                                 "prepare p from {}", "execute immediate '{}'", "({})", "with a as ({}) select 1",
+                                 "execute immediate '{}'", "({})", "with a as ({}) select 1",
                                  "select * from ({})", "\ufeff{}", "\u00a0{}", "explain (format text) {}"]))  # fmt: skip
     return wrap.format(text)
 
+
+# What DuckDB itself refuses once its connection is locked, should ever a statement get through to it.
+LOCKED = [
+    "copy (select 1) to '{folder}/stolen.csv'",
+    "select * from read_text('/etc/hostname')",
+    "select * from glob('/etc/*')",
+    "attach '{folder}/stolen.db' as other",
+    "export database '{folder}/stolen'",
+    "install httpfs",
+    "load '{folder}/stolen.duckdb_extension'",
+    "set enable_external_access = true",
+    "set memory_limit = '1TB'",
+    "reset lock_configuration",
+    "select * from an_object_of_python",
+]
 
 quietly = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -185,6 +203,17 @@ def test_an_execution_parameter_is_a_value_and_never_a_statement(aws, query, bef
     except RuntimeError as refused:
         assert str(refused).startswith("FAILED: "), refused
     assert lake(aws) == before
+
+
+@pytest.mark.parametrize("sql", LOCKED)
+def test_the_engine_is_locked_before_it_sees_a_query(tmp_path: Path, sql: str) -> None:
+    an_object_of_python = pa.table({"secret": [1]})
+    connection = duckdb.connect(":memory:")
+    athena_queries._lock(connection)
+    with pytest.raises(duckdb.Error):
+        connection.execute(sql.format(folder=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    assert len(an_object_of_python) == 1
 
 
 def test_a_result_goes_where_the_workgroup_says_and_not_where_the_caller_does(aws, query, before) -> None:
