@@ -111,7 +111,10 @@ async def execute(query_id: str, sql: str, database: str, ddl: None, catalog: st
 
 async def run(sql: str, database: str, catalog: str | None = None) -> dict[str, list]:
     """Columns, their Athena types, and rows of text (None: null). Off the event loop: DuckDB and reading S3 block it."""
-    return await asyncio.to_thread(_answer, sql, database or "default")
+    try:
+        return await asyncio.to_thread(_answer, sql, database or "default")
+    except RecursionError:
+        raise QueryError("SYNTAX_ERROR: the statement is nested too deeply") from None
 
 
 def _answer(sql: str, database: str) -> dict[str, list]:

@@ -135,3 +135,10 @@ def test_tables_of_a_database_named_in_backticks(aws: EmbeddedAWS, query) -> Non
     )
     execution = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]
     assert execution["QueryExecutionContext"]["Database"] == DATABASE
+
+
+@pytest.mark.parametrize("sql", ["select " + "(" * 20_000 + "1" + ")" * 20_000, "select " + "not " * 20_000 + "true"])
+def test_a_statement_nested_too_deeply_fails_and_the_next_is_answered(query, sql: str) -> None:
+    with pytest.raises(RuntimeError, match="SYNTAX_ERROR: the statement is nested too deeply"):
+        query(sql)
+    assert query("select 1")[2] == [["1"]]
