@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from athena_lake import BUCKET, DATABASE
 from embedded import EmbeddedAWS
-from embedded_aws import athena_queries
+from embedded_aws import athena_queries, athena_statements
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -102,6 +102,7 @@ select * from (select * from range(3))
 select (select count(*) from duckdb_settings)
 select 1 where 1 in (table duckdb_settings)
 select * from readings_trusted cross join lateral (select * from sqlite_master)
+select 1 from (select 1) as t(x) join lateral (values ((select count(*) from sqlite_master))) as u(y) on true
 select getenv('HOME')
 select current_setting('memory_limit')
 select nextval('s')
@@ -166,6 +167,28 @@ def before(aws: EmbeddedAWS, query) -> str:
 def test_what_is_no_reading_of_the_lake_is_refused(aws, query, before, sql: str) -> None:
     with pytest.raises(RuntimeError, match=r"^FAILED: [A-Z_]+: "):
         query(sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("select 1 into copied", "NOT_SUPPORTED: INTO in a query"),
+        ("select * from (select x into copied from t) as u", "NOT_SUPPORTED: INTO in a query"),
+        ("select 1 from t for update", "NOT_SUPPORTED: LOCK in a query"),
+        ("with a as (delete from t returning 1) select 1", "NOT_SUPPORTED: WITH"),
+        ("select $1, @b", "NOT_SUPPORTED: PARAMETER in a query"),
+        ("select * exclude (x) from t", "SYNTAX_ERROR: Athena's *"),
+        ("select * from read_csv('a')", "FUNCTION_NOT_FOUND: Table function 'read_csv'"),
+        ("select \"read_text\"('a')", "FUNCTION_NOT_FOUND: Function 'read_text'"),
+        ("select x.list_sum() from t", "FUNCTION_NOT_FOUND: Function 'list_sum'"),
+        ("select 1; select 2", "MALFORMED_QUERY: line 1:9: Only one sql statement is allowed"),
+        ("-- nothing", "MALFORMED_QUERY: there is no statement"),
+    ],
+)
+def test_a_query_is_refused_before_the_engine_sees_it(sql: str, message: str) -> None:
+    with pytest.raises(athena_statements.QueryError) as refused:
+        athena_statements.parse(sql)
+    assert str(refused.value).startswith(message)
 
 
 def test_nothing_of_it_changed_anything(aws, query, before) -> None:
