@@ -17,7 +17,7 @@ from sqlglot.tokens import Token, TokenType
 from embedded_aws import athena_functions
 
 # What a query begins with.
-_QUERIES = ("SELECT", "WITH", "VALUES", "TABLE", "(")
+_QUERIES = ("SELECT", "WITH", "VALUES", "(")
 _READS = "SELECT, SHOW, DESCRIBE, EXPLAIN, PREPARE, EXECUTE and DEALLOCATE"
 # Kinds of statements that sqlglot would let stand inside a query, and what DuckDB and others write in one that Athena does not.
 _FOREIGN = (exp.DDL, exp.DML, exp.Command, exp.Drop, exp.Alter, exp.Copy, exp.Into, exp.Lock, exp.Pivot, exp.Parameter)
@@ -178,6 +178,9 @@ def _check(node: exp.Expression) -> None:
         raise QueryError(f"NOT_SUPPORTED: {type(node).__name__.upper()} in a query is refused")
     if isinstance(node, exp.CTE) and not isinstance(node.this, exp.Query | exp.Values):
         raise QueryError("NOT_SUPPORTED: WITH of the embedded AWS holds queries only")
+    # sqlglot gives no DISTINCT, not even none, to a SELECT that it made itself: of "from t", which DuckDB has, or of VALUES.
+    if isinstance(node, exp.Select) and "distinct" not in node.args and not isinstance(node.args["from_"].this, exp.Values):
+        raise QueryError("SYNTAX_ERROR: a query is SELECT or VALUES")
     if isinstance(node, exp.Star) and any(node.args.values()):
         raise QueryError("SYNTAX_ERROR: Athena's * has neither EXCEPT nor REPLACE nor RENAME")
     if isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):

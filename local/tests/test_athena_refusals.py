@@ -182,6 +182,7 @@ def test_what_is_no_reading_of_the_lake_is_refused(aws, query, before, sql: str)
         ("select \"read_text\"('a')", "FUNCTION_NOT_FOUND: Function 'read_text'"),
         ("select x.list_sum() from t", "FUNCTION_NOT_FOUND: Function 'list_sum'"),
         ("select 1; select 2", "MALFORMED_QUERY: line 1:9: Only one sql statement is allowed"),
+        ("(from t)", "SYNTAX_ERROR: a query is SELECT or VALUES"),
         ("-- nothing", "MALFORMED_QUERY: there is no statement"),
     ],
 )
