@@ -1,9 +1,11 @@
 """Fixtures: an embedded AWS in a process of its own, on 127.0.0.1 and a free port, stopped by its process id."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import athena_lake
 import pytest
-from embedded import ROOT, EmbeddedAWS
+from embedded import ROOT, Answer, EmbeddedAWS, ask
+from pyiceberg.table import Table
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,3 +25,15 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAWS]:
         yield embedded
     finally:
         embedded.stop()
+
+
+@pytest.fixture(scope="session")
+def readings(aws: EmbeddedAWS) -> Table:
+    """The Iceberg table of the lake of the tests of Athena."""
+    return athena_lake.make(aws)
+
+
+@pytest.fixture(scope="session")
+def query(aws: EmbeddedAWS, readings: Table) -> Callable[..., Answer]:
+    """Asks that lake."""
+    return lambda sql, *values: ask(aws.client("athena"), sql, athena_lake.DATABASE, "queries", *values)

@@ -31,13 +31,19 @@ def listens_on(pid: int, port: int) -> list[str]:
 Answer = tuple[list[str], list[str], list[list[str | None]]]
 
 
-def ask(athena, sql: str, database: str, workgroup: str) -> Answer:
-    """Names, types and rows of a query's answer, as any boto3 program gets them from Athena; RuntimeError with its reason."""
-    started = athena.start_query_execution(QueryString=sql, QueryExecutionContext={"Database": database}, WorkGroup=workgroup)
-    query = started["QueryExecutionId"]
+def ask(athena, sql: str, database: str, workgroup: str, *values: str) -> Answer:
+    """Names, types and rows of a query's answer, as any boto3 program gets them from Athena; RuntimeError with its reason.
+
+    `values`: SQL of the execution parameters.
+    """
+    more = {"ExecutionParameters": list(values)} if values else {}
+    query = athena.start_query_execution(
+        QueryString=sql, QueryExecutionContext={"Database": database}, WorkGroup=workgroup, **more
+    )["QueryExecutionId"]
     deadline = time.monotonic() + 60
     while True:
-        status = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]
+        execution = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]
+        status = execution["Status"]
         if status["State"] not in ("QUEUED", "RUNNING"):
             break
         if time.monotonic() > deadline:
@@ -47,8 +53,10 @@ def ask(athena, sql: str, database: str, workgroup: str) -> Answer:
         raise RuntimeError(f"{status['State']}: {status['StateChangeReason']}")
     pages = list(athena.get_paginator("get_query_results").paginate(QueryExecutionId=query))
     columns = pages[0]["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
-    header, *rows = [[d.get("VarCharValue") for d in row["Data"]] for page in pages for row in page["ResultSet"]["Rows"]]
-    assert header == [column["Name"] for column in columns]
+    rows = [[d.get("VarCharValue") for d in row["Data"]] for page in pages for row in page["ResultSet"]["Rows"]]
+    header = [column["Name"] for column in columns]
+    if execution["StatementType"] == "DML":
+        assert rows.pop(0) == header
     return header, [column["Type"] for column in columns], rows
 
 
