@@ -102,7 +102,7 @@ def everything(endpoint: str) -> set[str]:
 def copy_app(folder: Path) -> Path:
     """A copy of the CDK app that can be changed and deployed; what was installed is shared."""
     folder.mkdir()
-    folders = ("internal", "stacks", "constructs", "data", "glue-scripts")
+    folders = ("internal", "stacks", "constructs", "data", "glue-scripts", "local/setup")
     for name in ("main.go", "go.mod", "go.sum", "cdk.json", *folders):
         source = ROOT / name
         if source.is_dir():

@@ -403,10 +403,11 @@ def with_check(package: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(package)) as given, zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as made:
         for name in given.namelist():
             content = given.read(name)
-            if name == "lakehouse/contracts/customer_trusted.json":
-                contract = json.loads(content)
+            if name == "lakehouse/contracts.json":
+                document = json.loads(content)
+                (contract,) = (one for one in document["tables"] if one["table"] == "customer_trusted")
                 contract["checks"] = [{"check": "accepted_range", "column": "sharewithresearchasofdate", "max": 0}]
-                content = json.dumps(contract).encode()
+                content = json.dumps(document).encode()
             made.writestr(name, content)
     return changed.getvalue()
 
