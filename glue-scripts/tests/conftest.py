@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from functools import wraps
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,13 @@ LIMITS = {
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
     "spark.sql.session.timeZone": "UTC",
+}
+
+# Nearly all tests ask small questions, many of them: what pays on large data takes nearly half of their time.
+SMALL = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 
 
@@ -57,8 +65,32 @@ def spark(tmp_path_factory):
     builder = builder.config("spark.local.dir", f"{folder}/scratch").config("spark.sql.warehouse.dir", f"{folder}/other")
     started = builder.config(map=LIMITS).getOrCreate()
     started.sparkContext.setLogLevel("ERROR")
-    yield started
+    from lakehouse.engines.spark import Spark
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Spark, "__init__", for_small_data(Spark.__init__))
+        yield started
     started.stop()
+
+
+def for_small_data(begin):
+    """An engine's beginning, with SMALL."""
+
+    @wraps(begin)
+    def so(engine, lake_uri):
+        begin(engine, lake_uri)
+        for key, value in SMALL.items():
+            engine._spark.conf.set(key, value)
+
+    return so
+
+
+@pytest.fixture
+def spark_of_glue(spark, monkeypatch):
+    """Engines that begin now work as Spark does by default: adaptive, and with code made for each question."""
+    from lakehouse.engines.spark import Spark
+
+    monkeypatch.setattr(Spark, "__init__", Spark.__init__.__wrapped__)
 
 
 @pytest.fixture

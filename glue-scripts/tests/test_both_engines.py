@@ -164,7 +164,7 @@ def test_both_stop_for_the_same_reason(both):
 # --- consent over several deliveries ---
 
 
-def test_consent_over_several_deliveries(both):
+def test_consent_over_several_deliveries(spark_of_glue, both):
     """Given, moved, withdrawn and given again; a new device, a shared one, a late reading, a replay, a file that is changed."""
     times = (500, 1000, 1500, 2000)
     devices = {ANN: "s-1", BEN: "s-2", CLEO: "s-2", DORA: "s-3"}
@@ -204,7 +204,7 @@ def test_consent_over_several_deliveries(both):
 # --- data sets ---
 
 
-def test_sample(both):
+def test_sample(spark_of_glue, both):
     both.copy(SAMPLE)
     for gate in ("ever", "as-of"):
         assert {entry.mode for entry in both.run(gate=gate).values()} == {"full"}
@@ -222,6 +222,6 @@ def assert_tables_are_described_alike(both):
         assert tables.rows(one, one.current_snapshot()) == tables.rows(other, other.current_snapshot()), table
 
 
-def test_public_data(both, public_data):
+def test_public_data(spark_of_glue, both, public_data):
     both.copy(public_data)
     assert both.run()["machine_learning_curated"].accepted == 32_025

@@ -27,7 +27,7 @@ def test_a_run_after_each_delivery_equals_one_run_over_everything(tmp_path_facto
     hold(HISTORIES, tmp_path_factory, lambda number: repeat(DUCKDB))
 
 
-def test_so_it_does_on_spark_or_with_now_this_and_now_that_engine(spark, tmp_path_factory):
+def test_so_it_does_on_spark_or_with_now_this_and_now_that_engine(spark_of_glue, tmp_path_factory):
     """Each goes on from what the other one has written."""
     hold(SPARK_HISTORIES, tmp_path_factory, by_turns)
 
