@@ -164,7 +164,7 @@ def test_both_stop_for_the_same_reason(both):
 # --- consent over several deliveries ---
 
 
-def test_consent_over_several_deliveries(spark_of_glue, both):
+def test_consent_over_several_deliveries(both):
     """Given, moved, withdrawn and given again; a new device, a shared one, a late reading, a replay, a file that is changed."""
     times = (500, 1000, 1500, 2000)
     devices = {ANN: "s-1", BEN: "s-2", CLEO: "s-2", DORA: "s-3"}
