@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 
 from lakehouse import contracts, customers, derived, process, readings
 from lakehouse.errors import LakehouseError
@@ -27,16 +28,17 @@ def main() -> None:
 
 def named(name: str) -> Job:
     """The job of a name."""
-    for job in contracts.jobs():
-        if job.name == name:
-            return Job(**vars(job), compute=_KINDS[job.kind])
-    raise LakehouseError(f"there is no job {name}")
+    return _first((job for job in contracts.jobs() if job.name == name), f"there is no job {name}")
 
 
 def of(table: str) -> Job:
     """The job that makes a table."""
     contracts.load(table)
-    for job in contracts.jobs():
-        if job.target == table:
-            return named(job.name)
-    raise LakehouseError(f"no job makes {table}: its contract has no job")
+    made_by = (job for job in contracts.jobs() if job.target == table)
+    return _first(made_by, f"no job makes {table}: its contract has no job")
+
+
+def _first(found: Iterator[contracts.Job], none: str) -> Job:
+    for job in found:
+        return Job(**vars(job), compute=_KINDS[job.kind])
+    raise LakehouseError(none)

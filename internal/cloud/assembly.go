@@ -1,6 +1,6 @@
 // Package cloud reads what the CDK has synthesized, so that tools and tests can judge the templates themselves: which stacks
 // there are, what their resources refer to, and who may do what.
-// For zoneflow, tools/checks and tools/destroyplan.
+// For zoneflow, tools/checks, tools/destroyplan and tools/review.
 package cloud
 
 import (

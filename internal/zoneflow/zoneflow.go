@@ -1,7 +1,7 @@
 // Package zoneflow checks that data can only move as it should: it computes from the synthesized policies which role may do what with
 // which table, and compares that with what the roles are for. Landing is read by gates only, and trusted is written by gates only,
 // so that nothing gets past the consent of the people it is about. main.go asks it at the end of every synthesis, tools/checks for
-// every variant of a stage.
+// every variant of a stage, tools/review what somebody gains from one version to the next.
 package zoneflow
 
 import (

@@ -8,6 +8,7 @@ and quotes are the library's business.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.trino import Trino
@@ -74,14 +75,14 @@ class _Words(Trino.Tokenizer):
 
     IDENTIFIERS = ('"', "`")
     COMMANDS = frozenset()
-    KEYWORDS = {words: kind for words, kind in Trino.Tokenizer.KEYWORDS.items() if " " not in words}  # noqa: RUF012
+    KEYWORDS: ClassVar = {words: kind for words, kind in Trino.Tokenizer.KEYWORDS.items() if " " not in words}
 
 
 class _Athena(Trino):
     """Trino with the functions of Athena that sqlglot translates. All others stay as they are, to be looked at by name."""
 
     class Parser(Trino.Parser):
-        FUNCTIONS = {  # noqa: RUF012
+        FUNCTIONS: ClassVar = {
             name: build for name, build in Trino.Parser.FUNCTIONS.items() if name.lower() in athena_functions.TRANSLATED
         }
 

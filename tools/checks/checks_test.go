@@ -11,11 +11,6 @@ import (
 	"stedi-lakehouse/internal/findings"
 )
 
-// project goes to the project's folder; within a test, so that go test knows which files it has read.
-func project(t *testing.T) {
-	t.Chdir(filepath.Join("..", ".."))
-}
-
 // written is a template with the given resources, as text.
 func written(t *testing.T, resources string) template {
 	t.Helper()
@@ -61,7 +56,7 @@ const good = `
 
 // Every rule of our file passes the good template and finds what is taken from it.
 func TestGuardRules(t *testing.T) {
-	project(t)
+	t.Chdir("../..")
 	if found, err := guard([]template{written(t, good)}); err != nil || len(found) != 0 {
 		t.Fatalf("the good template has findings %+v (error %v)", found, err)
 	}
@@ -142,20 +137,20 @@ func has(t *testing.T, found []findings.Finding, err error, rule, where string) 
 }
 
 func TestCheckov(t *testing.T) {
-	project(t)
+	t.Chdir("../..")
 	found, err := checkov([]template{written(t, good)})
 	has(t, found, err, "CKV_AWS_158", "pipeline/Log")
 }
 
 func TestParliament(t *testing.T) {
-	project(t)
+	t.Chdir("../..")
 	found, err := parliament([]template{written(t, `"Role": {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyName": "P",
 	  "PolicyDocument": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject", "s3:NoSuch"], "Resource": "*"}]}}]}}`)})
 	has(t, found, err, "UNKNOWN_ACTION", "pipeline/Role/P")
 }
 
 func TestStates(t *testing.T) {
-	project(t)
+	t.Chdir("../..")
 	machine := func(next string) template {
 		return written(t, `"Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"DefinitionString": {"Fn::Join": ["", [
 		  "{\"StartAt\": \"one\", \"States\": {\"one\": {\"Type\": \"Task\", \"Resource\": \"arn:", {"Ref": "AWS::Partition"},
@@ -169,14 +164,14 @@ func TestStates(t *testing.T) {
 }
 
 func TestCfnLint(t *testing.T) {
-	project(t)
+	t.Chdir("../..")
 	found, err := cfnLint([]template{written(t, `"Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"RetentionInDays": 6}}`)})
 	has(t, found, err, "E3030", "pipeline/Log")
 }
 
 // A tool that is not there, or breaks, must not look as if it had found nothing.
 func TestToolsThatDoNotRun(t *testing.T) {
-	project(t)
+	t.Chdir("../..")
 	if _, err := output(nil, []int{1}, "no-such-tool-here"); err == nil || !strings.Contains(err.Error(), "make setup installs it") {
 		t.Errorf("error of a missing tool is %v", err)
 	}
@@ -189,7 +184,7 @@ func TestToolsThatDoNotRun(t *testing.T) {
 }
 
 func TestUnknownTool(t *testing.T) {
-	project(t)
+	t.Chdir("../..")
 	if err := known([]string{"checkov", "tfsec"}); err == nil || !strings.Contains(err.Error(), `tool "tfsec" is unknown; allowed: asl-validator, cfn-guard`) {
 		t.Errorf("error is %v", err)
 	}

@@ -2,19 +2,13 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// project goes to the project's folder; within a test, so that go test knows which files it has read.
-func project(t *testing.T) {
-	t.Chdir(filepath.Join("..", ".."))
-}
-
 // Whether each mutation is caught takes minutes to see (make mutations); that each still fits the code is seen here.
 func TestControlsFitTheCode(t *testing.T) {
-	project(t)
+	t.Chdir("../..")
 	seen := map[string]bool{}
 	for _, mutation := range controls {
 		mutated, err := mutation.apply()
@@ -35,7 +29,7 @@ func TestControlsFitTheCode(t *testing.T) {
 }
 
 func TestMisfits(t *testing.T) {
-	project(t)
+	t.Chdir("../..")
 	for name, test := range map[string]struct {
 		mutation mutation
 		want     string
@@ -55,7 +49,7 @@ func TestMisfits(t *testing.T) {
 
 // The runner itself, on a package whose tests take no time.
 func TestTry(t *testing.T) {
-	project(t)
+	t.Chdir("../..")
 	const file = "internal/cloud/overlap.go"
 	caught, err := mutation{"any wildcard", file, `a[i] == '*' || b[j] == '*'`, `false`}.try(t.TempDir())
 	if err != nil || caught != "internal/cloud TestOverlap" {
@@ -67,7 +61,7 @@ func TestTry(t *testing.T) {
 }
 
 func TestCaughtByCheck(t *testing.T) {
-	project(t)
+	t.Chdir("../..")
 	for out, want := range map[string]string{
 		"checkov        12 templates, 1 findings\ncheckov CKV_AWS_158 (prod-new): pipeline/Log: message": "checkov CKV_AWS_158",
 		"prod-new: zone flow: the policies do not give":                                                  "zone flow at synth",

@@ -500,3 +500,23 @@ func TestApproval(t *testing.T) {
 		t.Errorf("fingerprints %q, want three of 12 digits", all)
 	}
 }
+
+// Each version is compiled once, however many stages it has.
+func TestBuilt(t *testing.T) {
+	for app, want := range map[string][2]string{
+		"go run .":             {"'/b'", "."},
+		"A=1 B=c go run ./app": {"A=1 B=c '/b'", "./app"},
+		"node app.js":          {"node app.js", ""},
+	} {
+		if run, source := built(app, "/b"); run != want[0] || source != want[1] {
+			t.Errorf("built(%q) = %q, %q, want %q", app, run, source, want)
+		}
+	}
+	project, err := readSettings("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, source := built(project.App, "/b"); source != "." {
+		t.Errorf("this project's own app %q is not compiled", project.App)
+	}
+}

@@ -74,14 +74,12 @@ func synthesize(ctx context.Context, project, out string, stages, environment []
 	if err != nil {
 		return version{}, err
 	}
-	app := settings.App
-	if source, compiled := strings.CutPrefix(app, "go run "); compiled {
+	app, source := built(settings.App, out+".app")
+	if source != "" {
 		// Without what debuggers need the linker is a third faster.
-		binary := out + ".app"
-		if _, err := command(ctx, project, nil, "go", "build", "-ldflags=-s -w", "-o", binary, source); err != nil {
+		if _, err := command(ctx, project, nil, "go", "build", "-ldflags=-s -w", "-o", out+".app", source); err != nil {
 			return version{}, err
 		}
-		app = "'" + binary + "'" // for a shell
 	}
 	environment = slices.Concat(environment, withoutValidation)
 	for _, stage := range union(settings.Context.Stages, nil) {
@@ -99,6 +97,15 @@ func synthesize(ctx context.Context, project, out string, stages, environment []
 	}
 	made.Contracts, err = readContracts(os.DirFS(filepath.Join(project, "data")))
 	return made, err
+}
+
+// built is how an app is run once its source is in a binary, and that source; an app that is not run by `go run` stays as it is.
+func built(app, binary string) (run, source string) {
+	variables, source, compiled := strings.Cut(app, "go run ")
+	if !compiled {
+		return app, ""
+	}
+	return variables + "'" + binary + "'", source
 }
 
 // settings are what the review needs of a version's cdk.json.
