@@ -138,10 +138,10 @@ func (c *Catalog) addReaders(props CatalogProps) (research, customers awsiam.Rol
 	return reader.New(c.Stack, "Research", toResearch), reader.New(c.Stack, "Customers", toCustomers)
 }
 
-// readable are the tables that the two roles of analysts see.
+// readable are the tables that the two roles of analysts see. Who was erased is no business of theirs, pseudonym or not.
 func readable(contracts contract.Set) (research, customers contract.Set) {
 	for _, table := range contracts {
-		if !table.PersonalData && (table.Zone == contract.Curated || table.Zone == contract.Ledger) {
+		if !table.PersonalData && table.Table != contract.ErasureLedger && (table.Zone == contract.Curated || table.Zone == contract.Ledger) {
 			research = append(research, table)
 		}
 		if table.Zone == contract.Curated || table.Zone == contract.Trusted {

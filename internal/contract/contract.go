@@ -21,20 +21,21 @@ const (
 	Trusted    = "trusted"    // consented, valid
 	Curated    = "curated"    // joined, ready for use
 	Ledger     = "ledger"     // what the runs did
+	Requests   = "requests"   // who asked to be forgotten (R17)
 )
 
-var zones = []string{Landing, Quarantine, Consent, Suspension, Index, Trusted, Curated, Ledger}
+var zones = []string{Landing, Quarantine, Consent, Suspension, Index, Trusted, Curated, Ledger, Requests}
 
 // The formats of a table.
 const (
-	JSON    = "json"    // newline-delimited files; landing tables, and ledgers of a few lines
-	Iceberg = "iceberg" // Apache Iceberg; every zone but landing
+	JSON    = "json"    // newline-delimited files; landing tables, requests, and ledgers of a few lines
+	Iceberg = "iceberg" // Apache Iceberg; every zone but landing and requests
 )
 
 // formats are the formats allowed in a zone.
 func formats(zone string) []string {
 	switch zone {
-	case Landing:
+	case Landing, Requests:
 		return []string{JSON}
 	case Ledger:
 		return []string{JSON, Iceberg}
@@ -66,7 +67,7 @@ type Column struct {
 	Name        string `json:"name"`
 	Type        string `json:"type"`                  // string, int, bigint, double or boolean
 	Field       string `json:"field,omitempty"`       // JSON key in the delivered file; empty: the column's name
-	Kind        string `json:"kind,omitempty"`        // landing tables: what the value is, see the kinds below; empty: nothing that has rules of its own
+	Kind        string `json:"kind,omitempty"`        // landing tables and requests: what the value is, see the kinds below; empty: nothing that has rules of its own
 	Required    bool   `json:"required,omitempty"`    // a row without a value is not valid
 	Personal    bool   `json:"personal,omitempty"`    // tells who somebody is, or leads to it
 	Pseudonym   bool   `json:"pseudonym,omitempty"`   // stands for personal data: a SHA-256 of it, and nothing else

@@ -25,6 +25,16 @@ const (
 	IntakeLedger = "intake_ledger" // what the job's last finished run had read; each job keeps one object of it
 )
 
+// ErasureLedger knows who was erased: every job that reads a landing table reads it too. No job of a table writes it, but the one that
+// erases people.
+const ErasureLedger = "erasure_ledger"
+
+// Objects beside the tables that the job that erases people keeps, and the jobs that read landing tables read.
+const (
+	ErasureSecret    = "erasure/state/secret"         // the key of the hashes in the erasure ledger
+	ErasureRewritten = "erasure/state/rewritten.json" // landing objects that were put anew without the lines of the erased
+)
+
 // Job is how a table is made. A table with a job is the target of exactly this one.
 type Job struct {
 	Name string `json:"name"` // what people start, and what the logs and the ledger say; never to be changed
@@ -69,6 +79,7 @@ func (c Contract) work() Work {
 	if c.Job.Kind == Derived {
 		return work
 	}
+	work.Reads = append(slices.Clone(work.Reads), ErasureLedger)
 	work.Landing, work.Quarantine = c.Source+"_"+Landing, c.Source+"_"+Quarantine
 	work.Keeps = []string{c.Source + "_" + Index}
 	if c.Job.Kind == Customers {
@@ -101,7 +112,7 @@ func (s Set) JobsInOrder() ([]Work, error) {
 		}
 	}
 	var ordered []Work
-	done := map[string]bool{}
+	done := map[string]bool{"": true} // who makes the erasure ledger comes before all of them
 	for len(waiting) > 0 {
 		next := slices.IndexFunc(waiting, func(job Work) bool {
 			return !slices.ContainsFunc(job.Reads, func(table string) bool { return !done[maker[table]] })
@@ -183,7 +194,7 @@ func (s Set) checkJobs(c Contract) []error {
 		}
 		found.when(table.Zone == Landing && name != job.Landing,
 			"%s.json: job.reads: %s is a landing table; only the job of its own source may read it", c.Table, name)
-		found.when(table.Zone != Landing && !slices.ContainsFunc(s.jobs(), func(other Work) bool { return slices.Contains(other.Writes(), name) }),
+		found.when(table.Zone != Landing && name != ErasureLedger && !slices.ContainsFunc(s.jobs(), func(other Work) bool { return slices.Contains(other.Writes(), name) }),
 			"%s.json: job.reads: no job makes %s", c.Table, name)
 	}
 	for _, other := range s {

@@ -31,6 +31,7 @@ func shoes(job string) map[string]string {
 		"boot_consent.json":    strings.NewReplacer("shoe", "boot", "trusted", "consent").Replace(valid),
 		"boot_suspension.json": strings.NewReplacer("shoe", "boot", "trusted", "suspension").Replace(valid),
 		"boot_trusted.json":    table("boot_trusted", "boot", "trusted", `{"name": "boots", "kind": "customers"}`),
+		"erasure_ledger.json":  strings.NewReplacer("shoe_trusted", "erasure_ledger", `"shoe"`, `"erasure"`, "trusted", "ledger").Replace(valid),
 		"run_ledger.json":      strings.NewReplacer("shoe_trusted", "run_ledger", `"shoe"`, `"run"`, "trusted", "ledger").Replace(valid),
 	}
 }

@@ -92,7 +92,7 @@ func Followers(files fs.FS, set Set) (map[string][]byte, error) {
 // followedBy are the zones whose tables follow from this one.
 func (c Contract) followedBy() []string {
 	switch {
-	case c.Zone == Landing:
+	case c.Zone == Landing || c.Zone == Requests:
 		return []string{Quarantine}
 	case c.Job != nil && c.Job.Kind == Readings:
 		return []string{Index}

@@ -54,7 +54,7 @@ func (c Contract) checkKind(found *findings, column Column) {
 	want, known := kindTypes[column.Kind]
 	found.when(!known, "column %q: kind is %q, allowed: %s", column.Name, column.Kind, strings.Join(slices.Sorted(maps.Keys(kindTypes)), ", "))
 	found.when(known && column.Type != want, "column %q: kind %s is allowed for type %s only, this is a %s", column.Name, column.Kind, want, column.Type)
-	found.when(c.Zone != Landing, "column %q: kind is allowed in zone %s only", column.Name, Landing)
+	found.when(c.Zone != Landing && c.Zone != Requests, "column %q: kind is allowed in zone %s only", column.Name, Landing)
 	found.when(column.Kind == Email && !column.Personal, "column %q: kind %s names a person, so it must be personal", column.Name, Email)
 }
 

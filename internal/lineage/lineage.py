@@ -112,6 +112,9 @@ class Job:
             self.read.add(name)
             columns = self.project.columns(name)
             return columns | FILE_COLUMNS if name == self.landing else columns
+        if name == "erased":  # of the erasure ledger the people and devices that the job met, by what it knows them by (R17)
+            self.read.add("erasure_ledger")
+            return {"subject": Column("string"), "erased_at": Column("bigint")}
         if name == f"{self.source}_rejected":  # of the columns of the landing table what could be read, and the line itself
             line = self.project.columns(self.made["quarantine"])["line"]
             return {**self.source_columns(self.landing, select, path), "line": line}

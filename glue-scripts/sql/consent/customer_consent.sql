@@ -29,6 +29,7 @@ delivered as (
         file_modified,
         file_path
     from customer_records
+    where not is_erased
     union all
     select * from known
 ),

@@ -1,5 +1,6 @@
 -- Delivered customer records, each with a fingerprint that tells it from every other one (R1): the SHA-256 of its values in the
--- order of the contract, each with its number of characters in front, or `-` where there is none.
+-- order of the contract, each with its number of characters in front, or `-` where there is none. `is_erased`: of somebody who was
+-- erased, and delivered, changed or agreed to no later than that (R17).
 select
     customername,
     email,
@@ -25,5 +26,14 @@ select
         || coalesce(char_length(cast(sharewithpublicasofdate as string)) || ':' || sharewithpublicasofdate, '-')
         || coalesce(char_length(cast(sharewithfriendsasofdate as string)) || ':' || sharewithfriendsasofdate, '-'),
         256
-    ) as fingerprint
+    ) as fingerprint,
+    coalesce(
+        least(
+            file_modified,
+            lastupdatedate,
+            case when sharewithresearchasofdate > 0 then sharewithresearchasofdate else lastupdatedate end
+        ) <= erased.erased_at,
+        false
+    ) as is_erased
 from customer_landing
+left join erased on customer_landing.email = erased.subject

@@ -10,6 +10,7 @@ select
     case
         when people.subject is null then 'unknown_customer'
         when people.refusal is not null then people.refusal
+        when readings."timestamp" <= people.erased_at then 'erased'
         when :consent_gate = 'as-of' and readings."timestamp" < people.passes_from then people.early
     end as reason
 from accelerometer_landing as readings

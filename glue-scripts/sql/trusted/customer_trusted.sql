@@ -1,4 +1,5 @@
--- Customers who share with research (R2) and are not suspended (R13): of every person the current record (R1).
+-- Customers who share with research (R2) and are neither suspended (R13) nor erased (R17): of every person the current record
+-- (R1).
 -- One row per delivered customer record; `reason` says why it is left out.
 
 -- distinct: several records may suspend one person.
@@ -9,10 +10,10 @@ with suspended_people as (
 compared as (
     select
         records.*,
-        records.fingerprint = customer_current.fingerprint as is_current,
+        coalesce(records.fingerprint = customer_current.fingerprint, false) as is_current,
         suspended_people.email is not null as is_suspended
     from customer_records as records
-    inner join customer_current on records.email = customer_current.email
+    left join customer_current on records.email = customer_current.email
     left join suspended_people on records.email = suspended_people.email
 ),
 
@@ -36,6 +37,7 @@ select
     sharewithpublicasofdate,
     sharewithfriendsasofdate,
     case
+        when is_erased then 'erased'
         when not is_current then 'superseded'
         when delivery > 1 then 'duplicate'
         when coalesce(sharewithresearchasofdate, 0) <= 0 then 'no_consent'

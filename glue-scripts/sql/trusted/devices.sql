@@ -1,5 +1,6 @@
 -- What the gate asks about a device (R4, R5). One row for each device that somebody is registered with: `refusal` says why none
--- of its readings passes, `passes_from` from when on they do (ms), `early` why an earlier one does not.
+-- of its readings passes, `passes_from` from when on they do (ms), `early` why an earlier one does not, `erased_at` until when
+-- none does, whoever else is registered with it (R17).
 
 -- union: whom a record suspends that names the device they have already is registered with it once.
 with registered as (
@@ -50,8 +51,14 @@ by_device as (
 )
 
 select
-    serialnumber as subject,
-    case when customers > 1 and refusal is not null then 'ambiguous_device' else refusal end as refusal,
-    passes_from,
-    case when customers > 1 then 'ambiguous_device' else 'before_consent' end as early
+    coalesce(by_device.serialnumber, erased.subject) as subject,
+    case
+        when by_device.serialnumber is null then 'erased'
+        when by_device.customers > 1 and by_device.refusal is not null then 'ambiguous_device'
+        else by_device.refusal
+    end as refusal,
+    by_device.passes_from,
+    case when by_device.customers > 1 then 'ambiguous_device' else 'before_consent' end as early,
+    erased.erased_at
 from by_device
+full outer join erased on by_device.serialnumber = erased.subject

@@ -8,6 +8,7 @@ select
     case
         when devices.subject is null then 'unknown_customer'
         when devices.refusal is not null then devices.refusal
+        when readings.sensorreadingtime <= devices.erased_at then 'erased'
         when :consent_gate = 'as-of' and readings.sensorreadingtime < devices.passes_from then devices.early
     end as reason
 from step_trainer_landing as readings
