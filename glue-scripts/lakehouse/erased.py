@@ -21,7 +21,7 @@ def keyed(secret: bytes, hashed: str) -> str:
 
 
 def among(engine: Engine, store: Store, ledger: Rows, subjects: Rows) -> Rows:
-    """Those of the `subject`s whom a version of the ledger knows: `subject`, and `erased_at`, until when nothing of theirs passes."""
+    """Those of the `subject`s whom the ledger knows: `subject`, and `erased_at`, until when nothing of theirs passes."""
     until = dict(engine.fetch("select subject, max(erased_at) from ledger group by subject", ledger=ledger))
     if not until:
         return engine.rows(_COLUMNS, [])
@@ -31,8 +31,8 @@ def among(engine: Engine, store: Store, ledger: Rows, subjects: Rows) -> Rows:
 
 
 def since(engine: Engine, store: Store, before: Rows, now: Rows, hashes: Rows) -> Rows | None:
-    """Those of the hashes (`subject`: SHA-256, hex) that the ledger knows now and did not before, but for devices that others have
-    too; None when it knows nobody anew."""
+    """Those of the hashes (`subject`: SHA-256, hex) that the ledger knows now and did not before, but for devices that others
+    have too; None when it knows nobody anew."""
     new = engine.fetch(
         "select distinct now.subject from now anti join before "
         "on now.subject = before.subject and now.erased_at = before.erased_at where now.kind <> 'shared_device'",

@@ -98,9 +98,7 @@ def save_rewritten(store: Store, entries: Mapping[str, Rewritten]) -> None:
 def require_finished(entries: Mapping[str, Rewritten], prefix: str) -> None:
     """Fails when nobody knows whether an object is as it was put anew, or delivered since."""
     if any(one.content and key.startswith(prefix) for key, one in entries.items()):
-        raise LakehouseError(
-            f"{prefix}: an erasure did not end while it took lines out of files; run the job erase_people again first"
-        )
+        raise LakehouseError(f"{prefix}: an erasure ended while it took lines out of files; run the job erase_people first")
 
 
 def followed(before: Inputs, entries: Mapping[str, Rewritten]) -> Inputs:

@@ -188,8 +188,8 @@ def _write_index(run: Run, rows: Rows, forgotten: Rows | None) -> None:
 
 
 def _forgotten(run: Run) -> Rows | None:
-    """Rows of the index about subjects who were erased since the last run: their lines are gone from these files (R17). None where
-    nobody was."""
+    """Rows of the index about subjects who were erased since the last run: their lines are gone from these files (R17).
+    None where nobody was."""
     before = run.tables_before() if run.has_new_tables and not run.plan.full else None
     if before is None:
         return None

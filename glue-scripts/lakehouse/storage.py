@@ -21,8 +21,8 @@ class Object:
     """`key`: place in the lake, without a slash in front. `size`: bytes. `modified`: when it was put there, in ms.
 
     `version`: changes whenever it is put again. An ETag alone does so only where KMS encrypts the bucket, and what a row is
-    depends on when its file was delivered (R12). `is_rewritten`: put anew since, without the lines of the erased (R17): `modified` is
-    when it was delivered all the same.
+    depends on when its file was delivered (R12). `is_rewritten`: put anew since, without the lines of the erased
+    (R17): `modified` is when it was delivered all the same.
     """
 
     key: str
