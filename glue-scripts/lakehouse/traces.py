@@ -23,7 +23,8 @@ _ROUNDS = 3
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _WORDS = bytes(byte if byte in _LETTERS + b"._+-@" or byte >= 0x80 else 0x20 for byte in range(0x100)).lower()
 _BASE64 = bytes(byte if byte in _LETTERS + b"+/_-" else 0x20 for byte in range(0x100))
-_SHORTEST_BASE64, _SHORTEST_BOUND, _HEAD, _FEW, _MANY, _SMALL = 8, 8, 8, 24, 200, 4096
+# Iceberg cuts bounds to 16 characters; what is shorter is whole.
+_SHORTEST_BASE64, _SHORTEST_BOUND, _HEAD, _FEW, _MANY, _SMALL = 8, 16, 8, 24, 200, 4096
 _UNICODE = re.compile(rb"(?:\\u[0-9a-fA-F]{4})+")
 _ESCAPED = [(rf"\{escape}".encode(), character) for escape, character in zip('/"nrtbf', (b"/", b'"', *[b" "] * 5), strict=True)]
 # In front of a text stands its length, in one byte.
@@ -83,16 +84,17 @@ class Finder:
             yield b"\n".join(_of_base64(word[start:]) for word in packed for start in range(4))
 
     def in_bound(self, value: bytes) -> bool:
-        """Whether a bound of a column's values names one of them: it may be cut, and then its last character be the next one."""
+        """Whether a bound of a column's values is one of theirs that was cut. Its last character may then be the next one."""
         if not self._begun:
             self._begun = sorted(text.encode().lower() for text in self._plain | self._hashed)
-        value = value.lower()
-        if len(value) >= _SHORTEST_BOUND:
-            for cut in (value, value[:-1] + bytes([max(value[-1], 1) - 1])):
-                place = bisect_left(self._begun, cut)
-                if place < len(self._begun) and self._begun[place].startswith(cut):
-                    return True
-        return self.in_text(value)
+        if len(value) < _SHORTEST_BOUND:
+            return False
+        low = value.lower()
+        for cut in (low, low[:-1] + bytes([max(low[-1], 1) - 1])):
+            place = bisect_left(self._begun, cut)
+            if self._begun[place : place + 1] and self._begun[place].startswith(cut):
+                return True
+        return False
 
     def in_binary(self, content: bytes, prefixed: bool = False) -> bool:
         """Whether bytes of whatever kind may name one of them. `prefixed`: with its length in front of each text, so that longer
