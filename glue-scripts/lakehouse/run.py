@@ -138,7 +138,10 @@ class Run:
         loaded = self.tables.load(table)
         snapshot = None if version == tables.NEVER_WRITTEN else loaded.snapshot_by_id(int(version))
         if snapshot is None and version != tables.NEVER_WRITTEN:
-            raise KeyError(version)
+            if not tables.holds(loaded, version):
+                raise KeyError(version)
+            # It has expired, and its files were rearranged before: its rows are still there.
+            snapshot = loaded.current_snapshot()
         return self.engine.table(loaded, snapshot)
 
     def gate(self, **inputs: Rows) -> Gated:
