@@ -114,6 +114,7 @@ var controls = []mutation{
 	{"starter: hears of any landed object", starter, `"*/landing/*"}`, `"*/landing/*.json"}`},
 	{"alarms: the starter's time-outs", watch, `started.Machine.MetricTimedOut(sum)`, `started.Machine.MetricFailed(sum)`},
 	{"stages: Regions of known partitions only", validation, `otherPartitions.FindString(s.Region) == ""`, `true`},
+	{"erasure: results of old versions count", validation, `days.Snapshots + days.QueryResults`, `max(days.Snapshots, days.QueryResults)`},
 	{"network: endpoint for the lake only", endpoint, `[]string{lake + "/*"},`, `[]string{lake + "/*", "*"},`},
 	{"network: endpoint for job code only", endpoint, `[]string{assets + "/*.py", assets + "/*.zip"}`, `[]string{assets + "/*"}`},
 	{"network: Glue endpoint for the jobs' calls", endpoint, `"glue:GetTable", "glue:UpdateTable"}`, `"glue:GetTable", "glue:*"}`},
