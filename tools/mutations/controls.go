@@ -38,6 +38,7 @@ var controls = []mutation{
 	{"buckets: bucket key", lakebucket, `BucketKeyEnabled = jsii.Bool(true)`, `BucketKeyEnabled = jsii.Bool(false)`},
 	{"buckets: access logs", lakebucket, `if props.AccessLogs != nil {`, `if props.AccessLogs != nil && false {`},
 	{"buckets: abandoned uploads go", lakebucket, `const abandonedUploadDays = 7`, `const abandonedUploadDays = 700`},
+	{"buckets: abandoned uploads go with old versions", lakebucket, `min(abandonedUploadDays, props.NoncurrentDays)`, `abandonedUploadDays`},
 	{
 		"buckets: old versions go", lakebucket,
 		`NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(props.NoncurrentDays)),`, ``,
