@@ -12,23 +12,23 @@ import (
 type Gain struct {
 	Holder string // as cloud.Statement names it: a job that is given another role gains nothing here
 	Right  Right
-	Table  string
+	Table  string       // or results of a workgroup, or tables in a scratch database
 	Policy cloud.Policy // which gives the right
 	Sid    string       // of the statement in it
 }
 
-// Gains compares the rights of two versions on the tables that both have, by holder, right and table.
+// Gains compares the rights of two versions on what both have, by holder, right and table.
 func Gains(before, after cloud.Assembly) ([]Gain, error) {
-	old, err := tables(before)
+	old, _, err := targets(before)
 	if err != nil {
 		return nil, err
 	}
-	kept, err := tables(after)
+	kept, _, err := targets(after)
 	if err != nil {
 		return nil, err
 	}
-	kept = slices.DeleteFunc(kept, func(now table) bool {
-		return !slices.ContainsFunc(old, func(was table) bool { return was.name == now.name })
+	kept = slices.DeleteFunc(kept, func(now target) bool {
+		return !slices.ContainsFunc(old, func(was target) bool { return was.name == now.name })
 	})
 	had, has := rights(before, old, nil, nil), rights(after, kept, nil, nil)
 	var gains []Gain

@@ -1,5 +1,5 @@
 // Package zoneflow checks that data can only move as it should: it computes from the synthesized policies which role may do what with
-// which table, and compares that with what the roles are for. Landing is read by gates only, and trusted is written by gates only,
+// which table, with the results of which workgroup, and with the tables that readers make, and compares that with what the roles are for. Landing is read by gates only, and trusted is written by gates only,
 // so that nothing gets past the consent of the people it is about. main.go asks it at the end of every synthesis, tools/checks for
 // every variant of a stage, tools/review what somebody gains from one version to the next.
 package zoneflow
@@ -20,7 +20,7 @@ type Grant struct {
 	// Holder is "job NAME" for the role of a Glue job, the logical id of another role, or the name of a service. It may hold the
 	// wildcard *.
 	Holder string
-	Rights map[string][]Right // by table
+	Rights map[string][]Right // by table, ResultsOf a workgroup and TablesIn a scratch database
 	// Object is the key of one object in the lake that is the holder's alone to look up, read and write; empty: none.
 	Object string
 	// Upkeep marks a holder that rewrites or deletes the rows of tables without adding any: it may write trusted tables without
@@ -28,11 +28,14 @@ type Grant struct {
 	Upkeep bool
 }
 
-// Reader are the rights of who reads a table; Writer, of who writes it; Remover, of who may only delete its files.
+// Reader are the rights of who reads a table; Writer, of who writes it; Remover, of who may only delete its files. Asker are the rights
+// of a workgroup's role on its results; Maker, on the catalog entries in its scratch database.
 var (
 	Reader  = []Right{Read, List, See}
 	Writer  = []Right{Read, List, See, Write, Delete, Change}
 	Remover = []Right{List, Delete, Administer}
+	Asker   = []Right{Read, List, Write, Delete}
+	Maker   = []Right{See, Change, Drop}
 
 	owner = []Right{Read, List, Write} // of who keeps an object of its own
 )
@@ -40,7 +43,7 @@ var (
 // Check compares the rights that the app's policies give with the grants. The error names every statement that gives more, every
 // right that is missing, and every grant that gets data past a gate.
 func Check(app cloud.Assembly, contracts contract.Set, grants []Grant) error {
-	found, err := tables(app)
+	found, ofTables, err := targets(app)
 	if err != nil {
 		return err
 	}
@@ -51,7 +54,7 @@ func Check(app cloud.Assembly, contracts contract.Set, grants []Grant) error {
 		}
 	}
 	var mistakes []string
-	mistakes = append(mistakes, undeclared(found, contracts)...)
+	mistakes = append(mistakes, undeclared(ofTables, contracts)...)
 	mistakes = append(mistakes, unseen(app)...)
 	mistakes = append(mistakes, gates(contracts, grants)...)
 	given := rights(app, found, objects, holders(app))
@@ -70,7 +73,7 @@ func Check(app cloud.Assembly, contracts contract.Set, grants []Grant) error {
 }
 
 // undeclared finds tables without a contract: nobody has said in which zone they are.
-func undeclared(tables []table, contracts contract.Set) []string {
+func undeclared(tables []target, contracts contract.Set) []string {
 	var mistakes []string
 	for _, table := range tables {
 		if declared, err := contracts.Get(table.name); err != nil {

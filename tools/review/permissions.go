@@ -226,8 +226,10 @@ func tableFindings(base, head cloud.Assembly, created names, known contract.Set)
 		}
 		right := string(gain.Right)
 		table, err := known.Get(gain.Table)
-		personal := err == nil && table.PersonalData && slices.Contains([]zoneflow.Right{zoneflow.Read, zoneflow.Write, zoneflow.Delete}, gain.Right)
-		if personal {
+		rows := slices.Contains([]zoneflow.Right{zoneflow.Read, zoneflow.Write, zoneflow.Delete}, gain.Right)
+		// What is no table are the results of a workgroup: they hold what somebody saw.
+		personal := rows && (err != nil || table.PersonalData)
+		if personal && err == nil {
 			right += " personal data of"
 		}
 		if slices.Contains(created.ids, from.holder) {
