@@ -196,12 +196,21 @@ def size(table: Table) -> int:
 
 def holds(table: Table, wanted: str) -> bool:
     """See Tables.holds."""
-    return wanted in _same(table)
+    return wanted in _same(table, table.current_snapshot())
 
 
-def _same(table: Table) -> list[str]:
-    """The versions whose rows the current one has, itself first; also those that have expired, if it says so itself."""
-    snapshot = table.current_snapshot()
+def as_of(table: Table, wanted: str) -> Snapshot | None:
+    """A version, or one with the same rows where it has expired. Raises KeyError when there is none."""
+    if wanted == NEVER_WRITTEN:
+        return None
+    found = table.snapshot_by_id(int(wanted)) or next((one for one in table.snapshots() if wanted in _same(table, one)), None)
+    if found is None:
+        raise KeyError(wanted)
+    return found
+
+
+def _same(table: Table, snapshot: Snapshot | None) -> list[str]:
+    """The versions whose rows a version has, itself first; also those that have expired, if it says so itself."""
     found = [version(snapshot)]
     while snapshot is not None and _is_rearranged(snapshot):
         found += (said(snapshot, REARRANGED) or "").split()
@@ -415,7 +424,7 @@ def forget_gone_files(loaded: Table) -> None:
     if current is None or not any(map(_tells_of_gone, current.manifests(loaded.io))):
         return
     with loaded.transaction() as change:
-        how = {"branch": MAIN, "snapshot_properties": {REARRANGED: " ".join(_same(loaded))}}
+        how = {"branch": MAIN, "snapshot_properties": {REARRANGED: " ".join(_same(loaded, current))}}
         with _OfPresentFiles(Operation.APPEND, change, loaded.io, **how):
             pass
 
