@@ -1,10 +1,10 @@
 """Athena of the embedded AWS: takes the place of the emulator's way of running a statement.
 
-What is let through says athena_statements.py; this file answers it. A query is rewritten for DuckDB by sqlglot. Tables become
-DuckDB relations with the names and types of the catalog: JSON tables from their objects, Iceberg tables from their current
-snapshot, or the one of FOR VERSION AS OF and FOR TIMESTAMP AS OF, and "<table>$snapshots" and the like from the table's
-metadata. All of it is read from the emulated S3 before DuckDB, which has no way out, sees the query. Results are text as Athena
-writes it, in GetQueryResults and in the file of the result location.
+What is let through says athena_statements.py; this file answers it, but for what writes (athena_writes.py). A query is rewritten
+for DuckDB by sqlglot. Tables become DuckDB relations (athena_files.py) with the names and types of the catalog: files of their
+location, Iceberg tables from their current snapshot, or the one of FOR VERSION AS OF and FOR TIMESTAMP AS OF, and
+"<table>$snapshots" and the like from the table's metadata. DuckDB has no way out but to copies of the tables' files. Results are
+text as Athena writes it, in GetQueryResults and in the file of the result location.
 """
 
 from __future__ import annotations
