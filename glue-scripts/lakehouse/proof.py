@@ -27,7 +27,7 @@ WITHHELD = "(withheld: it names whom a request is about)"
 # What a name may end with, and still be an address that a file is called after.
 _SUFFIXES = re.compile(r"(\.(csv|gz|jsonl?|ndjson|orc|parquet|txt|zip))+$", re.IGNORECASE)
 # An object's first byte is waited for, more than anything else.
-_AT_ONCE, _AT_MOST = 8, 1000
+_AT_ONCE, _AT_MOST = 4, 1000
 _FAILED = "cannot be read now"
 LEFT_BY_DESIGN = (
     {"what": "access logs", "holds": "keys of objects, none of their content", "until": "the retention of access logs"},

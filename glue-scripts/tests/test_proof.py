@@ -169,7 +169,12 @@ DEEP = pa.list_(pa.struct({"k": pa.string(), "m": pa.map_("string", "binary")}))
 MIXED = pa.table(
     {
         "deep": pa.array([[{"k": "v", "m": [("a", ANN.encode())]}]], DEEP),
-        "fixed": pa.array([sha256("x")[:15].encode()], pa.binary(15)),
+        "fixed": pa.array([ANN.encode()], pa.binary(15)),
+        "number": pa.array([1]),
+        "flag": pa.array([True]),
+        "day": pa.array([1], pa.date32()),
+        "price": pa.array([None], pa.decimal128(9, 2)),
+        "nothing": pa.nulls(1),
     }
 )
 NAMED = b"\x1f\x8b\x08\x08\0\0\0\0\0\x03ann@example.com\0" + gzip.compress(b"x")[10:]
@@ -201,6 +206,7 @@ CONTENTS = {
     "Parquet value of a later group": (of_column(*[OTHER] * 5000, ANN, row_group_size=1000), "Parquet", "column email"),
     "Parquet value, without rows": (unused_value(), "Parquet", "column email"),
     "Parquet value, nested": (written(MIXED), "Parquet", "column deep"),
+    "Parquet value of fixed size": (written(MIXED), "Parquet", "column fixed"),
     "Parquet statistic": (of_column(ANN, "b"), "Parquet", "statistic of column email"),
     "Parquet key-value metadata": (
         written(pa.table({"x": [1]}).replace_schema_metadata({"made by": ANN})),
