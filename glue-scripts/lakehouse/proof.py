@@ -276,9 +276,11 @@ class _Proving:
     def _hits(self, request: str, among: Iterable[_Same]) -> tuple[Hit, ...]:
         hits = []
         for same in sorted(among):
-            seen = self._seen[same]
-            for where in (where for (whose, _), where in seen.where.items() if whose == request):
-                hits.append(Hit(same.store, self._told(same.key), same.version, seen.is_current, seen.kind, self._told(where)))
+            seen, key = self._seen[same], self._told(same.key)
+            is_current = self._present.get(same, seen).is_current
+            for (whose, _), where in seen.where.items():
+                if whose == request:
+                    hits.append(Hit(same.store, key, same.version, is_current, seen.kind, self._told(where)))
         return tuple(hits)
 
     def _told(self, name: str) -> str:

@@ -45,6 +45,7 @@ class Finder:
     """Looks for people. How long it takes does not depend on how many they are (but for small pieces of no text)."""
 
     def __init__(self, people: Iterable[Person]) -> None:
+        people = list(people)
         plain = {text for one in people for text in (one.email, *one.serials) if text}
         hashed = {_sha256(text) for text in plain}
         hashed |= {_sha256(f"{one.email} {serial}") for one in people if one.email for serial in (*one.serials, *one.shared)}

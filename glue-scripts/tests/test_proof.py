@@ -334,6 +334,12 @@ def test_who_is_in_old_versions_only_is_removed_and_other_tables_keep_theirs(lak
     assert {table: lake.rows(table) for table in rows} == rows
     assert {table: lake.snapshots(table) for table in versions} == {**versions, **dict.fromkeys(rows, 1)}
     assert prove(lake).found == ()
+    # By other means than the proof's own.
+    for path in lake.folder.rglob("*.*"):
+        rows_of = parquet.read_table(path).to_pylist() if path.suffix == ".parquet" else ()
+        for text in (ANN, SERIAL, sha256(ANN), sha256(SERIAL), sha256(f"{ANN} {SERIAL}")):
+            assert f"'{text}'" not in str(rows_of), path
+            assert text.encode() not in path.read_bytes().replace(OTHER.encode(), b""), path
     # The next run knows the rows again, also where it has to know who was in a version that is gone.
     entries = lake.run().values()
     assert "full" not in {entry.mode for entry in entries}
@@ -402,6 +408,25 @@ def test_bounds_in_manifests_are_found_also_when_they_were_cut(lake, email):
     of = prove(lake, [Person(email)])
     bounds = {("trusted/Avro", f"manifest, data_file.{which}_bounds.value") for which in ("lower", "upper")}
     assert bounds <= set(where(of.left))
+
+
+def test_manifests_forget_files_that_are_gone(lake):
+    """What they say of them would stay for as long as the present version does."""
+    loaded = lake.load("customer_trusted")
+    loaded.append(row_of("customer_trusted", email=ANN))
+    loaded.delete(f"email = '{ANN}'")
+    rows, before = lake.rows("customer_trusted"), lake.tables.version("customer_trusted")
+    lake.tables.retried("customer_trusted", tables.forget_gone_files)
+    now = lake.load("customer_trusted")
+    assert [one.deleted_files_count for one in now.current_snapshot().manifests(now.io)] == [0]
+    lake.expire("customer_trusted")
+    assert lake.tables.version("customer_trusted") != before
+    assert lake.tables.holds("customer_trusted", before)
+    assert not lake.tables.holds("customer_trusted", "1")
+    assert lake.rows("customer_trusted") == rows
+    place = lake.load("customer_trusted").metadata_location
+    lake.tables.retried("customer_trusted", tables.forget_gone_files)
+    assert lake.load("customer_trusted").metadata_location == place
 
 
 def test_earlier_metadata_is_removed_though_the_present_one_lists_it(lake):
