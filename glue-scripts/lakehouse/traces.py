@@ -134,8 +134,9 @@ class Finder:
 def _texts_around(content: bytes, first: int, last: int) -> Iterator[bytes]:
     """Texts with their length in front that a place may be within."""
     for start in range(max(first - _LONGEST_PREFIXED, 1), first + 1):
-        text = content[start : start + content[start - 1]]
-        if start + len(text) >= last and text.decode("utf-8", "replace").isprintable():
+        end = start + content[start - 1]
+        text = content[start:end]
+        if last <= end <= len(content) and text.decode("utf-8", "replace").isprintable():
             yield text
 
 
