@@ -23,7 +23,7 @@ from pyarrow import orc
 # How a part is to be looked through: lines of text; values of which some may have been cut, one a line; bytes; bytes in which
 # each text has its length in front. The last two hold nothing: what an object is, and why it could not be looked into.
 TEXT, BOUNDS, BINARY, PREFIXED, FORMAT, PROBLEM = "text", "bounds", "binary", "prefixed", "format", "problem"
-_PIECE, _HEAD, _OVERLAP, _MOST_LEVELS, _IN_MEMORY, _MOST_ROWS = 4 * 2**20, 4096, 4096, 4, 64 * 2**20, 65536
+_PIECE, _HEAD, _OVERLAP, _MOST_LEVELS, _IN_MEMORY, _MOST_ROWS = 4 * 2**20, 4096, 4096, 4, 16 * 2**20, 65536
 _AS_GZIP = 16 + zlib.MAX_WBITS
 _NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]")
 _BOUNDS_OF_ICEBERG = ("lower_bounds", "upper_bounds", "lower_bound", "upper_bound")
@@ -131,33 +131,27 @@ class _Stream(io.RawIOBase):
         return size
 
 
-def _by_arrow(codec: str) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
-    def unpack(pieces: Iterator[bytes]) -> Iterator[bytes]:
-        with pa.CompressedInputStream(pa.PythonFile(io.BufferedReader(_Stream(pieces)), "r"), codec) as stream:
+def _by(opened: Callable[[BinaryIO], Any]) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
+    def unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
+        with opened(io.BufferedReader(_Stream(pieces))) as stream:
+            # Little at once: of what is damaged, all before it.
             while piece := stream.read(2**16):
                 yield piece
 
-    return unpack
+    return unpacked
 
 
-def _unxz(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    with lzma.open(io.BufferedReader(_Stream(pieces))) as stream:
-        while piece := stream.read(_PIECE):
-            yield piece
-
-
-def _unsnapped(_: Iterator[bytes]) -> Iterator[bytes]:
-    raise NotImplementedError
-    yield b""
+def _by_arrow(codec: str) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
+    return _by(lambda file: pa.CompressedInputStream(pa.PythonFile(file, "r"), codec))
 
 
 _UNPACK: dict[bytes, tuple[str, Callable[[Iterator[bytes]], Iterator[bytes]]]] = {
     b"\x1f\x8b": ("gzip", _gunzipped),
-    b"BZh": ("bzip2", _by_arrow("bz2")),
-    b"\xfd7zXZ\0": ("xz", _unxz),
+    b"BZh": ("bzip2", _by(bz2.open)),
+    b"\xfd7zXZ\0": ("xz", _by(lzma.open)),
     b"\x28\xb5\x2f\xfd": ("zstd", _by_arrow("zstd")),
     b"\x04\x22\x4d\x18": ("lz4", _by_arrow("lz4")),
-    b"\xff\x06\0\0sNaPpY": ("snappy", _unsnapped),
+    b"\xff\x06\0\0sNaPpY": ("snappy", _by_arrow("snappy")),
 }
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -235,22 +229,10 @@ def _texts(array: pa.Array) -> Iterator[bytes]:
         yield from chain.from_iterable(_texts(array.field(number)) for number in range(kind.num_fields))
     elif pa.types.is_nested(kind):
         yield from _texts(array.values)
-    elif any(is_so(kind) for is_so in _ARE_TEXTS):
+    elif not (pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)):
         values = array.drop_null().cast(pa.large_binary())
         offsets = pa.array([0, len(values)], pa.int64())
         yield pc.binary_join(pa.LargeListArray.from_arrays(offsets, values), pa.scalar(b"\n", pa.large_binary()))[0].as_py()
-
-
-_TYPES = pa.types
-_ARE_TEXTS = (
-    _TYPES.is_string,
-    _TYPES.is_large_string,
-    _TYPES.is_binary,
-    _TYPES.is_large_binary,
-    _TYPES.is_string_view,
-    _TYPES.is_binary_view,
-    _TYPES.is_fixed_size_binary,
-)
 
 
 def _orc(file: Any, _: int) -> Iterator[Part]:

@@ -27,7 +27,7 @@ WITHHELD = "(withheld: it names whom a request is about)"
 # What a name may end with, and still be an address that a file is called after.
 _SUFFIXES = re.compile(r"(\.(csv|gz|jsonl?|ndjson|orc|parquet|txt|zip))+$", re.IGNORECASE)
 # An object's first byte is waited for, more than anything else.
-_AT_ONCE, _AT_MOST = 8, 1000
+_AT_ONCE, _AT_MOST = 4, 1000
 _FAILED = "cannot be read now"
 LEFT_BY_DESIGN = (
     {"what": "access logs", "holds": "keys of objects, none of their content", "until": "the retention of access logs"},
@@ -276,9 +276,11 @@ class _Proving:
     def _hits(self, request: str, among: Iterable[_Same]) -> tuple[Hit, ...]:
         hits = []
         for same in sorted(among):
-            seen = self._seen[same]
-            for where in (where for (whose, _), where in seen.where.items() if whose == request):
-                hits.append(Hit(same.store, self._told(same.key), same.version, seen.is_current, seen.kind, self._told(where)))
+            seen, key = self._seen[same], self._told(same.key)
+            is_current = self._present.get(same, seen).is_current
+            for (whose, _), where in seen.where.items():
+                if whose == request:
+                    hits.append(Hit(same.store, key, same.version, is_current, seen.kind, self._told(where)))
         return tuple(hits)
 
     def _told(self, name: str) -> str:

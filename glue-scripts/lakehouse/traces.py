@@ -45,6 +45,7 @@ class Finder:
     """Looks for people. How long it takes does not depend on how many they are (but for small pieces of no text)."""
 
     def __init__(self, people: Iterable[Person]) -> None:
+        people = list(people)
         plain = {text for one in people for text in (one.email, *one.serials) if text}
         hashed = {_sha256(text) for text in plain}
         hashed |= {_sha256(f"{one.email} {serial}") for one in people if one.email for serial in (*one.serials, *one.shared)}
@@ -133,8 +134,9 @@ class Finder:
 def _texts_around(content: bytes, first: int, last: int) -> Iterator[bytes]:
     """Texts with their length in front that a place may be within."""
     for start in range(max(first - _LONGEST_PREFIXED, 1), first + 1):
-        text = content[start : start + content[start - 1]]
-        if start + len(text) >= last and text.decode("utf-8", "replace").isprintable():
+        end = start + content[start - 1]
+        text = content[start:end]
+        if last <= end <= len(content) and text.decode("utf-8", "replace").isprintable():
             yield text
 
 

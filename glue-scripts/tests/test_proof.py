@@ -169,7 +169,12 @@ DEEP = pa.list_(pa.struct({"k": pa.string(), "m": pa.map_("string", "binary")}))
 MIXED = pa.table(
     {
         "deep": pa.array([[{"k": "v", "m": [("a", ANN.encode())]}]], DEEP),
-        "fixed": pa.array([sha256("x")[:15].encode()], pa.binary(15)),
+        "fixed": pa.array([ANN.encode()], pa.binary(15)),
+        "number": pa.array([1]),
+        "flag": pa.array([True]),
+        "day": pa.array([1], pa.date32()),
+        "price": pa.array([None], pa.decimal128(9, 2)),
+        "nothing": pa.nulls(1),
     }
 )
 NAMED = b"\x1f\x8b\x08\x08\0\0\0\0\0\x03ann@example.com\0" + gzip.compress(b"x")[10:]
@@ -201,6 +206,7 @@ CONTENTS = {
     "Parquet value of a later group": (of_column(*[OTHER] * 5000, ANN, row_group_size=1000), "Parquet", "column email"),
     "Parquet value, without rows": (unused_value(), "Parquet", "column email"),
     "Parquet value, nested": (written(MIXED), "Parquet", "column deep"),
+    "Parquet value of fixed size": (written(MIXED), "Parquet", "column fixed"),
     "Parquet statistic": (of_column(ANN, "b"), "Parquet", "statistic of column email"),
     "Parquet key-value metadata": (
         written(pa.table({"x": [1]}).replace_schema_metadata({"made by": ANN})),
@@ -328,6 +334,12 @@ def test_who_is_in_old_versions_only_is_removed_and_other_tables_keep_theirs(lak
     assert {table: lake.rows(table) for table in rows} == rows
     assert {table: lake.snapshots(table) for table in versions} == {**versions, **dict.fromkeys(rows, 1)}
     assert prove(lake).found == ()
+    # By other means than the proof's own.
+    for path in lake.folder.rglob("*.*"):
+        rows_of = parquet.read_table(path).to_pylist() if path.suffix == ".parquet" else ()
+        for text in (ANN, SERIAL, sha256(ANN), sha256(SERIAL), sha256(f"{ANN} {SERIAL}")):
+            assert f"'{text}'" not in str(rows_of), path
+            assert text.encode() not in path.read_bytes().replace(OTHER.encode(), b""), path
     # The next run knows the rows again, also where it has to know who was in a version that is gone.
     entries = lake.run().values()
     assert "full" not in {entry.mode for entry in entries}
@@ -396,6 +408,25 @@ def test_bounds_in_manifests_are_found_also_when_they_were_cut(lake, email):
     of = prove(lake, [Person(email)])
     bounds = {("trusted/Avro", f"manifest, data_file.{which}_bounds.value") for which in ("lower", "upper")}
     assert bounds <= set(where(of.left))
+
+
+def test_manifests_forget_files_that_are_gone(lake):
+    """What they say of them would stay for as long as the present version does."""
+    loaded = lake.load("customer_trusted")
+    loaded.append(row_of("customer_trusted", email=ANN))
+    loaded.delete(f"email = '{ANN}'")
+    rows, before = lake.rows("customer_trusted"), lake.tables.version("customer_trusted")
+    lake.tables.retried("customer_trusted", tables.forget_gone_files)
+    now = lake.load("customer_trusted")
+    assert [one.deleted_files_count for one in now.current_snapshot().manifests(now.io)] == [0]
+    lake.expire("customer_trusted")
+    assert lake.tables.version("customer_trusted") != before
+    assert lake.tables.holds("customer_trusted", before)
+    assert not lake.tables.holds("customer_trusted", "1")
+    assert lake.rows("customer_trusted") == rows
+    place = lake.load("customer_trusted").metadata_location
+    lake.tables.retried("customer_trusted", tables.forget_gone_files)
+    assert lake.load("customer_trusted").metadata_location == place
 
 
 def test_earlier_metadata_is_removed_though_the_present_one_lists_it(lake):

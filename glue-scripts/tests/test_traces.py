@@ -5,6 +5,7 @@ import hashlib
 import json
 import random
 import unicodedata
+from pathlib import Path
 from urllib.parse import quote, quote_from_bytes
 
 import pytest
@@ -76,6 +77,16 @@ def test_every_form_is_found(finder, text, long):
     assert finder.in_text(around + text + b"\n" + around)
 
 
+SPELLED = json.loads(Path(__file__).resolve().parents[2].joinpath("data", "emails.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", [case for case in SPELLED if case["normalised"]], ids=lambda case: case["why"])
+def test_every_spelling_is_found(case):
+    text = f"x,{case['written']},{case['written']}".encode()
+    assert Finder([Person(case["normalised"])]).in_text(text)
+    assert Finder(iter([Person(case["normalised"]), *CROWD])).in_text(text)
+
+
 OTHERS = {
     "a longer name": "joann@example.com",
     "a longer domain": "ann@example.com.au",
@@ -142,6 +153,8 @@ def test_a_length_in_front_tells_of_longer_texts(finder):
 
     for texts in ((b"ann@example.com", b"x"), (b"a", b"<ann@example.com>", b"b"), (b"joann@example.com", b"ann@example.com")):
         assert finder.in_binary(written(*texts), prefixed=True), texts
+    # Without a length: its value may be longer than that, or begin elsewhere.
+    assert finder.in_binary(b"\xff\xfeann@example.com\0", prefixed=True)
     for texts in ((b"joann@example.com", b"xann@example.com"), (b"ann@example.com.au",)):
         assert not finder.in_binary(written(*texts), prefixed=True), texts
         assert finder.in_binary(written(*texts))

@@ -4,6 +4,7 @@ import gzip
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from embedded import EmbeddedAWS
 from lakehouse import proof
@@ -69,6 +70,23 @@ def test_versions_are_listed_read_and_removed(s3: Any) -> None:
     assert [one.id for one in store.versions("a/")] == [new]
     store.delete_versions(versions[1:2])
     assert list(store.versions("a/")) == []
+
+
+def test_files_that_no_table_knows_now_go_with_all_their_versions(s3: Any, of: Tables) -> None:
+    loaded, store = of.load("customer_trusted"), S3Store(LAKE)
+    values = {"email": "ann@example.com", "serialnumber": "device-of-ann"}
+    loaded.append(pa.table({name: pa.array([values.get(name)], pa.string()) for name in ("email", "serialnumber")}))
+    (data,) = [one for one in store.versions("") if one.key.endswith(".parquet")]
+    # The same object anew: the older version is not current.
+    put(s3, LAKE, data.key, store.open_version(data).read())
+    loaded.delete("email = 'ann@example.com'")
+    versions = [one.key for one in store.versions("") if one.key.endswith((".parquet", ".avro"))]
+    proven = proof.prove(store, None, of, {"r1": [Person("ann@example.com", ("device-of-ann",))]}, IGNORED)["r1"]
+    assert (proven.verdict, proven.left) == (proof.ERASED, ())
+    assert {hit.kind for hit in proven.found} >= {"trusted/Parquet", "trusted/Avro"}
+    left = [one.key for one in store.versions("") if one.key.endswith((".parquet", ".avro"))]
+    assert (versions.count(data.key), left.count(data.key)) == (2, 0)
+    assert of.rows("customer_trusted") == 0
 
 
 def test_a_noncurrent_version_goes_and_others_of_the_object_stay(s3: Any, of: Tables) -> None:
