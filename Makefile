@@ -23,10 +23,10 @@ export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Parts of what there is to install. Those in Python but the checks share $(VENV): the others are added to it.
+# Parts of what there is to install. Those in Python share $(VENV), but for those that stand apart.
 CDK   := .stedi/python.done .stedi/node.done
 SPARK := .stedi/jars.done
-TESTS := .stedi/tests.done .stedi/node-tools.done
+TESTS := .stedi/tests.done .stedi/clients.done .stedi/dbt.done .stedi/node-tools.done
 CHECK := .stedi/lint.done .stedi/checks.done .stedi/node-tools.done
 
 .PHONY: setup
@@ -37,6 +37,9 @@ cdk: $(CDK) ## install what a synthesis or a deployment needs
 
 .PHONY: spark
 spark: $(SPARK) ## install what jobs need to run on Spark (wants Java)
+
+.PHONY: clients
+clients: .stedi/clients.done .stedi/dbt.done ## install the clients of docs/using.md and dbt, each in an environment of its own
 
 UV := local/setup/uv
 
@@ -73,11 +76,15 @@ JAVA := $(if $(JAVA_HOME),$(JAVA_HOME)/bin/)java
 	@$(UV) pip install --python $(VENV) --require-hashes -r $<
 	@touch $@
 
-# checkov pins versions of boto3 and others that the jobs and the embedded AWS cannot live with.
-.stedi/checks.done: local/setup/checks.lock | .stedi/uv.done
-	@echo "installing the security checks into .stedi/checks (100 MB, half a minute at most)"
-	@$(UV) venv --quiet --clear --python "$(PYTHON)" .stedi/checks
-	@$(UV) pip install --python .stedi/checks --require-hashes -r $<
+# Each in an environment of its own: what they pin, the jobs and the embedded AWS cannot live with. The *.in files say which.
+APART := checks clients dbt
+.stedi/checks.done: WHAT := the security checks into .stedi/checks (100 MB, half a minute at most)
+.stedi/clients.done: WHAT := clients of Athena into .stedi/clients (130 MB, half a minute at most)
+.stedi/dbt.done: WHAT := dbt into .stedi/dbt (30 MB, half a minute at most)
+$(APART:%=.stedi/%.done): .stedi/%.done: local/setup/%.lock | .stedi/uv.done
+	@echo "installing $(WHAT)"
+	@$(UV) venv --quiet --clear --python "$(PYTHON)" .stedi/$*
+	@$(UV) pip install --python .stedi/$* --require-hashes -r $<
 	@touch $@
 
 NPM := --omit=peer --loglevel=error --no-audit --no-fund
@@ -216,4 +223,4 @@ lock: .stedi/uv.done ## pin the Python packages of pyproject.toml anew
 	$(LOCK) $(PARTS:%=--group %) -o .stedi/together.lock
 	for part in $(PARTS); do $(LOCK) --group $$part -c .stedi/together.lock -o local/setup/$$part.lock || exit; done
 	go run ./tools/packages -lock
-	for part in checks uv; do $(LOCK) local/setup/$$part.in -o local/setup/$$part.lock || exit; done
+	for part in $(APART) uv; do $(LOCK) local/setup/$$part.in -o local/setup/$$part.lock || exit; done

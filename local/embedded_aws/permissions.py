@@ -38,6 +38,8 @@ def demand(action: str, resource: str, context: dict | None = None) -> None:
     key = iam_evaluator._verified_key.get()
     if not key:
         return
+    # Of the request, and so unknown in PyIceberg's threads, where a bucket would refuse to be read without TLS.
+    iam_evaluator.pin_request_origin("127.0.0.1", True)
     denied = iam_evaluator.enforce(key, action, action.partition(":")[0], get_region(), resource, context)
     if isinstance(denied, iam_evaluator.AuthError):
         raise PermissionError(denied.message)
@@ -51,7 +53,8 @@ def _arn(service: str, method: str, path: str, headers: dict, body: bytes, *more
     found = _resource(service, method, path, headers, body, *more)
     if service == "glue" and headers.get("x-amz-target", "").endswith(".GetDatabase"):
         return found.replace(":table/", ":database/")
-    if service == "athena" and found == "*":
+    # The workgroup that a question about the catalog may name, too, is not what it is about.
+    if service == "athena" and (found == "*" or b'"CatalogName"' in body):
         return _athena_arn(json.loads(body or b"{}"))
     return found
 

@@ -15,7 +15,7 @@ def pins(text: str) -> dict[str, str]:
 
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
 INPUTS = {name: "\n".join(wanted) for name, wanted in GROUPS.items()} | {
-    name: (ROOT / f"local/setup/{name}.in").read_text() for name in ("checks", "uv")
+    name: (ROOT / f"local/setup/{name}.in").read_text() for name in ("checks", "clients", "dbt", "uv")
 }
 
 
@@ -39,3 +39,10 @@ def test_what_is_added_to_the_environment_of_the_demo_changes_nothing_in_it():
 
 def test_the_demo_needs_neither_spark_nor_tools():
     assert not {"pyspark", "py4j", "pytest", "ruff", "awscli", "matplotlib", "cfn-lint"} & set(locked("demo"))
+
+
+@pytest.mark.parametrize("name", ["clients", "dbt"])
+def test_the_page_for_users_names_the_versions_that_were_tried(name):
+    page = (ROOT / "docs" / "using.md").read_text().lower()
+    core = {"dbt-core"}  # comes with its adapter
+    assert [one for one, version in pins(INPUTS[name]).items() if one not in core and f"{one} {version}" not in page] == []

@@ -12,6 +12,7 @@ FILES = ("Makefile", "package-lock.json", "go.sum", "local/setup")
 UV, PYTHON, NODE, GO = "uv.done", "python.done", "node.done", "go.done"
 SPARK, JARS, TESTS, LINT = "spark.done", "jars.done", "tests.done", "lint.done"
 NODE_TOOLS, CHECKS = "node-tools.done", "checks.done"
+CLIENTS = {"clients.done", "dbt.done"}
 CDK = {UV, PYTHON, NODE}
 
 
@@ -39,10 +40,11 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("query", set()),
         ("report", {NODE}),
         ("spark", {UV, PYTHON, SPARK, JARS}),
+        ("clients", {UV} | CLIENTS),
         ("bench", {UV, PYTHON, SPARK, JARS, TESTS}),
         ("lint", CDK | {LINT}),
         ("checks", CDK | {LINT, CHECKS, NODE_TOOLS}),
-        ("test", CDK | {SPARK, JARS, TESTS, LINT, CHECKS, NODE_TOOLS}),
+        ("test", CDK | CLIENTS | {SPARK, JARS, TESTS, LINT, CHECKS, NODE_TOOLS}),
         ("lock", {UV}),
     ],
 )
