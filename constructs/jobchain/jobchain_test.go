@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 
@@ -21,15 +24,23 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(cdktest.Main(m)) }
 
+var (
+	second = gluejob.Job{Name: "second_job", TimeoutMinutes: 30, LogGroup: "/aws-glue/second"}
+	first  = gluejob.Job{Name: "a_job", TimeoutMinutes: 20, LogGroup: "/aws-glue/a"}
+)
+
 func synthesize(t *testing.T) cdktest.Template {
+	t.Helper()
+	return synthesizeWith(t, func(awscdk.Stack) []jobchain.Step { return nil })
+}
+
+func synthesizeWith(t *testing.T, more func(awscdk.Stack) []jobchain.Step) cdktest.Template {
 	t.Helper()
 	stack := cdktest.NewStack(t)
 	jobchain.New(stack, "Chain", jobchain.Props{
-		Name: "shop-pipeline",
-		Lake: "shop",
-		Jobs: []gluejob.Job{
-			{Name: "second_job", TimeoutMinutes: 30, LogGroup: "/aws-glue/second"}, {Name: "a_job", TimeoutMinutes: 20, LogGroup: "/aws-glue/a"},
-		},
+		Name:  "shop-pipeline",
+		Lake:  "shop",
+		Steps: append([]jobchain.Step{{Job: second}, {Job: first}}, more(stack)...),
 		Log:   loggroup.New(stack, "Log", loggroup.Props{RetentionDays: 7}),
 		Topic: awssns.NewTopic(stack, jsii.String("Topic"), &awssns.TopicProps{MasterKey: awskms.NewKey(stack, jsii.String("Key"), nil)}),
 	})
@@ -42,6 +53,8 @@ type state struct {
 	Arguments            map[string]any
 	Output               any
 	Error, Cause         string
+	Choices              []struct{ Condition, Next string }
+	Default              string
 	Retry                []struct {
 		ErrorEquals                  []string
 		IntervalSeconds, MaxAttempts int
@@ -103,6 +116,54 @@ func TestJobsRunInOrder(t *testing.T) {
 	}
 	if machine.QueryLanguage != "JSONata" {
 		t.Errorf("the query language is %q, want JSONata", machine.QueryLanguage)
+	}
+}
+
+// A step that is for some objects asks for each of their prefixes, runs with the first that there is, and else goes on.
+func TestStepForObjects(t *testing.T) {
+	template := synthesizeWith(t, func(stack awscdk.Stack) []jobchain.Step {
+		lake := awss3.Bucket_FromBucketArn(stack, jsii.String("Lake"), jsii.String("arn:aws:s3:::lake"))
+		return []jobchain.Step{
+			{Job: first, ID: "some", Arguments: map[string]string{"--step": "b"}, Only: jobchain.Objects{Bucket: lake, Prefixes: []string{"x.json", "y/"}}},
+			{Job: second, ID: "last"},
+			{Job: first, ID: "end", Only: jobchain.Objects{Bucket: lake, Prefixes: []string{"y/"}}},
+		}
+	})
+	states := definitionOf(t, template).States
+	for _, test := range []struct{ look, found, prefix, task, otherwise string }{
+		{"some_look_1", "some_found_1", "x.json", "some", "some_look_2"},
+		{"some_look_2", "some_found_2", "y/", "some", "last"},
+		{"end_look_1", "end_found_1", "y/", "end", "end_nothing"},
+	} {
+		ask, choice := states[test.look], states[test.found]
+		want := map[string]any{"Bucket": "lake", "Prefix": test.prefix, "MaxKeys": 1.0}
+		if !strings.HasSuffix(ask.Resource, ":states:::aws-sdk:s3:listObjectsV2") || !reflect.DeepEqual(ask.Arguments, want) || ask.Next != test.found {
+			t.Errorf("%s is %+v, want a list with %v and then %s", test.look, ask, want, test.found)
+		}
+		if len(ask.Catch) != 1 || ask.Catch[0].Next != "Tell" || ask.Catch[0].Output.(map[string]any)["job"] != "a_job" || len(ask.Retry) != 1 {
+			t.Errorf("%s catches %+v and tries again %+v, want both, and to tell of a_job", test.look, ask.Catch, ask.Retry)
+		}
+		if len(choice.Choices) != 1 || choice.Choices[0].Next != test.task || choice.Choices[0].Condition != "{% $states.input.found > 0 %}" || choice.Default != test.otherwise {
+			t.Errorf("%s is %+v, want %s if something was found, else %s", test.found, choice, test.task, test.otherwise)
+		}
+	}
+	if given := states["some"].Arguments; given["JobName"] != "a_job" || given["Arguments"].(map[string]any)["--step"] != "b" || states["some"].Next != "last" {
+		t.Errorf("the step runs %v, and then %s, want a_job with --step b, and then last", given, states["some"].Next)
+	}
+	if states["a_job"].Next != "some_look_1" || states["end_nothing"].Type != "Succeed" || !states["end"].End {
+		t.Errorf("the step follows %+v, and ends with %+v or %+v", states["a_job"], states["end_nothing"], states["end"])
+	}
+	for _, policy := range template.Resources("AWS::IAM::Policy") {
+		for _, statement := range policy["PolicyDocument"].(map[string]any)["Statement"].([]any) {
+			statement := statement.(map[string]any)
+			if !strings.Contains(fmt.Sprint(statement["Action"]), "s3:") {
+				continue
+			}
+			prefixes := fmt.Sprint(statement["Condition"].(map[string]any)["StringEquals"].(map[string]any)["s3:prefix"])
+			if statement["Action"] != "s3:ListBucket" || statement["Resource"] != "arn:aws:s3:::lake" || strings.Contains(prefixes, "*") {
+				t.Errorf("the state machine may %v, want to list the prefixes that it asks for", statement)
+			}
+		}
 	}
 }
 
@@ -193,7 +254,7 @@ func onlyPolicy(template cdktest.Template) []any {
 func TestMisuse(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	cdktest.Panics(t, func() { jobchain.New(stack, "Chain", jobchain.Props{Name: "shop"}) },
-		`jobchain Chain: Name is "shop" with 0 jobs and topic <nil>, want a name, at least one job and a topic`)
+		`jobchain Chain: Name is "shop" with 0 steps and topic <nil>, want a name, at least one step and a topic`)
 }
 
 // Without the conditions whoever can name the role in a machine of another account has its rights.
