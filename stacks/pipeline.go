@@ -74,11 +74,12 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 		Budgets: stage.MonthlyBudgetUSD > 0 && stage.HasBudgets(),
 	})
 	pipeline.Chain = jobchain.New(stack, "Chain", jobchain.Props{
-		Name:  stage.LakeName + "-pipeline",
-		Lake:  stage.LakeName,
-		Steps: steps,
-		Log:   newLogGroup(stack, "ChainLog", stateMachineLogs+stage.LakeName+"-pipeline", props),
-		Topic: told.Topic,
+		Name:   stage.LakeName + "-pipeline",
+		Lake:   stage.LakeName,
+		Bucket: props.Catalog.Lake,
+		Steps:  steps,
+		Log:    newLogGroup(stack, "ChainLog", stateMachineLogs+stage.LakeName+"-pipeline", props),
+		Topic:  told.Topic,
 	})
 	output(stack, "StateMachineArn", pipeline.Chain.StateMachineArn())
 	output(stack, "AlertTopicArn", told.Topic.TopicArn())
@@ -141,7 +142,6 @@ func maintenanceProps(common gluejob.Props, props PipelineProps) gluejob.Props {
 // erase adds the job that erases people, and puts its two runs around the others: it erases before anybody reads what was delivered, and
 // proves when the maintenance has removed what the run has left behind.
 func (p *Pipeline) erase(others []jobchain.Step, common gluejob.Props, props PipelineProps) []jobchain.Step {
-	lake := props.Catalog.Lake
 	job := eraserProps(common, props)
 	job.Code.Script = script(p.Stack, props.Scripts, contract.ErasePeople)
 	made := gluejob.New(p.Stack, pascalCase(contract.ErasePeople), job)
@@ -151,10 +151,10 @@ func (p *Pipeline) erase(others []jobchain.Step, common gluejob.Props, props Pip
 		panic(err.Error())
 	}
 	asked := requests.Prefix() + "/"
-	erase := jobchain.Step{Job: made, Only: jobchain.Objects{Bucket: lake, Prefixes: []string{asked}}}
+	erase := jobchain.Step{Job: made, Only: []string{asked}}
 	prove := jobchain.Step{
 		Job: made, ID: contract.ErasePeople + "_proof", Arguments: map[string]string{"--step": "prove"},
-		Only: jobchain.Objects{Bucket: lake, Prefixes: []string{contract.ErasurePending, asked}},
+		Only: []string{contract.ErasurePending, asked},
 	}
 	return slices.Concat([]jobchain.Step{erase}, others, []jobchain.Step{prove})
 }

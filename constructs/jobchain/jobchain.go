@@ -56,22 +56,17 @@ type Step struct {
 	Job       gluejob.Job
 	ID        string            // of its state; empty: the job's name
 	Arguments map[string]string // of the run, beside --full_refresh; may be empty
-	Only      Objects           // the run is left out when there are none of these; the zero value: never
-}
-
-// Objects are those of a bucket whose keys begin with one of the prefixes.
-type Objects struct {
-	Bucket   awss3.IBucket
-	Prefixes []string
+	Only      []string          // the run is left out when no key of the lake begins with one of these; empty: never
 }
 
 // Props of the state machine.
 type Props struct {
-	Name  string              // what people type; required
-	Lake  string              // name of the lakehouse, for messages
-	Steps []Step              // in the order in which they run; required
-	Log   awslogs.CfnLogGroup // receives the events of every execution, without their data
-	Topic awssns.Topic        // hears of an execution that fails
+	Name   string              // what people type; required
+	Lake   string              // name of the lakehouse, for messages
+	Bucket awss3.IBucket       // of the lake; required for a step that is left out sometimes
+	Steps  []Step              // in the order in which they run; required
+	Log    awslogs.CfnLogGroup // receives the events of every execution, without their data
+	Topic  awssns.Topic        // hears of an execution that fails
 }
 
 // New makes the state machine. A job that fails is told to the topic and fails the execution, with Glue's message; the jobs after it
@@ -84,7 +79,7 @@ func New(scope constructs.Construct, id string, props Props) awsstepfunctions.St
 	this := constructs.NewConstruct(scope, jsii.String(id))
 	failure := tell(this, props)
 	var first awsstepfunctions.IChainable
-	var lists []awsiam.PolicyStatement
+	var listed []string
 	minutes := 0
 	for _, step := range slices.Backward(props.Steps) {
 		if step.ID == "" {
@@ -105,9 +100,9 @@ func New(scope constructs.Construct, id string, props Props) awsstepfunctions.St
 			task.Next(after)
 		}
 		first = task
-		if len(step.Only.Prefixes) > 0 {
-			first = look(this, step, task, after, caught)
-			lists = append(lists, listing(step.Only))
+		if len(step.Only) > 0 {
+			first = look(this, props.Bucket, step, task, after, caught)
+			listed = append(listed, step.Only...)
 		}
 	}
 	machine := awsstepfunctions.NewStateMachine(this, jsii.String("StateMachine"), &awsstepfunctions.StateMachineProps{
@@ -122,8 +117,13 @@ func New(scope constructs.Construct, id string, props Props) awsstepfunctions.St
 			IncludeExecutionData: jsii.Bool(false),
 		},
 	})
-	for _, list := range lists {
-		machine.AddToRolePolicy(list)
+	if len(listed) > 0 {
+		// Exactly these prefixes: a list with a shorter one shows other keys.
+		slices.Sort(listed)
+		machine.AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Actions: jsii.Strings("s3:ListBucket"), Resources: &[]*string{props.Bucket.BucketArn()},
+			Conditions: &map[string]any{"StringEquals": map[string]any{"s3:prefix": slices.Compact(listed)}},
+		}))
 	}
 	// Who publishes to an encrypted topic needs its key; the task of the CDK asks for the topic only.
 	if key := props.Topic.MasterKey(); key != nil {
@@ -156,23 +156,23 @@ func Finish(machine awsstepfunctions.StateMachine, name string) {
 	machine.Node().DefaultChild().(awscdk.CfnResource).AddOverride(jsii.String("DependsOn"), &[]*string{policy.LogicalId()})
 }
 
-// look asks S3 for the objects of a step: with the first one that there is, task runs, and else what comes after it. It costs a request
+// look asks S3 for the objects that a step is for: with the first one that there is, task runs, and else what comes after it. It costs a request
 // and two transitions a prefix, where a run that finds nothing to do costs a minute of its workers.
 //
-// The state is written out because the CDK gives its own kind the right to list the bucket whole (see listing), and has no output for what
-// one that is written out catches.
+// The state is written out because the CDK gives its own kind the right to list the bucket whole, and has no output for what one that
+// is written out catches.
 func look(
-	scope constructs.Construct, step Step, task, after awsstepfunctions.IChainable, caught map[string]any,
+	scope constructs.Construct, lake awss3.IBucket, step Step, task, after awsstepfunctions.IChainable, caught map[string]any,
 ) awsstepfunctions.IChainable {
 	if after == nil {
 		after = awsstepfunctions.Succeed_Jsonata(scope, jsii.String(step.ID+"_nothing"), nil)
 	}
-	for i, prefix := range slices.Backward(step.Only.Prefixes) {
+	for i, prefix := range slices.Backward(step.Only) {
 		ask := awsstepfunctions.NewCustomState(scope, jsii.Sprintf("%s_look_%d", step.ID, i+1), &awsstepfunctions.CustomStateProps{
 			StateJson: &map[string]any{
 				"Type":      "Task",
 				"Resource":  "arn:" + *awscdk.Stack_Of(scope).Partition() + ":states:::aws-sdk:s3:listObjectsV2",
-				"Arguments": map[string]any{"Bucket": *step.Only.Bucket.BucketName(), "Prefix": prefix, "MaxKeys": 1},
+				"Arguments": map[string]any{"Bucket": *lake.BucketName(), "Prefix": prefix, "MaxKeys": 1},
 				"Output":    map[string]any{"found": "{% $count($states.result.Contents) %}"},
 				"Catch":     []any{map[string]any{"ErrorEquals": []string{"States.ALL"}, "Output": caught, "Next": tellState}},
 			},
@@ -183,14 +183,6 @@ func look(
 		after = ask
 	}
 	return after
-}
-
-// listing lets the state machine list keys with exactly these prefixes.
-func listing(objects Objects) awsiam.PolicyStatement {
-	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Actions: jsii.Strings("s3:ListBucket"), Resources: &[]*string{objects.Bucket.BucketArn()},
-		Conditions: &map[string]any{"StringEquals": map[string]any{"s3:prefix": objects.Prefixes}},
-	})
 }
 
 // run waits for the job's run to end.
