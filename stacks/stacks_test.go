@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -404,6 +405,25 @@ func TestAlarms(t *testing.T) {
 		if slices.Sort(found); !slices.Equal(found, names) {
 			t.Errorf("stage %s has alarms %q, want %q", stage, found, names)
 		}
+	}
+}
+
+// Each of what may go wrong with a request rings for itself: unreadable, open for too long, and not gone.
+func TestAlarmsOfTheErasure(t *testing.T) {
+	want := map[string]string{
+		"stedi-erasure-requests-malformed": "ErasureRequestsMalformed Sum > 0 in 3600 s",
+		"stedi-erasure-request-open":       "ErasureRequestOpenDays Maximum > 20 in 86400 s",
+		"stedi-erasure-proof-hits":         "ErasureProofHits Sum > 0 in 3600 s",
+	}
+	found := map[string]string{}
+	for _, resource := range ofStage(t, "prod").template(t, "pipeline").Resources {
+		p := resource.Properties
+		if name, _ := p["AlarmName"].(string); strings.HasPrefix(name, "stedi-erasure-") {
+			found[name] = fmt.Sprintf("%v %v > %v in %v s", p["MetricName"], p["Statistic"], p["Threshold"], p["Period"])
+		}
+	}
+	if !maps.Equal(found, want) {
+		t.Errorf("alarms are %q, want %q", found, want)
 	}
 }
 

@@ -29,18 +29,42 @@ func app(action, resource string, tables ...string) cloud.Assembly {
 	return cloud.Assembly{{Name: "shop", Resources: resources}}
 }
 
+// What the erasure keeps beside the tables is nobody's to gain either: its secret makes pseudonyms what they stand for.
+func TestGainsOfTheErasure(t *testing.T) {
+	before := app("s3:GetObject", "arn:aws:s3:::lake/people/*", "erasure_ledger", "people")
+	for resource, want := range map[string]string{
+		"secret": "object erasure/state/secret", "secre?": "object erasure/state/secret", "none": "",
+	} {
+		gains, err := zoneflow.Gains(before, app("s3:GetObject", "arn:aws:s3:::lake/erasure/state/"+resource, "erasure_ledger", "people"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for _, gain := range gains {
+			got += gain.Table
+		}
+		if got != want {
+			t.Errorf("with %s, gains are %+v, want %q", resource, gains, want)
+		}
+	}
+}
+
 func TestGains(t *testing.T) {
 	before := app("s3:GetObject", "arn:aws:s3:::lake/orders/*", "orders", "people")
 	for name, test := range map[string]struct {
 		after cloud.Assembly
 		want  []string
 	}{
-		"the same":             {before, nil},
-		"less":                 {app("s3:GetObject", "arn:aws:s3:::lake/orders/2026/*", "orders", "people"), nil},
-		"another table":        {app("s3:GetObject", "arn:aws:s3:::lake/people/*", "orders", "people"), []string{"read people"}},
-		"every table":          {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people"), []string{"read people"}},
-		"another right":        {app("s3:*Object", "arn:aws:s3:::lake/orders/*", "orders", "people"), []string{"delete orders", "write orders"}},
-		"a table that is new":  {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people", "things"), []string{"read people"}},
+		"the same":            {before, nil},
+		"less":                {app("s3:GetObject", "arn:aws:s3:::lake/orders/2026/*", "orders", "people"), nil},
+		"another table":       {app("s3:GetObject", "arn:aws:s3:::lake/people/*", "orders", "people"), []string{"read people"}},
+		"every table":         {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people"), []string{"read people"}},
+		"another right":       {app("s3:*Object", "arn:aws:s3:::lake/orders/*", "orders", "people"), []string{"delete orders", "write orders"}},
+		"a table that is new": {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people", "things"), []string{"read people"}},
+		"versions too": {
+			app("s3:*", "arn:aws:s3:::lake/orders/*", "orders", "people"),
+			[]string{"delete orders", "delete versions of orders", "read versions of orders", "write orders"},
+		},
 		"a table that is gone": {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
