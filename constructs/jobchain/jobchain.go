@@ -35,6 +35,9 @@ const (
 	waitGrowth       = 2
 )
 
+// looked is how many keys a look for objects asks for: enough to find something behind some that hold nothing.
+const looked = 100
+
 // tellState tells of a failure, and then fails the execution.
 const tellState = "Tell"
 
@@ -42,6 +45,8 @@ const tellState = "Tell"
 const (
 	// An execution asks for everything to be read anew with the input {"fullRefresh": true}.
 	fullRefresh = "{% $string($states.context.Execution.Input.fullRefresh = true or $states.context.Execution.Input.fullRefresh = 'true') %}"
+	// Objects that hold something: a folder made in the console is an object without bytes, a list that was emptied two brackets.
+	found = "{% $count($states.result.Contents[$number(Size) > 2]) %}"
 	// The answer of a run is dropped: the input given at the start goes through every state.
 	input = "{% $states.input %}"
 	// Glue's id of the run, where there was one.
@@ -172,8 +177,8 @@ func look(
 			StateJson: &map[string]any{
 				"Type":      "Task",
 				"Resource":  "arn:" + *awscdk.Stack_Of(scope).Partition() + ":states:::aws-sdk:s3:listObjectsV2",
-				"Arguments": map[string]any{"Bucket": *lake.BucketName(), "Prefix": prefix, "MaxKeys": 1},
-				"Output":    map[string]any{"found": "{% $count($states.result.Contents) %}"},
+				"Arguments": map[string]any{"Bucket": *lake.BucketName(), "Prefix": prefix, "MaxKeys": looked},
+				"Output":    map[string]any{"found": found},
 				"Catch":     []any{map[string]any{"ErrorEquals": []string{"States.ALL"}, "Output": caught, "Next": tellState}},
 			},
 		})

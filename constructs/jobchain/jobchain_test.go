@@ -133,8 +133,9 @@ func TestStepForObjects(t *testing.T) {
 		{"end_look_1", "end_found_1", "y/", "end", "end_nothing"},
 	} {
 		ask, choice := states[test.look], states[test.found]
-		want := map[string]any{"Bucket": "lake", "Prefix": test.prefix, "MaxKeys": 1.0}
-		if !strings.HasSuffix(ask.Resource, ":states:::aws-sdk:s3:listObjectsV2") || !reflect.DeepEqual(ask.Arguments, want) || ask.Next != test.found {
+		want := map[string]any{"Bucket": "lake", "Prefix": test.prefix, "MaxKeys": 100.0}
+		if !strings.HasSuffix(ask.Resource, ":states:::aws-sdk:s3:listObjectsV2") || !reflect.DeepEqual(ask.Arguments, want) || ask.Next != test.found ||
+			fmt.Sprint(ask.Output) != "map[found:{% $count($states.result.Contents[$number(Size) > 2]) %}]" {
 			t.Errorf("%s is %+v, want a list with %v and then %s", test.look, ask, want, test.found)
 		}
 		if len(ask.Catch) != 1 || ask.Catch[0].Next != "Tell" || ask.Catch[0].Output.(map[string]any)["job"] != "a_job" || len(ask.Retry) != 1 {

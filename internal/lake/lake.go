@@ -191,25 +191,49 @@ type states struct {
 	StartAt string
 	States  map[string]struct {
 		Next      string
+		Choices   []struct{ Next string }
+		Default   string
 		Arguments struct{ JobName string }
 	}
 }
 
-// jobs are the names of the jobs in the order in which they run.
-func (s states) jobs() []string {
+// Job is a job of the state machine.
+type Job struct {
+	Name string
+	Only bool // it runs only in an execution that finds something for it
+}
+
+// jobs are the jobs in the order in which they first run, if all of them do.
+func (s states) jobs() []Job {
+	always := s.onTheWay(func(_, otherwise string) string { return otherwise })
+	var found []Job
+	for _, name := range s.onTheWay(func(chosen, _ string) string { return chosen }) {
+		if !slices.ContainsFunc(found, func(job Job) bool { return job.Name == name }) {
+			found = append(found, Job{name, !slices.Contains(always, name)})
+		}
+	}
+	return found
+}
+
+// onTheWay are the names of the jobs that run one after the other when every choice is made like that.
+func (s states) onTheWay(choose func(chosen, otherwise string) string) []string {
 	var found []string
 	seen := map[string]bool{}
-	for name := s.StartAt; name != "" && !seen[name]; name = s.States[name].Next {
+	for name := s.StartAt; name != "" && !seen[name]; {
 		seen[name] = true
-		if job := s.States[name].Arguments.JobName; job != "" {
+		state := s.States[name]
+		if job := state.Arguments.JobName; job != "" {
 			found = append(found, job)
+		}
+		if name = state.Next; len(state.Choices) > 0 {
+			name = choose(state.Choices[0].Next, state.Default)
 		}
 	}
 	return found
 }
 
 // JobOrder reads from the deployed state machine which jobs it runs, in their order.
-func (l *Lake) JobOrder(ctx context.Context) ([]string, error) {
+func (l *Lake) JobOrder(ctx context.Context) ([]Job, error) {
 	machine, err := l.SFN.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &l.StateMachineARN})
 	if err != nil {
 		return nil, err
