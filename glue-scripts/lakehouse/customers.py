@@ -1,11 +1,11 @@
 """customer_landing -> customer_trusted. Beside it: what is known of everybody's consent -> customer_consent (R1, R2), and what
-suspends people -> customer_suspension (R13)."""
+suspends people -> customer_suspension (R13). From all of them goes who was erased (R17)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lakehouse import contracts, queries
+from lakehouse import contracts, erased, queries
 from lakehouse.engines import Rows
 from lakehouse.run import ReadEverything, Result, Run
 
@@ -17,19 +17,28 @@ def compute(run: Run) -> Result:
     """A run reads new files. Who was suspended and is not any more, without a record among them, makes it read everything."""
     engine, drafts, full = run.engine, run.drafts, run.plan.full
     read = run.delivered()
-    records = engine.keep(queries.select(engine, "landing", "customer_records", customer_landing=read.rows))
     rejected = read.found.rejected
-    known = _unless(run, full, drafts.rows(CONSENT))
+    before = _unless(run, full, drafts.rows(CONSENT))
+    forgotten = _forgotten(run, read.rows, before)
+    records = engine.keep(
+        queries.select(engine, "landing", "customer_records", customer_landing=read.rows, erased=forgotten.erased)
+    )
+    known = engine.sql("select b.* from b anti join f on b.email = f.email", b=before, f=forgotten.consent)
     current = engine.keep(queries.select(engine, "consent", CONSENT, customer_records=records, customer_consent=known))
     suspended = None
     if rejected is not None or (not full and run.tables.rows(SUSPENSION)):
-        suspended = _suspended(run, rejected, known, current)
+        suspended = _suspended(run, rejected, before, known, current, forgotten)
     nobody = engine.sql(_NOBODY)
     gated = run.gate(customer_records=records, customer_current=current, suspended=suspended.now if suspended else nobody)
     scope = None
     if not full:
-        # Persons whose current record is among those read, and who is suspended since this run.
-        decided = engine.sql(f"select email from gated where coalesce({queries.REASON}, '') <> 'superseded'", gated=gated.rows)
+        # Persons whose current record is among those read, who is erased and who is suspended since this run.
+        decided = engine.sql(
+            f"select email from gated where coalesce({queries.REASON}, '') not in ('superseded', 'erased') "
+            "union all select email from forgotten",
+            gated=gated.rows,
+            forgotten=forgotten.people,
+        )
         if suspended:
             lifted = "select count(*) from lifted anti join decided on lifted.email = decided.email"
             if engine.fetch(lifted, lifted=suspended.lifted, decided=decided) != [(0,)]:
@@ -38,10 +47,41 @@ def compute(run: Run) -> Result:
             decided = engine.sql(both, decided=decided, since=suspended.people_since)
         scope = _of(run, run.job.target, decided)
     written = drafts.make_equal(run.job.target, gated.accepted, scope)
-    drafts.make_equal(CONSENT, current, None if full else _of(run, CONSENT, current))
+    people = engine.sql("select email from current union all select email from gone", current=current, gone=forgotten.consent)
+    drafts.make_equal(CONSENT, current, None if full else _of(run, CONSENT, people))
     afterwards = _write_suspending(run, suspended.by if suspended else None)
-    people = _count(run, suspended.people) if suspended else 0
-    return Result((gated,), written, delivery=read, suspended=people, afterwards=afterwards)
+    suspended_people = _count(run, suspended.people) if suspended else 0
+    return Result((gated,), written, delivery=read, suspended=suspended_people, afterwards=afterwards)
+
+
+@dataclass(frozen=True)
+class _Forgotten:
+    """`erased`: see Run.erased. What is known of them, and was before they were erased: `consent`: by address; `suspending`: what
+    suspends. `people`: those of whom nothing is known then.
+    """
+
+    erased: Rows
+    consent: Rows
+    suspending: Rows
+    people: Rows
+
+
+def _forgotten(run: Run, records: Rows, known: Rows) -> _Forgotten:
+    engine, there = run.engine, run.drafts.rows(SUSPENSION)
+    asked = " union all ".join(f"select email as subject from {name}" for name in ("records", "known", "there"))
+    asked = engine.sql(asked, records=records, known=known, there=there)
+    found = run.erased(run.read_tables()[erased.LEDGER], asked)
+    consent = engine.keep(queries.select(engine, "trusted", "forgotten", customer_consent=known, erased=found))
+    text = "select there.* from there join erased on there.email = erased.subject where there.delivered <= erased.erased_at"
+    suspending = engine.keep(engine.sql(text, there=there, erased=found))
+    people = engine.sql(
+        "select email from consent union all select suspending.email from suspending "
+        "anti join known on suspending.email = known.email",
+        consent=consent,
+        suspending=suspending,
+        known=known,
+    )
+    return _Forgotten(found, consent, suspending, people)
 
 
 @dataclass(frozen=True)
@@ -57,10 +97,14 @@ class _Suspended:
     lifted: Rows
 
 
-def _suspended(run: Run, rejected: Rows | None, known: Rows, current: Rows) -> _Suspended:
+def _suspended(
+    run: Run, rejected: Rows | None, consent_before: Rows, known: Rows, current: Rows, forgotten: _Forgotten
+) -> _Suspended:
     engine = run.engine
     there = _unless(run, run.plan.full, run.drafts.rows(SUSPENSION))
-    before = _people(run, there, known)[1]
+    before = _people(run, there, consent_before)[1]
+    same = queries.same(contracts.load(SUSPENSION).key, "there", "gone")
+    there = engine.sql(f"select there.* from there anti join gone on {same}", there=there, gone=forgotten.suspending)
     by = there
     if rejected is not None:
         by = engine.keep(queries.select(engine, "suspension", SUSPENSION, customer_rejected=rejected, customer_suspension=there))

@@ -18,6 +18,7 @@ EXCLUSIONS = (
     "duplicate",
     "superseded",
     "suspended",
+    "erased",
     "no_readings",
     "no_step_reading",
     "already_decided",

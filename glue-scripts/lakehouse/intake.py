@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from lakehouse.contracts import Job
+from lakehouse.errors import LakehouseError
 from lakehouse.storage import Object, Store
 
 RULES, IGNORED = "rules", "ignored"
+# The object that says which landing objects were put anew for the erased; the job that erases people writes it.
+REWRITTEN = "erasure/state/rewritten.json"
 # With or without .gz, in upper or lower case.
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 HIDDEN, FOLDER_MARKER, UNKNOWN_NAME = "hidden", "folder_marker", "unknown_name"
@@ -62,7 +65,54 @@ def save(store: Store, job: Job, inputs: Mapping[str, str], run_id: str) -> None
     store.write(job.intake, "".join(f"{line}\n" for line in lines).encode())
 
 
-def delivered(store: Store, prefix: str) -> tuple[list[Object], dict[str, Ignored]]:
+@dataclass(frozen=True)
+class Rewritten:
+    """A landing object that was put anew without the lines of the erased, or removed with them (R17).
+
+    `was`: its versions before. `version`: that without them; None when it is gone. `delivered`: when it was delivered, in ms.
+    `content`: SHA-256 of what is being put, empty once that is done.
+    """
+
+    key: str
+    was: tuple[str, ...]
+    version: str | None
+    delivered: int
+    content: str = ""
+
+    def delivered_as(self, one: Object) -> Object:
+        """The object, as delivered when it was delivered first."""
+        return replace(one, modified=self.delivered, is_rewritten=True) if one.version == self.version else one
+
+
+def rewritten(store: Store) -> dict[str, Rewritten]:
+    """What was put anew for the erased, by key."""
+    lines = map(json.loads, (store.read(REWRITTEN) or b"").splitlines())
+    return {line["key"]: Rewritten(**{**line, "was": tuple(line["was"])}) for line in lines}
+
+
+def save_rewritten(store: Store, entries: Mapping[str, Rewritten]) -> None:
+    lines = [json.dumps(asdict(entries[key])) for key in sorted(entries)]
+    store.write(REWRITTEN, "".join(f"{line}\n" for line in lines).encode())
+
+
+def require_finished(entries: Mapping[str, Rewritten], prefix: str) -> None:
+    """Fails when nobody knows whether an object is as it was put anew, or delivered since."""
+    if any(one.content and key.startswith(prefix) for key, one in entries.items()):
+        raise LakehouseError(f"{prefix}: an erasure ended while it took lines out of files; run the job erase_people first")
+
+
+def followed(before: Inputs, entries: Mapping[str, Rewritten]) -> Inputs:
+    """What was read, with the versions that objects have without the lines of the erased: nothing else of them is new."""
+
+    def now(key: str, version: str) -> str | None:
+        return entries[key].version if key in entries and version in entries[key].was else version
+
+    return {key: version for key, given in before.items() if (version := now(key, given)) is not None}
+
+
+def delivered(
+    store: Store, prefix: str, entries: Mapping[str, Rewritten] | None = None
+) -> tuple[list[Object], dict[str, Ignored]]:
     """The objects below a landing prefix that are read, by key, and those that are not, by reason (R15)."""
     read: list[Object] = []
     others: dict[str, list[str]] = {}
@@ -70,7 +120,7 @@ def delivered(store: Store, prefix: str) -> tuple[list[Object], dict[str, Ignore
         if reason := _ignored(one.key.removeprefix(prefix)):
             others.setdefault(reason, []).append(one.key)
         else:
-            read.append(one)
+            read.append(entries[one.key].delivered_as(one) if entries and one.key in entries else one)
     return read, {reason: Ignored(len(keys), keys[0]) for reason, keys in sorted(others.items())}
 
 

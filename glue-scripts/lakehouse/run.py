@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lakehouse import contracts, engines, intake, ledger, quarantine, queries, storage, tables
+from lakehouse import contracts, engines, erased, intake, ledger, quarantine, queries, storage, tables
 from lakehouse.contracts import Contract
 from lakehouse.delivery import Delivery
 from lakehouse.drafts import Drafts, Written
@@ -97,6 +97,10 @@ class Run:
     @property
     def parameters(self) -> dict[str, str]:
         return {"consent_gate": self.options.consent_gate}
+
+    def erased(self, ledger: Rows, subjects: Rows) -> Rows:
+        """Those of the `subject`s who were erased, and until when nothing of theirs passes: `subject`, `erased_at` (R17)."""
+        return erased.among(self.engine, self.store, ledger, subjects)
 
     def delivered(self) -> Delivery:
         """What is new in landing."""
@@ -222,10 +226,14 @@ def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, I
     """Compares what there is to read with what the last finished run had read. The last: versions of the job's own tables."""
     # First: when another run is ahead of this one, from here on, it is seen by them.
     own = {name: of.load(name) for name in (job.target, *job.keeps)}
-    before = intake.load(store, job)
     landing = contracts.load(job.landing) if job.landing else None
-    objects, ignored = intake.delivered(store, landing.prefix) if landing else ([], {})
-    if landing and not objects and not (landing.limits.optional and not before):
+    rewritten = intake.rewritten(store) if landing else {}
+    before = intake.followed(intake.load(store, job), rewritten)
+    objects, ignored = intake.delivered(store, landing.prefix, rewritten) if landing else ([], {})
+    if landing:
+        intake.require_finished(rewritten, landing.prefix)
+    gone = any(key.startswith(landing.prefix) and one.version is None for key, one in rewritten.items()) if landing else False
+    if landing and not objects and not gone and not (landing.limits.optional and not before):
         others = "".join(f"; {one.objects} {reason}, such as {one.example}" for reason, one in ignored.items())
         raise LakehouseError(
             f"{landing.table}: no object to read under {store.uri(landing.prefix)}; deliver data first, under names that "

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 from lakehouse.errors import LakehouseError
@@ -21,17 +21,34 @@ class Object:
     """`key`: place in the lake, without a slash in front. `size`: bytes. `modified`: when it was put there, in ms.
 
     `version`: changes whenever it is put again. An ETag alone does so only where KMS encrypts the bucket, and what a row is
-    depends on when its file was delivered (R12).
+    depends on when its file was delivered (R12). `is_rewritten`: put anew since, without the lines of the erased
+    (R17): `modified` is when it was delivered all the same.
     """
 
     key: str
     version: str
     size: int
     modified: int
+    is_rewritten: bool = False
 
     @property
     def is_packed(self) -> bool:
         return self.key.lower().endswith(".gz")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of an object, current or not. `id`: as S3 names it; empty in a folder, where there is one of each.
+
+    `is_marker`: it only says that the object was deleted.
+    """
+
+    key: str
+    id: str
+    size: int
+    modified: int
+    is_current: bool
+    is_marker: bool
 
 
 class Store(Protocol):
@@ -51,6 +68,15 @@ class Store(Protocol):
 
     def delete(self, keys: Sequence[str]) -> None:
         """Removes objects for good."""
+
+    def versions(self, prefix: str) -> Iterator[Version]:
+        """All versions of all objects below a prefix, and what says that one was deleted."""
+
+    def open_version(self, one: Version) -> BinaryIO:
+        """The content of a version, to be read piece by piece."""
+
+    def delete_versions(self, some: Sequence[Version]) -> None:
+        """Removes versions for good, where delete() leaves the older ones of an object."""
 
     def uri(self, key: str) -> str:
         """What Spark reads the object by, and, decoded, gives as the place of a row."""
@@ -79,8 +105,7 @@ class S3Store:
     def list(self, prefix: str) -> Iterator[Object]:
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
             for found in page.get("Contents", ()):
-                etag = found["ETag"].strip('"')
-                modified = round(found["LastModified"].timestamp() * 1000)
+                etag, modified = found["ETag"].strip('"'), _modified(found)
                 yield Object(found["Key"], f"{etag}-{modified}", found["Size"], modified)
 
     def read(self, key: str) -> bytes | None:
@@ -97,9 +122,25 @@ class S3Store:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=content)
 
     def delete(self, keys: Sequence[str]) -> None:
-        for first in range(0, len(keys), _MOST_AT_ONCE):
-            some = [{"Key": key} for key in keys[first : first + _MOST_AT_ONCE]]
-            failed = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": some, "Quiet": True}).get("Errors", [])
+        self._delete([{"Key": key} for key in keys])
+
+    def versions(self, prefix: str) -> Iterator[Version]:
+        for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix):
+            for kind in ("Versions", "DeleteMarkers"):
+                for found in page.get(kind, ()):
+                    where = found["Key"], found["VersionId"], found.get("Size", 0), _modified(found)
+                    yield Version(*where, found["IsLatest"], kind == "DeleteMarkers")
+
+    def open_version(self, one: Version) -> BinaryIO:
+        return self._s3.get_object(Bucket=self._bucket, Key=one.key, VersionId=one.id)["Body"]
+
+    def delete_versions(self, some: Sequence[Version]) -> None:
+        self._delete([{"Key": one.key, "VersionId": one.id} for one in some])
+
+    def _delete(self, named: Sequence[dict[str, str]]) -> None:
+        for first in range(0, len(named), _MOST_AT_ONCE):
+            some = {"Objects": named[first : first + _MOST_AT_ONCE], "Quiet": True}
+            failed = self._s3.delete_objects(Bucket=self._bucket, Delete=some).get("Errors", [])
             if failed:
                 raise LakehouseError(f"{len(failed)} objects of the lake cannot be removed ({failed[0].get('Code')})")
 
@@ -109,6 +150,10 @@ class S3Store:
     @property
     def root(self) -> str:
         return f"//{self._bucket}/"
+
+
+def _modified(found: dict[str, Any]) -> int:
+    return round(found["LastModified"].timestamp() * 1000)
 
 
 def _version(file: os.stat_result) -> str:
@@ -147,6 +192,16 @@ class FolderStore:
     def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
             (self._folder / key).unlink(missing_ok=True)
+
+    def versions(self, prefix: str) -> Iterator[Version]:
+        for one in self.list(prefix):
+            yield Version(one.key, "", one.size, one.modified, is_current=True, is_marker=False)
+
+    def open_version(self, one: Version) -> BinaryIO:
+        return (self._folder / one.key).open("rb")
+
+    def delete_versions(self, some: Sequence[Version]) -> None:
+        self.delete([one.key for one in some])
 
     def uri(self, key: str) -> str:
         return f"file:{self._folder}/{key}"

@@ -160,6 +160,7 @@ class Desk:
     def __init__(self, engine, folder):
         self.engine = engines.start(engine, f"file://{folder}")
         self.named = {}
+        self.rows("erased", {"subject": "string", "erased_at": "bigint"}, [])
 
     def rows(self, name, columns, values):
         """Rows given as tuples under a name; `columns`: types by name."""

@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 from lakehouse import contracts, files, intake, storage
 from lakehouse.errors import LakehouseError
 from lakehouse.intake import Ignored
-from lakehouse.storage import FolderStore, Object, S3Store
+from lakehouse.storage import FolderStore, Object, S3Store, Version
 
 PREFIX = "customer/landing/"
 A, B, C = (Object(f"{PREFIX}{name}.json", "1", 10, 1000) for name in "abc")
@@ -395,6 +395,53 @@ def test_bucket_opens_an_object_as_it_was_listed_and_no_other(s3):
     assert store.open(listed).read() == b"xyz"
     with pytest.raises(Exception, match="PreconditionFailed"):
         store.open(listed)
+
+
+def test_bucket_lists_all_versions_and_what_says_that_an_object_was_deleted(s3):
+    page = {"Bucket": "lake", "Prefix": "a/"}
+    when = {"LastModified": datetime(2026, 5, 1, 12, tzinfo=UTC)}
+    new, old = ({"Key": "a/x", "VersionId": name, "Size": 5, "IsLatest": name == "2", **when} for name in "21")
+    gone, put = {"Key": "a/y", "VersionId": "4", "IsLatest": True, **when}, {**old, "Key": "a/y", "VersionId": "3"}
+    more = {"IsTruncated": True, "NextKeyMarker": "a/x", "NextVersionIdMarker": "2"}
+    s3.add_response("list_object_versions", {**more, "Versions": [new]}, page)
+    following = {**page, "KeyMarker": "a/x", "VersionIdMarker": "2"}
+    s3.add_response("list_object_versions", {"Versions": [old, put], "DeleteMarkers": [gone]}, following)
+    assert list(S3Store("lake").versions("a/")) == [
+        Version("a/x", "2", 5, 1_777_636_800_000, True, False),
+        Version("a/x", "1", 5, 1_777_636_800_000, False, False),
+        Version("a/y", "3", 5, 1_777_636_800_000, False, False),
+        Version("a/y", "4", 0, 1_777_636_800_000, True, True),
+    ]
+
+
+def test_bucket_opens_and_removes_the_version_that_is_meant(s3):
+    version = Version("a.json", "v1", 3, 0, False, False)
+    where = {"Bucket": "lake", "Key": "a.json", "VersionId": "v1"}
+    s3.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"xyz"), 3)}, where)
+    store = S3Store("lake")
+    assert store.open_version(version).read() == b"xyz"
+    for some in (1000, 1):
+        named = {"Objects": [{"Key": "a.json", "VersionId": "v1"}] * some, "Quiet": True}
+        s3.add_response("delete_objects", {}, {"Bucket": "lake", "Delete": named})
+    store.delete_versions([version] * 1001)
+    s3.add_response("delete_objects", {"Errors": [{"Key": "a.json", "VersionId": "v1", "Code": "AccessDenied"}]})
+    with pytest.raises(LakehouseError, match=r"1 objects of the lake cannot be removed \(AccessDenied\)"):
+        store.delete_versions([version])
+
+
+def test_folder_has_one_version_of_each_object(tmp_path):
+    for name in ("a/x", "a/y", "b/x"):
+        put(tmp_path, name)
+    store = FolderStore(tmp_path)
+    versions = sorted(store.versions("a/"), key=lambda one: one.key)
+    assert [(one.key, one.id, one.is_current, one.is_marker) for one in versions] == [
+        ("a/x", "", True, False),
+        ("a/y", "", True, False),
+    ]
+    with store.open_version(versions[0]) as file:
+        assert file.read() == (tmp_path / "a" / "x").read_bytes()
+    store.delete_versions(versions)
+    assert [one.key for one in store.versions("")] == ["b/x"]
 
 
 def test_bucket_names_objects_as_spark_does(s3):

@@ -316,6 +316,10 @@ class _Landing:
         decoded, root = F.url_decode(path), self._store.root
         key = F.substr(decoded, F.instr(decoded, root) + F.lit(len(root)))
         modified = F.unix_millis(F.col("_metadata.file_modification_time"))
+        delivered = {one.key: one.modified for one in self._objects if one.is_rewritten}
+        if delivered:
+            times = F.create_map(*(F.lit(part) for pair in delivered.items() for part in pair))
+            modified = F.coalesce(times[key], modified)
         lines = self._spark.read.text(self._paths)
         line = F.col("value").cast("binary")
         return lines.select(line.alias("_line"), key.alias("file_path"), modified.alias("file_modified"), *more)
