@@ -1,6 +1,6 @@
 // Package lake finds a deployed lakehouse, on an AWS account or in the embedded AWS, and asks it through the same APIs: SQL through
 // Athena, the jobs' order through the state machine.
-// For the demo, the report and tools/query.
+// For the demo, the report, tools/query and tools/erase.
 package lake
 
 import (
@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/athena"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"stedi-lakehouse/internal/config"
@@ -64,11 +65,17 @@ type Lake struct {
 	Athena *athena.Client
 	Glue   *glue.Client
 	SFN    *sfn.Client
+	S3     *s3.Client
 }
 
 // Connect makes the clients of a lakehouse whose names are known.
 func Connect(settings aws.Config, stage string, names Names) *Lake {
-	return &Lake{Names: names, Stage: stage, Athena: athena.NewFromConfig(settings), Glue: glue.NewFromConfig(settings), SFN: sfn.NewFromConfig(settings)}
+	return &Lake{
+		Names: names, Stage: stage,
+		Athena: athena.NewFromConfig(settings), Glue: glue.NewFromConfig(settings), SFN: sfn.NewFromConfig(settings),
+		// The embedded AWS has one name for all buckets.
+		S3: s3.NewFromConfig(settings, func(o *s3.Options) { o.UsePathStyle = stage == Local }),
+	}
 }
 
 // Open finds the lakehouse of a stage by the outputs of its stacks: stage local in the embedded AWS that the demo in folder work left
