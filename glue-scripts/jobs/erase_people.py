@@ -1,4 +1,4 @@
-"""People who asked to be forgotten: out of everything that is kept, and the proof of it."""
+"""People who ask to be forgotten go from landing and quarantine; at the end it is proven that nothing of them is left."""
 
 from lakehouse.erasure import main
 

@@ -20,6 +20,13 @@ def keyed(secret: bytes, hashed: str) -> str:
     return hmac.digest(secret, hashed.encode(), "sha256").hex()
 
 
+def lost() -> LakehouseError:
+    return LakehouseError(
+        f"{LEDGER} knows who was erased, but the key of its hashes is gone ({SECRET}): put it back; "
+        f"or, to forget for good who was erased, delete all rows of {LEDGER}"
+    )
+
+
 def among(engine: Engine, store: Store, ledger: Rows, subjects: Rows) -> Rows:
     """Those of the `subject`s whom the ledger knows: `subject`, and `erased_at`, until when nothing of theirs passes."""
     until = dict(engine.fetch("select subject, max(erased_at) from ledger group by subject", ledger=ledger))
@@ -50,9 +57,6 @@ def _known(store: Store, names: Iterable[str], asked: Iterable[tuple[str, str]])
     """Of pairs of a subject and its hash those that the ledger knows: the subject, and how the ledger names it."""
     secret, known = store.read(SECRET), set(names)
     if secret is None:
-        raise LakehouseError(
-            f"{LEDGER} knows who was erased, but the key of its hashes is gone ({SECRET}): put it back; "
-            f"or, to forget for good who was erased, delete all rows of {LEDGER}"
-        )
+        raise lost()
     pairs = ((subject, keyed(secret, hashed)) for subject, hashed in asked)
     return [(subject, name) for subject, name in pairs if name in known]

@@ -87,15 +87,19 @@ def _of_checks(checked: Mapping[str, Outcomes]) -> list[_Line]:
 
 def _append(engine: Engine, of: Tables, run: tuple[str, str, str], lines: Sequence[_Line]) -> None:
     """Appends lines of a run: its id, its job, its engine. Runs at once may: each line is of one of them alone."""
-    if not lines:
-        return
-    contract = contracts.load(TABLE)
-    loaded = of.reconcile(contract)
     now, (run_id, job, name) = int(time.time() * 1000), run
-    rows = [(run_id, job, *line[:4], now, line[4], name) for line in lines]
+    append_rows(engine, of, TABLE, [(run_id, job, *line[:4], now, line[4], name) for line in lines])
+
+
+def append_rows(engine: Engine, of: Tables, ledger: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Appends rows, their values in the contract's order, to a ledger. Runs at once may."""
+    if not rows:
+        return
+    contract = contracts.load(ledger)
+    loaded = of.reconcile(contract)
     columns = dict(zip(contract.names, zip(*rows, strict=True), strict=True))
     schema = schema_to_pyarrow(loaded.schema(), include_field_ids=False)
-    of.retried(TABLE, lambda table: table.append(pa.table({name: columns[name] for name in schema.names}, schema=schema)))
+    of.retried(ledger, lambda table: table.append(pa.table({name: columns[name] for name in schema.names}, schema=schema)))
     drafts.compact(engine, of, contract, MOST_FILES)
 
 
@@ -106,25 +110,25 @@ def put_metrics(cloudwatch: Any, namespace: str, lake: str, entry: Entry, reads_
     (those whose name says nothing) of the lake.
     """
     data = [
-        _metric("Rows", rows, Lake=lake, Table=entry.table, Outcome=outcome, Reason=reason)
+        metric("Rows", rows, Lake=lake, Table=entry.table, Outcome=outcome, Reason=reason)
         for outcome, reason, rows in entry.counts()
     ]
     if entry.total is not None:
-        data.append(_metric("TableRows", entry.total, Lake=lake, Table=entry.table))
+        data.append(metric("TableRows", entry.total, Lake=lake, Table=entry.table))
     if reads_landing:
-        data.append(_metric("RowsDelivered", entry.read, Lake=lake))
-        data.append(_metric("RowsQuarantined", sum(entry.quarantined.values()), Lake=lake))
+        data.append(metric("RowsDelivered", entry.read, Lake=lake))
+        data.append(metric("RowsQuarantined", sum(entry.quarantined.values()), Lake=lake))
         unknown = entry.ignored.get(UNKNOWN_NAME)
-        data.append(_metric("ObjectsIgnored", unknown.objects if unknown else 0, Lake=lake))
+        data.append(metric("ObjectsIgnored", unknown.objects if unknown else 0, Lake=lake))
     cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
 
 
 def put_failure(cloudwatch: Any, namespace: str, lake: str, metric: str) -> None:
     """Counts a run that failed in a way that an alarm wants to know of."""
-    cloudwatch.put_metric_data(Namespace=namespace, MetricData=[_metric(metric, 1, Lake=lake)])
+    cloudwatch.put_metric_data(Namespace=namespace, MetricData=[metric(metric, 1, Lake=lake)])
 
 
-def _metric(name: str, value: int, **dimensions: str) -> dict[str, Any]:
+def metric(name: str, value: int, **dimensions: str) -> dict[str, Any]:
     return {
         "MetricName": name,
         "Dimensions": [{"Name": key, "Value": text} for key, text in dimensions.items()],

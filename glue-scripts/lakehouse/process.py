@@ -29,10 +29,10 @@ def main(job: Job, argv: Sequence[str] | None = None) -> None:
             entry = run(job, options)
         except LakehouseError as error:
             if metric := error.metric:
-                _put(options, lambda *where: ledger.put_failure(*where, metric))
+                put(options, lambda *where: ledger.put_failure(*where, metric))
             raise
         print(entry.to_json(), flush=True)
-        _put(options, lambda *where: ledger.put_metrics(*where, entry, job.landing is not None))
+        put(options, lambda *where: ledger.put_metrics(*where, entry, job.landing is not None))
 
     process(job.name, parse, work, argv)
 
@@ -126,14 +126,14 @@ def _gib(text: str) -> float:
     return gib
 
 
-def _put(options: Options, put: Callable[[Any, str, str], None]) -> None:
-    """Puts metrics: `put` is given the client, the namespace and the lake. A missing metric is worth a line only."""
+def put(options: Any, send: Callable[[Any, str, str], None]) -> None:
+    """Puts metrics: `send` is given the client, the namespace and the lake. A missing metric is worth a line only."""
     if not options.metrics_namespace:
         return
     try:
         import boto3
 
         cloudwatch = boto3.client("cloudwatch", region_name=options.region or os.environ.get("AWS_REGION") or None)
-        put(cloudwatch, options.metrics_namespace, options.lake_name)
+        send(cloudwatch, options.metrics_namespace, options.lake_name)
     except Exception as error:
         print(f"metrics of the run are missing: {describe(error)}", file=sys.stderr, flush=True)

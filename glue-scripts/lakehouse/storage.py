@@ -51,6 +51,10 @@ class Version:
     is_marker: bool
 
 
+class Changed(Exception):
+    """An object has been put anew, or removed, since it was listed."""
+
+
 class Store(Protocol):
     """What the jobs ask of a lake, apart from what Spark does by itself."""
 
@@ -65,6 +69,10 @@ class Store(Protocol):
 
     def write(self, key: str, content: bytes) -> None:
         """Puts an object in one step: a reader sees the old content or the new."""
+
+    def replace(self, one: Object, content: BinaryIO | None) -> Object | None:
+        """Puts an object anew, or removes it where there is no content, and with it all versions that it had. Raises Changed, and
+        changes nothing, when it is not what was listed."""
 
     def delete(self, keys: Sequence[str]) -> None:
         """Removes objects for good."""
@@ -121,6 +129,29 @@ class S3Store:
     def write(self, key: str, content: bytes) -> None:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=content)
 
+    def replace(self, one: Object, content: BinaryIO | None) -> Object | None:
+        from botocore.exceptions import ClientError
+
+        place = {"Bucket": self._bucket, "Key": one.key}
+        listed = {**place, "IfMatch": f'"{one.version.rpartition("-")[0]}"'}
+        before = [version for version in self.versions(one.key) if version.key == one.key]
+        try:
+            put = self._s3.head_object(**listed) if content is None else self._s3.put_object(**listed, Body=content)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("412", "404", "PreconditionFailed", "NoSuchKey", "ConditionalRequestConflict"):
+                raise Changed from None
+            raise
+        if content is not None:
+            self.delete_versions(before)
+            found = self._s3.head_object(**place, VersionId=put["VersionId"])
+            modified = _modified(found)
+            return Object(one.key, f"{found['ETag'].strip(chr(34))}-{modified}", found["ContentLength"], modified)
+        last = [version for version in before if version.id == put["VersionId"]]
+        # Without its older versions first, the last of them would be the object again.
+        self.delete_versions([version for version in before if version.id != put["VersionId"] and not version.is_current])
+        self.delete_versions(last)
+        return None
+
     def delete(self, keys: Sequence[str]) -> None:
         self._delete([{"Key": key} for key in keys])
 
@@ -165,12 +196,12 @@ class FolderStore:
         self._folder = folder
 
     def list(self, prefix: str) -> Iterator[Object]:
-        for folder, _, names in os.walk(self._folder / prefix):
-            for name in names:
-                path = Path(folder, name)
-                found = path.stat()
-                modified = found.st_mtime_ns // 1_000_000
-                yield Object(path.relative_to(self._folder).as_posix(), _version(found), found.st_size, modified)
+        place = self._folder / prefix
+        paths = [place] if place.is_file() else (Path(folder, name) for folder, _, names in os.walk(place) for name in names)
+        for path in paths:
+            found = path.stat()
+            modified = found.st_mtime_ns // 1_000_000
+            yield Object(path.relative_to(self._folder).as_posix(), _version(found), found.st_size, modified)
 
     def read(self, key: str) -> bytes | None:
         path = self._folder / key
@@ -188,6 +219,17 @@ class FolderStore:
         new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         new.write_bytes(content)
         new.replace(path)
+
+    def replace(self, one: Object, content: BinaryIO | None) -> Object | None:
+        path = self._folder / one.key
+        if not path.is_file() or _version(path.stat()) != one.version:
+            raise Changed
+        if content is None:
+            path.unlink()
+            return None
+        with content:
+            self.write(one.key, content.read())
+        return next(self.list(one.key))
 
     def delete(self, keys: Sequence[str]) -> None:
         for key in keys:

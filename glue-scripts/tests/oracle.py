@@ -1,4 +1,4 @@
-"""The rules R1 to R16 once more, in plain Python: what the five target tables must hold for a folder of landing files.
+"""The rules R1 to R17 once more, in plain Python: what the five target tables must hold for a folder of landing files.
 
 The product computes the tables with SQL on Spark; this module reads the same files with the standard library and
 shares nothing with it, not even the contracts, so that a mistake in the one does not repeat itself in the other.
@@ -177,18 +177,21 @@ def expected_reasons(landing_dir: str | Path, gate: str) -> dict[str, dict[str, 
     return {table: dict(counts) for table, counts in compute(landing_dir, gate).outcomes.items()}
 
 
-def compute(landing_dir: str | Path, gate: str) -> Result:
+def compute(landing_dir: str | Path, gate: str, erased: Erased | None = None) -> Result:
     """Apply the rules to the landing files below landing_dir (`<source>/landing/**`)."""
     if gate not in GATES:
         raise ValueError(f"unknown consent gate {gate!r}; known are {', '.join(GATES)}")
     landing = read_landing(Path(landing_dir))
 
     outcomes = {table: Counter() for table in TARGET_TABLES}
-    people = known_people(landing.customers, landing.words)
-    trusted = trusted_customers(people, landing.customers, outcomes["customer_trusted"])
-    samples = trusted_samples(people, landing.samples, gate, outcomes["accelerometer_trusted"])
+    erased = erased or Erased({}, {})
+    records = [one for one in landing.customers if not erased.refuses(*one[:2])]
+    outcomes["customer_trusted"]["erased"] += len(landing.customers) - len(records)
+    people = known_people(records, landing.words)
+    trusted = trusted_customers(people, records, outcomes["customer_trusted"])
+    samples = trusted_samples(people, landing.samples, gate, erased, outcomes["accelerometer_trusted"])
     curated = curated_customers(trusted, samples, outcomes["customer_curated"])
-    steps = trusted_steps(people, curated, landing.steps, gate, outcomes["step_trainer_trusted"])
+    steps = trusted_steps(people, curated, landing.steps, gate, erased, outcomes["step_trainer_trusted"])
     learning = machine_learning(curated, samples, steps, outcomes["machine_learning_curated"])
 
     tables = (trusted.values(), samples, curated.values(), steps, learning)
@@ -207,6 +210,19 @@ def compute(landing_dir: str | Path, gate: str) -> Result:
 
 
 # --- the rules ---
+
+
+@dataclass(frozen=True)
+class Erased:
+    """R17: until when (ms) nothing passes of people, by e-mail, and of devices, by serial number."""
+
+    people: dict[str, int]
+    devices: dict[str, int]
+
+    def refuses(self, customer: Customer, delivered: int) -> bool:
+        """Was the record delivered, changed or agreed to before its person was erased?"""
+        dates = [delivered, customer.updated, *([customer.research] if customer.consents else [])]
+        return customer.email in self.people and min(dates) <= self.people[customer.email]
 
 
 @dataclass
@@ -297,11 +313,13 @@ def trusted_customers(
     return trusted
 
 
-def trusted_samples(people: dict[str, Person], samples: list[Sample], gate: str, outcomes: Counter) -> set[Sample]:
+def trusted_samples(
+    people: dict[str, Person], samples: list[Sample], gate: str, erased: Erased, outcomes: Counter
+) -> set[Sample]:
     """R3: each reading of a consenting customer once, at a time the gate lets pass."""
     accepted: set[Sample] = set()
     for sample in samples:
-        reason = sample_reason(people.get(sample.user), sample, gate)
+        reason = sample_reason(people.get(sample.user), sample, gate, erased.people.get(sample.user))
         if reason is None and sample in accepted:
             reason = "duplicate"
         outcomes[reason or ACCEPTED] += 1
@@ -310,11 +328,13 @@ def trusted_samples(people: dict[str, Person], samples: list[Sample], gate: str,
     return accepted
 
 
-def sample_reason(person: Person | None, sample: Sample, gate: str) -> str | None:
+def sample_reason(person: Person | None, sample: Sample, gate: str, until: int | None) -> str | None:
     if person is None:
-        return "unknown_customer"
+        return "unknown_customer" if until is None else "erased"
     if closed := person.closed():
         return closed
+    if until is not None and sample.time <= until:
+        return "erased"
     return None if person.current.allows(sample.time, gate) else "before_consent"
 
 
@@ -327,7 +347,7 @@ def curated_customers(trusted: dict[str, Customer], samples: set[Sample], outcom
 
 
 def trusted_steps(
-    people: dict[str, Person], curated: dict[str, Customer], steps: list[Step], gate: str, outcomes: Counter
+    people: dict[str, Person], curated: dict[str, Customer], steps: list[Step], gate: str, erased: Erased, outcomes: Counter
 ) -> list[Step]:
     """R4, R5: readings that all customers of the device let pass; of one device and time the smallest distance."""
     owners: dict[str, list[Person]] = defaultdict(list)
@@ -337,7 +357,7 @@ def trusted_steps(
 
     nearest: dict[tuple[str, int], Step] = {}
     for step in steps:
-        reason = step_reason(owners.get(step.serial, []), curated, step, gate)
+        reason = step_reason(owners.get(step.serial, []), curated, step, gate, erased.devices.get(step.serial))
         key = (step.serial, step.time)
         if reason is None and key in nearest:
             reason = "duplicate"
@@ -347,10 +367,12 @@ def trusted_steps(
     return list(nearest.values())
 
 
-def step_reason(owners: list[Person], curated: dict[str, Customer], step: Step, gate: str) -> str | None:
+def step_reason(owners: list[Person], curated: dict[str, Customer], step: Step, gate: str, until: int | None) -> str | None:
     if not owners:
-        return "unknown_customer"
+        return "unknown_customer" if until is None else "erased"
     reasons = [owner_reason(owner, curated, step, gate) for owner in owners]
+    if until is not None and step.time <= until and set(reasons) <= {None, "before_consent"}:
+        return "erased"
     if len(owners) == 1:
         return reasons[0]
     return "ambiguous_device" if any(reasons) else None
