@@ -173,7 +173,31 @@ func (c Certificate) FoundBefore() int64 {
 	return sum
 }
 
-// Facts are the keys of what the erasure has done with their values as text, in the order of their names.
+// Happening is one of the certificate's times.
+type Happening struct {
+	What string
+	Moment
+}
+
+// Happenings are its times, in their order.
+func (c Certificate) Happenings() []Happening {
+	var all []Happening
+	for what, at := range c.Times {
+		all = append(all, Happening{what, at})
+	}
+	slices.SortFunc(all, func(a, b Happening) int { return cmp.Or(cmp.Compare(a.MS, b.MS), cmp.Compare(a.What, b.What)) })
+	return all
+}
+
+// deeds say what the numbers of an erasure count.
+var deeds = map[string]string{
+	"lines":       "lines taken out of landing files",
+	"rewritten":   "landing files rewritten without them",
+	"removed":     "landing files removed, with nothing left in them",
+	"quarantined": "rows taken out of quarantines",
+}
+
+// Facts are what the erasure has done, with numbers as text.
 func (c Certificate) Facts() [][2]string {
 	var facts [][2]string
 	for _, key := range slices.Sorted(maps.Keys(c.Done)) {
@@ -181,7 +205,7 @@ func (c Certificate) Facts() [][2]string {
 		if number, ok := c.Done[key].(float64); ok && number == float64(int64(number)) {
 			text = Thousands(int64(number))
 		}
-		facts = append(facts, [2]string{words(key), text})
+		facts = append(facts, [2]string{cmp.Or(deeds[key], words(key)), text})
 	}
 	return facts
 }

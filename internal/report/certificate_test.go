@@ -60,11 +60,14 @@ func TestPageOfACertificate(t *testing.T) {
 	page := string(content)
 	for _, part := range []string{
 		"Certificate of erasure", "✗ Erasure 2026-11-27-1a2b3c4d", "Something is left", "käse &lt;b&gt;&amp;", "line 7", "cannot be read now (ClientError)",
-		"1,234,567", "1,041", "noncurrent versions", "18 November 2026, 13:06:40 UTC", "keys of objects, none of their content", read.Digest,
+		"1,234,567", "1,041", "noncurrent versions", "lines taken out of landing files", "18 November 2026, 13:06:40 UTC", "keys of objects, none of their content", read.Digest,
 	} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page does not hold %q", part)
 		}
+	}
+	if asked, done := strings.Index(page, `scope="row">requested`), strings.Index(page, `scope="row">proven`); asked < 0 || done < asked {
+		t.Error("the times are not in their order")
 	}
 	if regexp.MustCompile(`<script|(?:src|href)="?(?:https?:)?//`).MatchString(page) || !strings.Contains(page, `content="default-src 'none';`) {
 		t.Error("the page runs something, or names something outside of it")
