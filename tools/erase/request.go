@@ -121,7 +121,7 @@ func (c client) who(id string) (person, error) {
 			question string
 			answer   *string
 		}{{"E-mail address (empty: not known): ", &one.Email}, {"Serial number (empty: not known): ", &one.SerialNumber}} {
-			fmt.Fprint(c.ask, asked.question)
+			fmt.Fprintf(c.ask, "%s", asked.question)
 			line, err := c.in.ReadString('\n')
 			if err != nil && !errors.Is(err, io.EOF) {
 				return person{}, err
