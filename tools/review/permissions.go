@@ -201,6 +201,9 @@ func (s statement) hasWildcard() bool {
 		slices.ContainsFunc(s.Action.Values, func(action string) bool { return strings.Contains(action, "*") })
 }
 
+// onRows are the rights on the rows of a table, those that it had included.
+var onRows = []zoneflow.Right{zoneflow.Read, zoneflow.ReadVersions, zoneflow.Write, zoneflow.Delete, zoneflow.DeleteVersions}
+
 // tableFindings tell what roles, and whoever else a policy names, may newly do with tables that were there before.
 func tableFindings(base, head cloud.Assembly, created names, known contract.Set) ([]finding, error) {
 	gains, err := zoneflow.Gains(base, head)
@@ -226,7 +229,7 @@ func tableFindings(base, head cloud.Assembly, created names, known contract.Set)
 		}
 		right := string(gain.Right)
 		table, err := known.Get(gain.Table)
-		personal := err == nil && table.PersonalData && slices.Contains([]zoneflow.Right{zoneflow.Read, zoneflow.Write, zoneflow.Delete}, gain.Right)
+		personal := err == nil && table.PersonalData && slices.Contains(onRows, gain.Right)
 		if personal {
 			right += " personal data of"
 		}
