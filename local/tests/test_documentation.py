@@ -18,7 +18,7 @@ from embedded import ROOT, connect
 
 GUIDE = (ROOT / "docs" / "extending.md").read_text()
 FILE = re.compile(r"^`([^`]+)`\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCK = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("make", "npx", "aws", "go", "git")
 
 # Commands of the documentation that something else runs, and what. All others are run here.
@@ -28,6 +28,8 @@ ELSEWHERE = {
     "make test": "runs this",
     "make lint": ".ci/run",
     "make golden": "test_the_guide",
+    "make erase STAGE=prod": "tools/erase, with a lakehouse in memory: it asks for somebody",
+    "make erasure-proof STAGE=prod REQUEST=2026-11-27-1a2b3c4d": "tools/erase, with a lakehouse in memory",
     "make stop": "test_the_kept_demo_is_stopped",
     "git diff --stat stacks/testdata": "only shows",
     "npx cdk bootstrap": "the demo runs it",
@@ -46,7 +48,7 @@ ELSEWHERE = {
 
 def commands(text: str) -> list[str]:
     """The commands in the fenced blocks of a page, without what is said about them behind a #."""
-    lines = [line for block in BLOCK.findall(text) for line in block.splitlines()]
+    lines = [line for language, block in BLOCK.findall(text) if language in ("", "sh") for line in block.splitlines()]
     stripped = [re.sub(r"\s+#\s.*$", "", line).strip() for line in lines]
     return [line for line in stripped if re.match(rf"({'|'.join(PROGRAMS)}) \S", line)]
 

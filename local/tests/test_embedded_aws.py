@@ -261,7 +261,8 @@ def chain_of_dev(lake: str) -> str:
     (parts,) = [m["Properties"]["DefinitionString"]["Fn::Join"][1] for m in machines]
     known = {"AWS::Partition": "aws", "AWS::Region": "us-east-1"}
     texts = [
-        one if isinstance(one, str) else lake if "Lake" in json.dumps(one) else known.get(one.get("Ref"), "unknown") for one in parts
+        one if isinstance(one, str) else lake if "Lake" in json.dumps(one) else known.get(one.get("Ref"), "unknown")
+        for one in parts
     ]
     return "".join(texts)
 
