@@ -80,13 +80,18 @@ func NewCatalog(scope constructs.Construct, props CatalogProps) Catalog {
 		DeleteWithStack: deleted(stage),
 	})
 	research, customers := catalog.addReaders(props)
+	for _, reader := range []reader.Reader{research, customers} {
+		reader.Scratch.AddResourceDependency(database, nil) // which waits until the catalog is encrypted
+	}
 	output(stack, "LakeBucketName", catalog.Lake.BucketName())
 	output(stack, "LogBucketName", catalog.AccessLogs.BucketName())
 	output(stack, "ResultBucketName", catalog.Results.BucketName())
 	output(stack, "DatabaseName", database.Ref())
 	output(stack, "WorkgroupName", queries.Ref())
-	output(stack, "ResearchRoleArn", research.RoleArn())
-	output(stack, "CustomerRoleArn", customers.RoleArn())
+	output(stack, "ResearchRoleArn", research.Role.RoleArn())
+	output(stack, "CustomerRoleArn", customers.Role.RoleArn())
+	output(stack, "ResearchScratchDatabase", research.Scratch.Ref())
+	output(stack, "CustomersScratchDatabase", customers.Scratch.Ref())
 	return catalog
 }
 
@@ -116,7 +121,7 @@ func (c *Catalog) addBuckets(stage config.Stage) {
 }
 
 // addReaders makes the roles of analysts. What they may see follows from the contracts alone: zone and personal data.
-func (c *Catalog) addReaders(props CatalogProps) (research, customers awsiam.Role) {
+func (c *Catalog) addReaders(props CatalogProps) (research, customers reader.Reader) {
 	stage := props.Stage
 	common := reader.Props{
 		Database:        c.Database,
@@ -126,16 +131,19 @@ func (c *Catalog) addReaders(props CatalogProps) (research, customers awsiam.Rol
 		ScanLimitGB:     stage.Queries.ScanLimitGB,
 		DeleteWithStack: deleted(stage),
 	}
-	toResearch := common
-	toResearch.Name = stage.LakeName + "-research"
+	toResearch, toCustomers := common, common
+	toResearch.Name, toCustomers.Name = readersOf(stage)
 	toResearch.Description = "Analysts without access to personal data: curated tables free of it, and the ledger of the runs"
 	toResearch.Principals = stage.Readers.Research
-	toCustomers := common
-	toCustomers.Name = stage.LakeName + "-customers"
 	toCustomers.Description = "Analysts with access to personal data: all curated and trusted tables, of people who consented"
 	toCustomers.Principals = stage.Readers.Customers
 	toResearch.Tables, toCustomers.Tables = readable(props.Contracts)
 	return reader.New(c.Stack, "Research", toResearch), reader.New(c.Stack, "Customers", toCustomers)
+}
+
+// readersOf a stage are the workgroups of the two roles of analysts.
+func readersOf(stage config.Stage) (research, customers string) {
+	return stage.LakeName + "-research", stage.LakeName + "-customers"
 }
 
 // readable are the tables that the two roles of analysts see. Who was erased is no business of theirs, pseudonym or not.

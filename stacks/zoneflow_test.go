@@ -305,11 +305,74 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			},
 			[]string{"job erase_people may drop the catalog entry of customer_curated and must not: statement CommitToTable"},
 		},
+		"who erases people writes results": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ErasePeopleRole", "DeleteResults"), "Action", "s3:PutObject")
+			},
+			[]string{"job erase_people may write results of stedi-customers and must not: statement DeleteResults"},
+		},
+		"reader deletes versions of results": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ResearchRole", "KeepResults"), "Action", "s3:DeleteObjectVersion")
+			},
+			[]string{"ResearchRole", "may delete versions of results of stedi-research and must not: statement KeepResults"},
+		},
 		"who erases people cannot": {
 			func(t *testing.T, app cloud.Assembly) {
 				statementOf(t, app, "ErasePeopleRole", "AllObjectActions")["Action"] = []any{"s3:PutObject", "s3:DeleteObject"}
 			},
 			[]string{"job erase_people may not delete versions of customer_landing and needs to", "may not delete versions of object erasure/proofs/ and needs to"},
+		},
+		"another reader's scratch": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ResearchRole", "MakeTables"), "Resource", "arn:aws:glue:eu-*:*:table/stedi_customers_scratch/copy")
+			},
+			[]string{"ResearchRole", "may drop the catalog entry of tables in stedi_customers_scratch and must not: statement MakeTables (policy UseScratch of ResearchRole"},
+		},
+		"another reader's results": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ResearchRole", "KeepResults"), "Resource", statementOf(t, app, "CustomersRole", "KeepResults")["Resource"])
+			},
+			[]string{"ResearchRole", "may read results of stedi-customers and must not: statement KeepResults"},
+		},
+		"lists every result": {
+			func(t *testing.T, app cloud.Assembly) {
+				delete(statementOf(t, app, "ResearchRole", "ListResults"), "Condition")
+			},
+			[]string{"ResearchRole", "may list results of stedi and must not: statement ListResults", "may list results of stedi-customers"},
+		},
+		"reader makes tables in the lake": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "CustomersRole", "MakeTables"), "Resource", "arn:aws:glue:*:*:table/stedi/customer_trusted")
+			},
+			[]string{"CustomersRole", "may drop the catalog entry of customer_trusted and must not: statement MakeTables"},
+		},
+		"reader deletes in the lake": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "CustomersRole", "KeepResults"), "Resource", bucketARN(t, app, "/customer/trusted/*"))
+			},
+			[]string{"CustomersRole", "may delete customer_trusted and must not: statement KeepResults"},
+		},
+		"job makes tables in a scratch": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, curator, "CommitToTable"), "Resource", "arn:aws:glue:*:*:table/stedi_research_scratch/*")
+			},
+			[]string{"job customer_trusted_to_curated may change the catalog entry of tables in stedi_research_scratch and must not: statement CommitToTable"},
+		},
+		"job writes results": {
+			func(t *testing.T, app cloud.Assembly) {
+				results := resourceOf(t, app, "ResearchWorkgroup")["WorkGroupConfiguration"].(map[string]any)["ResultConfiguration"].(map[string]any)
+				results["OutputLocation"] = "s3://elsewhere/research/"
+				resourceOf(t, app, "ResearchScratch")["DatabaseInput"].(map[string]any)["LocationUri"] = "s3://elsewhere/research/scratch/"
+				widen(statementOf(t, app, curator, "AllObjectActions"), "Resource", "arn:aws:s3:::elsewhere/*")
+			},
+			[]string{"job customer_trusted_to_curated may write results of stedi-research and must not: statement AllObjectActions"},
+		},
+		"scratch where nothing expires": {
+			func(t *testing.T, app cloud.Assembly) {
+				resourceOf(t, app, "ResearchScratch")["DatabaseInput"].(map[string]any)["LocationUri"] = "s3://lake/scratch/"
+			},
+			[]string{"stack stedi-catalog: database ResearchScratch", `is at "s3://lake/scratch/", want a folder in the results of a workgroup`},
 		},
 		"table in another folder": {
 			func(t *testing.T, app cloud.Assembly) {

@@ -15,7 +15,7 @@ import (
 	"stedi-lakehouse/constructs/loggroup"
 )
 
-// abandonedUploadDays is how long the parts of an upload that never finished stay, and are paid for.
+// abandonedUploadDays is how long the parts of an upload that never finished stay, and are paid for; no longer than old versions.
 const abandonedUploadDays = 7
 
 // Removal says what becomes of a bucket when its stack is destroyed. The zero value keeps it.
@@ -99,7 +99,7 @@ func tameEmptyingFunction(bucket awss3.Bucket, logDays int) {
 func lifecycle(props Props) *[]*awss3.LifecycleRule {
 	rules := []*awss3.LifecycleRule{{
 		Id:                                  jsii.String("forget-old-versions"),
-		AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(abandonedUploadDays)),
+		AbortIncompleteMultipartUploadAfter: awscdk.Duration_Days(jsii.Number(min(abandonedUploadDays, props.NoncurrentDays))),
 		NoncurrentVersionExpiration:         awscdk.Duration_Days(jsii.Number(props.NoncurrentDays)),
 		ExpiredObjectDeleteMarker:           jsii.Bool(true),
 	}}

@@ -71,6 +71,9 @@ func TestOverrides(t *testing.T) {
 	template.HasResource("AWS::S3::Bucket", map[string]any{
 		"DeletionPolicy": "Delete",
 		"Properties": map[string]any{
+			"LifecycleConfiguration": map[string]any{"Rules": []any{map[string]any{
+				"AbortIncompleteMultipartUpload": map[string]any{"DaysAfterInitiation": 1}, // no later than old versions
+			}}},
 			"BucketEncryption": map[string]any{"ServerSideEncryptionConfiguration": []any{map[string]any{
 				"BucketKeyEnabled": true,
 				"ServerSideEncryptionByDefault": map[string]any{

@@ -69,9 +69,23 @@ func TestWhoMayAssumeIt(t *testing.T) {
 	synthesize(t, func(p *reader.Props) { p.Principals = []string{analyst} }).Has("AWS::IAM::Role", trusts(analyst))
 }
 
+func TestScratchDatabaseOfItsOwn(t *testing.T) {
+	database := map[string]any{"DeletionPolicy": "RetainExceptOnCreate", "Properties": map[string]any{
+		"CatalogId": map[string]any{"Ref": "AWS::AccountId"},
+		"DatabaseInput": map[string]any{
+			"Name":        "shop_research_scratch",
+			"Description": "Tables that people make in workgroup shop-research; their rows expire with the query results",
+			"LocationUri": "s3://results/shop-research/scratch/",
+		},
+	}}
+	synthesize(t, func(*reader.Props) {}).HasResource("AWS::Glue::Database", database)
+	database["DeletionPolicy"] = "Delete"
+	synthesize(t, func(p *reader.Props) { p.DeleteWithStack = true }).HasResource("AWS::Glue::Database", database)
+}
+
 // All that the role may do, as "action on resource if condition".
-func TestRights(t *testing.T) {
-	want := strings.Fields(`
+const (
+	outsideScratch = `
 		athena:BatchGetQueryExecution|workgroup/shop-research athena:GetQueryExecution|workgroup/shop-research
 		athena:GetQueryResults|workgroup/shop-research athena:GetQueryResultsStream|workgroup/shop-research
 		athena:GetQueryRuntimeStatistics|workgroup/shop-research athena:GetWorkGroup|workgroup/shop-research
@@ -87,9 +101,36 @@ func TestRights(t *testing.T) {
 		s3:GetBucketLocation|results s3:ListBucket|results|"StringLike":{"s3:prefix":["shop-research/*"]}
 		s3:AbortMultipartUpload|results/shop-research/* s3:GetObject|results/shop-research/*
 		s3:ListMultipartUploadParts|results/shop-research/* s3:PutObject|results/shop-research/*
+		s3:DeleteObject|results/shop-research/*
 		kms:Decrypt|key/abc|"StringEquals":{"kms:ViaService":{"Fn::Join":["",["s3.",{"Ref":"AWS::Region"},".amazonaws.com"]]}}
-		kms:GenerateDataKey|key/abc|"StringEquals":{"kms:ViaService":{"Fn::Join":["",["s3.",{"Ref":"AWS::Region"},".amazonaws.com"]]}}`)
-	got := rights(t, synthesize(t, func(*reader.Props) {}))
+		kms:GenerateDataKey|key/abc|"StringEquals":{"kms:ViaService":{"Fn::Join":["",["s3.",{"Ref":"AWS::Region"},".amazonaws.com"]]}}`
+	inScratch = `
+		glue:GetDatabases|catalog glue:GetDatabases|database/shop glue:GetDatabases|database/shop_research_scratch
+		SCRATCH:GetDatabase SCRATCH:GetTable SCRATCH:GetTables SCRATCH:GetTableVersions
+		SCRATCH:GetPartition SCRATCH:GetPartitions SCRATCH:BatchGetPartition
+		SCRATCH:CreateTable SCRATCH:UpdateTable SCRATCH:DeleteTable SCRATCH:DeleteTableVersion`
+	partitions = `
+		SCRATCH:CreatePartition SCRATCH:BatchCreatePartition SCRATCH:UpdatePartition
+		SCRATCH:DeletePartition SCRATCH:BatchDeletePartition`
+)
+
+func TestRights(t *testing.T) {
+	expectRights(t, outsideScratch+inScratch+partitions, synthesize(t, func(*reader.Props) {}))
+}
+
+// The values by which a table is partitioned stay in the catalog, where nothing expires.
+func TestNoPartitionsOfPersonalData(t *testing.T) {
+	expectRights(t, outsideScratch+inScratch, synthesize(t, func(p *reader.Props) { p.Tables[0].PersonalData = true }))
+}
+
+// onScratch are rights that Glue wants on the catalog, the database and the table.
+var onScratch = regexp.MustCompile(`SCRATCH:(\w+)`)
+
+func expectRights(t *testing.T, expected string, template cdktest.Template) {
+	t.Helper()
+	want := strings.Fields(onScratch.ReplaceAllString(expected,
+		"glue:$1|catalog glue:$1|database/shop_research_scratch glue:$1|table/shop_research_scratch/*"))
+	got := rights(t, template)
 	for _, right := range got {
 		if !slices.Contains(want, right) {
 			t.Errorf("the role may %s", right)

@@ -26,7 +26,7 @@ def normalise(address: str) -> str:
     text = strip(unicodedata.normalize("NFC", address))
     # Each character by itself: str.lower() of the whole text would ask where in a word a sigma stands.
     text = unicodedata.normalize("NFC", "".join(map(str.lower, text)))
-    if any(_unseen(character) or unicodedata.category(character)[0] == "C" for character in text):
+    if any(unseen(character) or unicodedata.category(character)[0] == "C" for character in text):
         raise Malformed
     return text
 
@@ -34,13 +34,14 @@ def normalise(address: str) -> str:
 def strip(text: str) -> str:
     """The text without white space and invisible characters at its ends: blank is what is empty then."""
     first, last = 0, len(text)
-    while first < last and _unseen(text[first]):
+    while first < last and unseen(text[first]):
         first += 1
-    while last > first and _unseen(text[last - 1]):
+    while last > first and unseen(text[last - 1]):
         last -= 1
     return text[first:last]
 
 
-def _unseen(character: str) -> bool:
+def unseen(character: str) -> bool:
+    """Whether a character is white space or invisible: at the ends of an address it is no part of it."""
     category = unicodedata.category(character)
     return character in _WHITE_CONTROLS or category == "Cf" or category[0] == "Z" or _is_not_shown(character) is not None

@@ -82,7 +82,7 @@ def erase(options: Options, now: int | None = None) -> dict[str, object]:
 
 
 def prove(options: Options) -> dict[str, object]:
-    """Proves that nothing is left of the people of each request, and ends it. Fails when something is, after writing that down."""
+    """Proves that nothing is left of the people of each request, and ends it. Fails when something is, once that is noted."""
     with _Erasure.begun(options) as work:
         return work.prove()
 

@@ -123,9 +123,9 @@ def put_metrics(cloudwatch: Any, namespace: str, lake: str, entry: Entry, reads_
     cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
 
 
-def put_failure(cloudwatch: Any, namespace: str, lake: str, metric: str) -> None:
+def put_failure(cloudwatch: Any, namespace: str, lake: str, name: str) -> None:
     """Counts a run that failed in a way that an alarm wants to know of."""
-    cloudwatch.put_metric_data(Namespace=namespace, MetricData=[metric(metric, 1, Lake=lake)])
+    cloudwatch.put_metric_data(Namespace=namespace, MetricData=[metric(name, 1, Lake=lake)])
 
 
 def metric(name: str, value: int, **dimensions: str) -> dict[str, Any]:

@@ -159,34 +159,34 @@ class _Maintenance:
 
     def _expire(self, table: str) -> int:
         """Removes old versions, and the files that only they know."""
-        before = _known(self._tables.load(table))
+        before = known(self._tables.load(table))
 
         def expire(loaded: Table) -> None:
             loaded.maintenance.expire_snapshots().older_than(datetime.fromtimestamp(self._before / 1000, UTC)).commit()
 
         self._tables.retried(table, expire)
-        gone = before - _known(self._tables.load(table))
+        gone = before - known(self._tables.load(table))
         return self._remove(gone)
 
     def _remove_orphans(self, table: str) -> int:
         """Removes files that no version of the table knows. Younger ones than a day may belong to a run at work."""
         before = min(self._before, int(time.time() * 1000) - DAY_MS)
         loaded = self._tables.load(table)
-        place = _key(self._store, loaded.location()).rstrip("/") + "/"
+        place = key_of(self._store, loaded.location()).rstrip("/") + "/"
         old = {one.key for one in self._store.list(place) if one.modified < before}
         # Asked for after the files were listed: what was committed in between is known.
-        known = {_key(self._store, path) for path in _known(self._tables.load(table))}
-        orphans = sorted(old - known)
+        needed = {key_of(self._store, path) for path in known(self._tables.load(table))}
+        orphans = sorted(old - needed)
         self._store.delete(orphans)
         return len(orphans)
 
     def _remove(self, paths: Iterable[str]) -> int:
-        keys = sorted(_key(self._store, path) for path in paths)
+        keys = sorted(key_of(self._store, path) for path in paths)
         self._store.delete(keys)
         return len(keys)
 
 
-def _known(table: Table) -> set[str]:
+def known(table: Table) -> set[str]:
     """All files that versions of a table know, and its metadata."""
     found = {table.metadata_location, *(entry.metadata_file for entry in table.metadata.metadata_log)}
     found |= {one.statistics_path for one in table.metadata.statistics}
@@ -201,7 +201,7 @@ def _known(table: Table) -> set[str]:
     return found
 
 
-def _key(store: Store, path: str) -> str:
+def key_of(store: Store, path: str) -> str:
     """The key of an object that a table names by its place."""
     root, place = store.uri("").partition(":")[2].lstrip("/"), path.partition(":")[2].lstrip("/")
     if not place.startswith(root):

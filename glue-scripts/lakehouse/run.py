@@ -136,10 +136,7 @@ class Run:
 
     def _as_of(self, table: str, version: str) -> Rows:
         loaded = self.tables.load(table)
-        snapshot = None if version == tables.NEVER_WRITTEN else loaded.snapshot_by_id(int(version))
-        if snapshot is None and version != tables.NEVER_WRITTEN:
-            raise KeyError(version)
-        return self.engine.table(loaded, snapshot)
+        return self.engine.table(loaded, tables.as_of(loaded, version))
 
     def gate(self, **inputs: Rows) -> Gated:
         """The rows of the target's own SELECT."""

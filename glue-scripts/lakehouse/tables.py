@@ -15,12 +15,12 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
 from pyiceberg.io import OutputFile
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
-from pyiceberg.manifest import DataFile, DataFileContent, ManifestContent, ManifestFile
+from pyiceberg.manifest import DataFile, DataFileContent, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import FileScanTask, Table
 from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Operation, Snapshot, Summary
-from pyiceberg.table.update.snapshot import _OverwriteFiles
+from pyiceberg.table.update.snapshot import _FastAppendFiles, _OverwriteFiles
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import BooleanType, DoubleType, IcebergType, IntegerType, LongType, StringType
 
@@ -33,7 +33,7 @@ TARGET_FILE_BYTES = 128 * 1024 * 1024
 ROWS_PER_FILE = 1_000_000
 NEVER_WRITTEN = "none"
 MAIN, DRAFT = "main", "run_"
-# In the summary of a version that only puts rows into other files.
+# In the summary of a version that only puts rows into other files; it may say which versions had the same rows.
 REARRANGED = "lakehouse.rearranged"
 _COMMIT_ATTEMPTS = 6
 # Seconds, as boto3 has them. PyArrow waits for one and three.
@@ -196,11 +196,28 @@ def size(table: Table) -> int:
 
 def holds(table: Table, wanted: str) -> bool:
     """See Tables.holds."""
-    snapshot = table.current_snapshot()
-    while snapshot is not None and version(snapshot) != wanted and _is_rearranged(snapshot):
+    return wanted in _same(table, table.current_snapshot())
+
+
+def as_of(table: Table, wanted: str) -> Snapshot | None:
+    """A version, or one with the same rows where it has expired. Raises KeyError when there is none."""
+    if wanted == NEVER_WRITTEN:
+        return None
+    found = table.snapshot_by_id(int(wanted)) or next((one for one in table.snapshots() if wanted in _same(table, one)), None)
+    if found is None:
+        raise KeyError(wanted)
+    return found
+
+
+def _same(table: Table, snapshot: Snapshot | None) -> list[str]:
+    """The versions whose rows a version has, itself first; also those that have expired, if it says so itself."""
+    found = [version(snapshot)]
+    while snapshot is not None and _is_rearranged(snapshot):
+        found += (said(snapshot, REARRANGED) or "").split()
         parent = snapshot.parent_snapshot_id
         snapshot = None if parent is None else table.snapshot_by_id(parent)
-    return wanted == version(snapshot)
+        found.append(version(snapshot))
+    return found
 
 
 def _is_rearranged(snapshot: Snapshot) -> bool:
@@ -380,6 +397,36 @@ class _WithoutDeleteFiles(_OverwriteFiles):
         for what in ("total-delete-files", "total-position-deletes", "total-equality-deletes"):
             summary[what] = "0"
         return summary
+
+
+class _OfPresentFiles(_FastAppendFiles):
+    """Adds nothing, and leaves out of the manifests what they say of data files that are gone, such as bounds of their values."""
+
+    def _existing_manifests(self) -> list[ManifestFile]:
+        return [self._of_present(one) if _tells_of_gone(one) else one for one in super()._existing_manifests()]
+
+    def _of_present(self, manifest: ManifestFile) -> ManifestFile:
+        with self.new_manifest_writer(self.spec(manifest.partition_spec_id)) as writer:
+            for entry in manifest.fetch_manifest_entry(self._io, discard_deleted=True):
+                numbers = {name: getattr(entry, name) for name in ("snapshot_id", "sequence_number", "file_sequence_number")}
+                file = entry.data_file
+                writer.add_entry(ManifestEntry.from_args(status=ManifestEntryStatus.EXISTING, data_file=file, **numbers))
+        return writer.to_manifest_file()
+
+
+def _tells_of_gone(manifest: ManifestFile) -> bool:
+    return manifest.content == ManifestContent.DATA and manifest.deleted_files_count != 0
+
+
+def forget_gone_files(loaded: Table) -> None:
+    """Makes a version with the same rows whose manifests tell of no data file that is gone."""
+    current = loaded.current_snapshot()
+    if current is None or not any(map(_tells_of_gone, current.manifests(loaded.io))):
+        return
+    with loaded.transaction() as change:
+        how = {"branch": MAIN, "snapshot_properties": {REARRANGED: " ".join(_same(loaded, current))}}
+        with _OfPresentFiles(Operation.APPEND, change, loaded.io, **how):
+            pass
 
 
 def _first_version(loaded: Table) -> Table:

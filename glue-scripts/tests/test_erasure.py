@@ -298,3 +298,15 @@ def test_a_request_stays_open_while_something_is_left(lake):
     (lake.folder / "customer/landing/friend.json").unlink()
     lake.run()
     assert prove(lake) == {"requests": 1, "traces": 0}
+
+
+def test_after_a_proof_nothing_is_read_anew(lake):
+    """The versions that the jobs had read have expired with it, but for their rows."""
+    people(lake, ANN, BEN, CLEO)
+    lake.run()
+    for number, email in enumerate((ANN, BEN)):
+        ask(lake, {"id": f"r{number}", "email": email})
+        erase(lake, NOW + number)
+        assert {entry.mode for entry in lake.run().values()} == {"incremental"}
+        prove(lake)
+    assert [row[1] for row in lake.rows("customer_trusted")] == [CLEO]

@@ -106,7 +106,7 @@ def test_jobs_are_made_of_the_contracts():
         one = jobs.named(name)
         assert (one.name, one.target) == (name, target)
         assert one.landing is None or one.landing in LANDING
-        assert set(one.reads) <= {*TARGETS, *KEEPS} - {target}
+        assert set(one.reads) <= {*TARGETS, *KEEPS, "erasure_ledger"} - {target}
         assert set(one.keeps) <= set(KEEPS)
     with pytest.raises(LakehouseError, match="there is no job shoes"):
         jobs.named("shoes")

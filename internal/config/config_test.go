@@ -25,7 +25,7 @@ const valid = `{
       "start": {"cron": "0 4 * * ? *", "timeZone": "Europe/Berlin", "landingMinutes": 30},
       "alerts": {"emails": ["oncall@example.com"], "runMinutes": 60, "quarantinedRows": 10, "nothingHours": 48},
       "monthlyBudgetUSD": 50,
-      "queries": {"scanLimitGB": 10}, "erasureDays": 16,
+      "queries": {"scanLimitGB": 10}, "erasureDays": 20,
       "retentionDays": {"snapshots": 3, "quarantine": 30, "noncurrentObjects": 7, "queryResults": 7, "accessLogs": 30, "logs": 30}
     }
   }
@@ -63,7 +63,7 @@ func TestLoad(t *testing.T) {
 		Alerts:        config.Alerts{Emails: []string{"oncall@example.com"}, RunMinutes: 60, QuarantinedRows: 10, NothingHours: 48},
 		Queries:       config.Queries{ScanLimitGB: 10},
 		RetentionDays: config.RetentionDays{Snapshots: 3, Quarantine: 30, NoncurrentObjects: 7, QueryResults: 7, AccessLogs: 30, Logs: 30},
-		ErasureDays:   16,
+		ErasureDays:   20,
 
 		MonthlyBudgetUSD: 50,
 	}
@@ -83,7 +83,7 @@ func TestLoadAccepts(t *testing.T) {
 		"existing network":       {newVPC, existingVPC},
 		"existing, own S3 route": {newVPC, strings.Replace(existingVPC, `"rtb-0a1b2c3d"`, ``, 1)},
 		"no Flex":                {`, "flex": true`, ``},
-		"nothing that starts it": {`"start": {"cron": "0 4 * * ? *", "timeZone": "Europe/Berlin", "landingMinutes": 30},`, ``, `, "erasureDays": 16`, ``},
+		"nothing that starts it": {`"start": {"cron": "0 4 * * ? *", "timeZone": "Europe/Berlin", "landingMinutes": 30},`, ``, `, "erasureDays": 20`, ``},
 		"every hour":             {`0 4 * * ? *`, `0 * ? * * *`},
 		"nobody to tell":         {`"emails": ["oncall@example.com"], `, ``},
 		"no budget":              {`"monthlyBudgetUSD": 50,`, ``},
@@ -227,10 +227,10 @@ func TestLoadRefuses(t *testing.T) {
 		"everybody reads":          {[]string{`"queries"`, `"readers": {"research": ["*"]}, "queries"`}, `readers.research[0] is "*", allowed: the ARN of a role, user or account`},
 		"every role reads":         {[]string{`"queries"`, `"readers": {"customers": ["arn:aws:iam::111122223333:role/*"]}, "queries"`}, `readers.customers[0]`},
 		"catalog key that goes":    {[]string{`"queries"`, `"catalogEncryption": true, "queries"`}, `catalogEncryption is true, allowed: false unless dataRemoval is "retain"`},
-		"old versions too long":    {[]string{`"snapshots": 3`, `"snapshots": 8`}, "erasureDays is 16, allowed: 17 or more: the greater of retentionDays.snapshots (8)"},
-		"old files too long":       {[]string{`"noncurrentObjects": 7`, `"noncurrentObjects": 8`}, "erasureDays is 16, allowed: 17 or more"},
-		"results too long":         {[]string{`"queryResults": 7`, `"queryResults": 8`}, "erasureDays is 16, allowed: 17 or more"},
-		"erasure on workdays":      {[]string{`0 4 * * ? *`, `0 4 ? * MON-FRI *`}, `start.cron is "0 4 ? * MON-FRI *", allowed: with erasureDays (16) every day`},
+		"old versions too long":    {[]string{`"snapshots": 3`, `"snapshots": 4`}, "erasureDays is 20, allowed: 21 or more: the sum of retentionDays.snapshots (4)"},
+		"old files too long":       {[]string{`"noncurrentObjects": 7`, `"noncurrentObjects": 8`}, "erasureDays is 20, allowed: 21 or more"},
+		"results too long":         {[]string{`"queryResults": 7`, `"queryResults": 8`}, "erasureDays is 20, allowed: 21 or more"},
+		"erasure on workdays":      {[]string{`0 4 * * ? *`, `0 4 ? * MON-FRI *`}, `start.cron is "0 4 ? * MON-FRI *", allowed: with erasureDays (20) every day`},
 		"erasure once a month":     {[]string{`0 4 * * ? *`, `0 4 1 * ? *`}, `start.cron is "0 4 1 * ? *", allowed: with erasureDays`},
 		"erasure when files land":  {[]string{`"cron": "0 4 * * ? *", "timeZone": "Europe/Berlin", `, ``}, `start.cron is "", allowed: with erasureDays`},
 		"requests open for ever":   {[]string{`"queries"`, `"erasure": {"openDays": 31}, "queries"`}, "erasure.openDays is 31, allowed: 1 to 30"},

@@ -48,9 +48,9 @@ const (
 	endpoints         = 2
 )
 
-// slackDays is what passes between the day on which a row, a snapshot or an object may go and the moment when it does: the
-// maintenance of the tables runs once a day, and S3 counts the days of a lifecycle rule from the next midnight (UTC).
-const slackDays = 2
+// slackDays is what passes between the days on which a snapshot, a query result and an old version of it may go and the moments when
+// they do: the maintenance of the tables runs once a day, and S3 counts the days of each lifecycle rule from the next midnight (UTC).
+const slackDays = 3
 
 const (
 	cronFields = 6
@@ -110,8 +110,9 @@ func (s Stage) HasBudgets() bool {
 	return !strings.HasPrefix(s.Region, "us-gov-")
 }
 
-// checkErasure holds what is left of a deleted row to the promise: the table's old versions and then their files, and the copies in
-// query results. An object that expires becomes noncurrent first. The maintenance is part of a run, so one has to start every day.
+// checkErasure holds what is left of a deleted row to the promise: the table's old versions, and the copies in query results and
+// scratch tables. They follow one another: a reader may query an old version on its last day. An object that expires becomes noncurrent
+// first. The maintenance is part of a run, so one has to start every day.
 func (s Stage) checkErasure(found *findings) {
 	if s.ErasureDays == 0 {
 		return
@@ -121,9 +122,9 @@ func (s Stage) checkErasure(found *findings) {
 	found.unless(daily, "start.cron", s.Start.Cron, fmt.Sprintf(
 		"with erasureDays (%d) every day, such as 0 4 * * ? *: the maintenance at the end of a run is what makes deleted rows go", s.ErasureDays))
 	days := s.RetentionDays
-	slowest := max(days.Snapshots, days.QueryResults) + days.NoncurrentObjects + slackDays
+	slowest := days.Snapshots + days.QueryResults + days.NoncurrentObjects + slackDays
 	found.unless(s.ErasureDays >= slowest, "erasureDays", s.ErasureDays, fmt.Sprintf(
-		"%d or more: the greater of retentionDays.snapshots (%d) and .queryResults (%d), and .noncurrentObjects (%d), and %d until they are acted on",
+		"%d or more: the sum of retentionDays.snapshots (%d), .queryResults (%d) and .noncurrentObjects (%d), and %d until they are acted on",
 		slowest, days.Snapshots, days.QueryResults, days.NoncurrentObjects, slackDays))
 }
 

@@ -12,24 +12,23 @@ import (
 type Gain struct {
 	Holder string // as cloud.Statement names it: a job that is given another role gains nothing here
 	Right  Right
-	Table  string       // or an Object of the erasure
+	Table  string       // or results of a workgroup, tables in a scratch database, or an Object of the erasure
 	Policy cloud.Policy // which gives the right
 	Sid    string       // of the statement in it
 }
 
-// Gains compares the rights of two versions on the tables that both have, and on what the erasure keeps beside them, by holder, right and
-// table.
+// Gains compares the rights of two versions on what both have, and on what the erasure keeps beside it, by holder, right and table.
 func Gains(before, after cloud.Assembly) ([]Gain, error) {
-	old, err := tables(before)
+	old, _, err := targets(before)
 	if err != nil {
 		return nil, err
 	}
-	kept, err := tables(after)
+	kept, _, err := targets(after)
 	if err != nil {
 		return nil, err
 	}
-	kept = slices.DeleteFunc(kept, func(now table) bool {
-		return !slices.ContainsFunc(old, func(was table) bool { return was.name == now.name })
+	kept = slices.DeleteFunc(kept, func(now target) bool {
+		return !slices.ContainsFunc(old, func(was target) bool { return was.name == now.name })
 	})
 	had, has := rights(before, slices.Concat(old, beside(old)), nil, nil), rights(after, slices.Concat(kept, beside(kept)), nil, nil)
 	var gains []Gain

@@ -9,7 +9,7 @@ import (
 	"stedi-lakehouse/internal/zoneflow"
 )
 
-// app has these tables, and a role with a policy of one statement.
+// app has these tables, a workgroup with a scratch database, and a role with a policy of one statement.
 func app(action, resource string, tables ...string) cloud.Assembly {
 	resources := map[string]cloud.Resource{
 		"Role": {Type: "AWS::IAM::Role"},
@@ -26,6 +26,13 @@ func app(action, resource string, tables ...string) cloud.Assembly {
 			"TableInput":   map[string]any{"Name": table, "StorageDescriptor": map[string]any{"Location": "s3://lake/" + table + "/"}},
 		}}
 	}
+	resources["Queries"] = cloud.Resource{Type: "AWS::Athena::WorkGroup", Properties: map[string]any{
+		"Name":                   "people",
+		"WorkGroupConfiguration": map[string]any{"ResultConfiguration": map[string]any{"OutputLocation": "s3://results/people/"}},
+	}}
+	resources["Scratch"] = cloud.Resource{Type: "AWS::Glue::Database", Properties: map[string]any{
+		"DatabaseInput": map[string]any{"Name": "shop_scratch", "LocationUri": "s3://results/people/scratch/"},
+	}}
 	return cloud.Assembly{{Name: "shop", Resources: resources}}
 }
 
@@ -49,6 +56,8 @@ func TestGainsOfTheErasure(t *testing.T) {
 }
 
 func TestGains(t *testing.T) {
+	const see = "see the catalog entry of "
+	scratch := []string{"change the catalog entry of tables in shop_scratch", "drop the catalog entry of tables in shop_scratch", see + "tables in shop_scratch"}
 	before := app("s3:GetObject", "arn:aws:s3:::lake/orders/*", "orders", "people")
 	for name, test := range map[string]struct {
 		after cloud.Assembly
@@ -60,6 +69,10 @@ func TestGains(t *testing.T) {
 		"every table":         {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people"), []string{"read people"}},
 		"another right":       {app("s3:*Object", "arn:aws:s3:::lake/orders/*", "orders", "people"), []string{"delete orders", "write orders"}},
 		"a table that is new": {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people", "things"), []string{"read people"}},
+		"results":             {app("s3:PutObject", "arn:aws:s3:::results/*", "orders", "people"), []string{"write results of people"}},
+		"a scratch table":     {app("glue:*Table", "arn:aws:glue:*:*:table/shop_scratch/one", "orders", "people"), scratch},
+		"both databases":      {app("glue:GetTable", "arn:aws:glue:*:table/shop*", "orders", "people"), []string{see + "orders", see + "people", see + "tables in shop_scratch"}},
+		"another database":    {app("glue:GetTable", "arn:aws:glue:eu-west-1:*:table/shop_/*", "orders", "people"), nil},
 		"versions too": {
 			app("s3:*", "arn:aws:s3:::lake/orders/*", "orders", "people"),
 			[]string{"delete orders", "delete versions of orders", "read versions of orders", "write orders"},

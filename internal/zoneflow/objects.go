@@ -13,14 +13,14 @@ func Object(key string) string { return objectName + key }
 const objectName = "object "
 
 // beside are the objects that the erasure keeps beside the tables, in the bucket of its ledger.
-func beside(tables []table) []table {
-	var found []table
+func beside(tables []target) []target {
+	var found []target
 	for _, ledger := range tables {
 		if ledger.name != contract.ErasureLedger {
 			continue
 		}
 		for _, key := range contract.ErasureState {
-			found = append(found, table{name: Object(key), bucket: ledger.bucket, prefix: key})
+			found = append(found, target{name: Object(key), bucket: ledger.bucket, prefix: key})
 		}
 	}
 	return found
@@ -39,8 +39,8 @@ func alone(grants []Grant) map[string]string {
 	return found
 }
 
-// keys is a pattern for the keys of a table or a folder; of an object it is that key.
-func (t table) keys() string {
+// keys is a pattern for the keys in a folder; of an object it is that key.
+func (t target) keys() string {
 	if strings.HasSuffix(t.prefix, "/") {
 		return t.prefix + "*"
 	}

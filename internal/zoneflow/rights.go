@@ -58,37 +58,105 @@ var actions = map[Right][]string{
 // ofObjects are the rights on objects by their keys.
 var ofObjects = []Right{Read, ReadVersions, Write, Delete, DeleteVersions}
 
-// table is where a table is, found in its template; or an object beside the tables.
-type table struct {
+// target is what there are rights on: a table of the lake or, without a catalog entry, the results of an Athena workgroup or, with
+// catalog entries alone, the tables that readers make in a scratch database. An object beside the tables is one too.
+type target struct {
 	name   string
-	bucket string // ARN, as if the partition were aws
+	bucket string // ARN, as if the partition were aws; empty: rights on its objects are another target's
 	prefix string // customer/landing/; of an object its key
-	entry  string // ARN of the catalog entry, as if the partition were aws, with wildcards for Region and account; empty: none
+	entry  string // ARN of the catalog entry, as if partition, Region and account were those of catalog; empty: none
 }
 
 // tables are the Glue tables of the app whose location is in S3.
-func tables(app cloud.Assembly) ([]table, error) {
-	var found []table
+func tables(app cloud.Assembly) ([]target, error) {
+	var found []target
 	for _, stack := range app {
 		for _, id := range stack.OfType("AWS::Glue::Table") {
 			resource := stack.Resources[id]
-			name := app.Text(stack, resource.Get("TableInput", "Name"))
-			location := app.Text(stack, resource.Get("TableInput", "StorageDescriptor", "Location"))
-			path, isS3 := strings.CutPrefix(location, "s3://")
-			bucket, prefix, hasPrefix := strings.Cut(path, "/")
-			if !isS3 || !hasPrefix || !strings.HasSuffix(prefix, "/") {
-				return nil, fmt.Errorf("stack %s: table %s is at %q, want s3://bucket/folder/", stack.Name, id, location)
+			bucket, prefix, err := folder(app.Text(stack, resource.Get("TableInput", "StorageDescriptor", "Location")))
+			if err != nil {
+				return nil, fmt.Errorf("stack %s: table %s is at %w", stack.Name, id, err)
 			}
-			found = append(found, table{
-				name:   name,
-				bucket: "arn:aws:s3:::" + bucket,
-				prefix: prefix,
-				entry:  "arn:aws:glue:*:*:table/" + app.Text(stack, resource.Get("DatabaseName")) + "/" + name,
-			})
+			name := app.Text(stack, resource.Get("TableInput", "Name"))
+			found = append(found, target{name, bucket, prefix, entry(app.Text(stack, resource.Get("DatabaseName")), name)})
 		}
 	}
 	return found, nil
 }
+
+// ResultsOf is the name in a grant of what a workgroup's queries write: results, what UNLOAD writes, and the rows of tables that are made
+// by CREATE TABLE AS SELECT.
+func ResultsOf(workgroup string) string { return "results of " + workgroup }
+
+// TablesIn is the name in a grant of the catalog entries in a scratch database.
+func TablesIn(database string) string { return "tables in " + database }
+
+// results are those of the app's Athena workgroups.
+func results(app cloud.Assembly) ([]target, error) {
+	var found []target
+	for _, stack := range app {
+		for _, id := range stack.OfType("AWS::Athena::WorkGroup") {
+			resource := stack.Resources[id]
+			bucket, prefix, err := folder(app.Text(stack, resource.Get("WorkGroupConfiguration", "ResultConfiguration", "OutputLocation")))
+			if err != nil {
+				return nil, fmt.Errorf("stack %s: workgroup %s keeps its results at %w", stack.Name, id, err)
+			}
+			found = append(found, target{ResultsOf(app.Text(stack, resource.Get("Name"))), bucket, prefix, ""})
+		}
+	}
+	return found, nil
+}
+
+// scratch are the tables that may be made in the app's Glue databases. A database with a location is one for that; the lake's has none.
+// It has to be among a workgroup's results: there everything expires, and rights are computed.
+func scratch(app cloud.Assembly, results []target) ([]target, error) {
+	var found []target
+	for _, stack := range app {
+		for _, id := range stack.OfType("AWS::Glue::Database") {
+			resource := stack.Resources[id]
+			location := resource.Get("DatabaseInput", "LocationUri")
+			if location == nil {
+				continue
+			}
+			bucket, prefix, err := folder(app.Text(stack, location))
+			if err == nil && !slices.ContainsFunc(results, func(of target) bool { return of.bucket == bucket && strings.HasPrefix(prefix, of.prefix) }) {
+				err = fmt.Errorf("%q, want a folder in the results of a workgroup", app.Text(stack, location))
+			}
+			if err != nil {
+				return nil, fmt.Errorf("stack %s: database %s is at %w", stack.Name, id, err)
+			}
+			name := app.Text(stack, resource.Get("DatabaseInput", "Name"))
+			found = append(found, target{name: TablesIn(name), entry: entry(name, "*")})
+		}
+	}
+	return found, nil
+}
+
+// targets are all that there are rights on: the app's tables, and beside them what readers make.
+func targets(app cloud.Assembly) (all, ofTables []target, err error) {
+	if ofTables, err = tables(app); err != nil {
+		return nil, nil, err
+	}
+	ofQueries, err := results(app)
+	if err != nil {
+		return nil, nil, err
+	}
+	made, err := scratch(app, ofQueries)
+	return slices.Concat(ofTables, ofQueries, made), ofTables, err
+}
+
+// folder takes a location apart: the bucket's ARN, and the prefix.
+func folder(location string) (bucket, prefix string, err error) {
+	path, isS3 := strings.CutPrefix(location, "s3://")
+	bucket, prefix, hasPrefix := strings.Cut(path, "/")
+	if !isS3 || !hasPrefix || !strings.HasSuffix(prefix, "/") {
+		return "", "", fmt.Errorf("%q, want s3://bucket/folder/", location)
+	}
+	return "arn:aws:s3:::" + bucket, prefix, nil
+}
+
+// entry is the ARN of a table's catalog entry.
+func entry(database, table string) string { return catalog + "table/" + database + "/" + table }
 
 // source is the statement that gives a right.
 type source struct {
@@ -98,7 +166,7 @@ type source struct {
 	resource string
 }
 
-// matrix is who may do what with which table, and by which statement.
+// matrix is who may do what with which target, and by which statement.
 type matrix map[string]map[string]map[Right]source
 
 func (m matrix) add(holder, place string, right Right, by source) {
@@ -118,7 +186,7 @@ func (m matrix) add(holder, place string, right Right, by source) {
 // Objects are keys in the lake for which there are rights of their own: a statement that names exactly such an object, as resource or as
 // prefix of a list, gives rights on it, not on the table that it is part of. Holders have the names that are given for them, else those of
 // cloud.Statement.
-func rights(app cloud.Assembly, tables []table, objects, names map[string]string) matrix {
+func rights(app cloud.Assembly, targets []target, objects, names map[string]string) matrix {
 	found := matrix{}
 	for _, policy := range app.Policies() {
 		if policy.Type == "AWS::EC2::VPCEndpoint" || policy.Type == "AWS::KMS::Key" {
@@ -133,7 +201,7 @@ func rights(app cloud.Assembly, tables []table, objects, names map[string]string
 				if !given {
 					continue
 				}
-				for _, place := range places(statement, right, tables, objects) {
+				for _, place := range places(statement, right, targets, objects) {
 					for _, holder := range statement.Holders {
 						if known, ok := names[holder]; ok {
 							holder = known
@@ -196,7 +264,7 @@ func firstMatch(statement cloud.Statement, wanted []string) (string, bool) {
 
 func lower(text string) string { return strings.ToLower(text) }
 
-// place is a table, or an object of its own, that a statement reaches, and the resource by which it does.
+// place is a target, or an object of its own, that a statement reaches, and the resource by which it does.
 type place struct {
 	name     string
 	resource string
@@ -205,7 +273,13 @@ type place struct {
 // partition is that of an ARN. An app is deployed into one, so it tells no two resources apart.
 var partition = regexp.MustCompile(`^arn:aws(-[a-z]+)+:`)
 
-func places(statement cloud.Statement, right Right, tables []table, objects map[string]string) []place {
+// ofCatalog is what an ARN of Glue begins with. An app has one catalog, so Region and account tell no two tables apart either; with
+// wildcards in their place the name of one table would be found in what names another.
+var ofCatalog = regexp.MustCompile(`^arn:aws:glue:(\$\{AWS::Region\}|[^:]*):(\$\{AWS::AccountId\}|[^:]*):`)
+
+const catalog = "arn:aws:glue:region:account:"
+
+func places(statement cloud.Statement, right Right, targets []target, objects map[string]string) []place {
 	resources := statement.Resources
 	if len(statement.NotResources) > 0 || len(resources) == 0 {
 		resources = []string{cloud.Unknown} // all but some; in a bucket's own policy: that bucket
@@ -213,21 +287,21 @@ func places(statement cloud.Statement, right Right, tables []table, objects map[
 	var reached []place
 	for _, resource := range resources {
 		resource = partition.ReplaceAllString(resource, "arn:aws:")
-		for _, table := range tables {
+		for _, target := range targets {
 			if slices.Contains(ofObjects, right) {
-				if name, alone := objects[strings.TrimPrefix(resource, table.bucket+"/")]; alone {
-					if strings.HasPrefix(resource, table.bucket+"/"+table.prefix) {
+				if name, alone := objects[strings.TrimPrefix(resource, target.bucket+"/")]; alone {
+					if strings.HasPrefix(resource, target.bucket+"/"+target.prefix) {
 						reached = append(reached, place{name, resource})
 					}
 					continue
 				}
 			}
-			if reaches(statement, right, resource, table, objects) {
-				reached = append(reached, place{table.name, resource})
+			if reaches(statement, right, resource, target, objects) {
+				reached = append(reached, place{target.name, resource})
 			}
-			if right == List && cloud.Overlap(resource, table.bucket) {
+			if right == List && target.bucket != "" && cloud.Overlap(resource, target.bucket) {
 				for _, pattern := range prefixes(statement) {
-					if name, alone := objects[pattern]; alone && strings.HasPrefix(pattern, table.prefix) {
+					if name, alone := objects[pattern]; alone && strings.HasPrefix(pattern, target.prefix) {
 						reached = append(reached, place{name, resource})
 					}
 				}
@@ -237,16 +311,18 @@ func places(statement cloud.Statement, right Right, tables []table, objects map[
 	return reached
 }
 
-func reaches(statement cloud.Statement, right Right, resource string, table table, objects map[string]string) bool {
-	switch right {
-	case List:
-		return cloud.Overlap(resource, table.bucket) && lists(statement, table.keys(), objects)
-	case Administer:
-		return cloud.Overlap(resource, table.bucket)
-	case See, Change, Drop:
-		return table.entry != "" && cloud.Overlap(resource, table.entry)
+func reaches(statement cloud.Statement, right Right, resource string, target target, objects map[string]string) bool {
+	switch {
+	case right == See || right == Change || right == Drop:
+		return target.entry != "" && cloud.Overlap(ofCatalog.ReplaceAllString(resource, catalog), target.entry)
+	case target.bucket == "":
+		return false
+	case right == List:
+		return cloud.Overlap(resource, target.bucket) && lists(statement, target.keys(), objects)
+	case right == Administer:
+		return cloud.Overlap(resource, target.bucket)
 	}
-	return cloud.Overlap(resource, table.bucket+"/"+table.keys())
+	return cloud.Overlap(resource, target.bucket+"/"+target.keys())
 }
 
 // lists says whether the statement lets such keys be listed: a list gives all keys that begin with the prefix it asks for, so

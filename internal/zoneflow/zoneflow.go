@@ -1,5 +1,5 @@
 // Package zoneflow checks that data can only move as it should: it computes from the synthesized policies which role may do what with
-// which table, and compares that with what the roles are for. Landing is read by gates only, and trusted is written by gates only,
+// which table, with the results of which workgroup, and with the tables that readers make, and compares that with what the roles are for. Landing is read by gates only, and trusted is written by gates only,
 // so that nothing gets past the consent of the people it is about. main.go asks it at the end of every synthesis, tools/checks for
 // every variant of a stage, tools/review what somebody gains from one version to the next.
 package zoneflow
@@ -20,33 +20,37 @@ type Grant struct {
 	// Holder is "job NAME" for the role of a Glue job, the logical id of another role, or the name of a service. It may hold the
 	// wildcard *.
 	Holder string
-	Rights map[string][]Right // by table, and by Object
+	Rights map[string][]Right // by table, ResultsOf a workgroup, TablesIn a scratch database, and Object
 	// Upkeep marks a holder that rewrites or deletes the rows of tables without adding any: it may write trusted tables without
 	// being their gate, and read what was delivered if it is the one that takes people out of it.
 	Upkeep bool
 }
 
-// Reader are the rights of who reads a table; Writer, of who writes it; Remover, of who may only delete its files. Keeper are those of
-// who keeps an object of its own. Eraser are those of who takes people out of objects and all of their versions, and Searcher of who only
-// looks whether they are there.
+// Reader are the rights of who reads a table; Writer, of who writes it; Remover, of who may only delete its files. Asker are the rights
+// of a workgroup's role on its results; Maker, on the catalog entries in its scratch database. Keeper are those of who keeps an object of
+// its own. Searcher are those of who looks whether people are in objects or versions of them; Purger may delete these too, and Eraser
+// rewrite them.
 var (
 	Reader   = []Right{Read, List, See}
 	Writer   = []Right{Read, List, See, Write, Delete, Change}
 	Remover  = []Right{List, Delete, DeleteVersions, Administer}
+	Asker    = []Right{Read, List, Write, Delete}
+	Maker    = []Right{See, Change, Drop}
 	Keeper   = []Right{Read, List, Write}
 	Searcher = []Right{Read, ReadVersions, List}
-	Eraser   = append(slices.Clone(Searcher), Write, Delete, DeleteVersions)
+	Purger   = append(slices.Clone(Searcher), Delete, DeleteVersions)
+	Eraser   = append(slices.Clone(Purger), Write)
 )
 
 // Check compares the rights that the app's policies give with the grants. The error names every statement that gives more, every
 // right that is missing, and every grant that gets data past a gate.
 func Check(app cloud.Assembly, contracts contract.Set, grants []Grant) error {
-	found, err := tables(app)
+	found, ofTables, err := targets(app)
 	if err != nil {
 		return err
 	}
 	var mistakes []string
-	mistakes = append(mistakes, undeclared(found, contracts)...)
+	mistakes = append(mistakes, undeclared(ofTables, contracts)...)
 	mistakes = append(mistakes, unseen(app)...)
 	mistakes = append(mistakes, gates(contracts, grants)...)
 	mistakes = append(mistakes, erasers(contracts, grants)...)
@@ -66,7 +70,7 @@ func Check(app cloud.Assembly, contracts contract.Set, grants []Grant) error {
 }
 
 // undeclared finds tables without a contract: nobody has said in which zone they are.
-func undeclared(tables []table, contracts contract.Set) []string {
+func undeclared(tables []target, contracts contract.Set) []string {
 	var mistakes []string
 	for _, table := range tables {
 		if declared, err := contracts.Get(table.name); err != nil {

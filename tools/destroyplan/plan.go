@@ -81,6 +81,10 @@ func fateOf(app cloud.Assembly, stack cloud.Stack, id string) (fate, string) {
 			return blocked, "while objects are in it"
 		}
 		return deleted, "with its objects, which a function of the CDK deletes first"
+	case "AWS::Glue::Database":
+		// Glue takes the tables of a deleted database away by itself, the stack's or not:
+		// https://docs.aws.amazon.com/glue/latest/webapi/API_DeleteDatabase.html
+		return deleted, "with the catalog entries of all tables in it"
 	case "AWS::KMS::Key":
 		days := resource.Properties["PendingWindowInDays"]
 		if days == nil {

@@ -229,8 +229,9 @@ func tableFindings(base, head cloud.Assembly, created names, known contract.Set)
 		}
 		right := string(gain.Right)
 		table, err := known.Get(gain.Table)
-		personal := err == nil && table.PersonalData && slices.Contains(onRows, gain.Right)
-		if personal {
+		// What is no table are the results of a workgroup, which hold what somebody saw, and the state of the erasure.
+		personal := slices.Contains(onRows, gain.Right) && (err != nil || table.PersonalData)
+		if personal && err == nil {
 			right += " personal data of"
 		}
 		if slices.Contains(created.ids, from.holder) {

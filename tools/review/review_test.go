@@ -92,12 +92,12 @@ func child(stack awscdk.Stack, id string) awscdk.CfnResource {
 	return stack.Node().FindChild(jsii.String(id)).(awscdk.CfnResource)
 }
 
-// addJob adds a Glue job and its role, which may do an action on the objects of a folder of the lake.
-func (a *app) addJob(action, folder string) {
+// addJob adds a Glue job and its role, which may do an action on the objects of a bucket's folder.
+func (a *app) addJob(action string, bucket awss3.Bucket, folder string) {
 	stack := a.lake.Pipeline.Stack
 	role := awsiam.NewRole(stack, jsii.String("StepsRole"), &awsiam.RoleProps{AssumedBy: awsiam.NewServicePrincipal(jsii.String("glue.amazonaws.com"), nil)})
 	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid: jsii.String("Read"), Actions: jsii.Strings(action), Resources: &[]*string{a.lake.Catalog.Lake.ArnForObjects(jsii.String(folder))},
+		Sid: jsii.String("Read"), Actions: jsii.Strings(action), Resources: &[]*string{bucket.ArnForObjects(jsii.String(folder))},
 	}))
 	awsglue.NewCfnJob(stack, jsii.String("StepsJob"), &awsglue.CfnJobProps{
 		Name: jsii.String("steps"), Role: role.RoleArn(), GlueVersion: jsii.String("6.0"), WorkerType: jsii.String("G.1X"), NumberOfWorkers: jsii.Number(2),
@@ -273,19 +273,19 @@ var samples = []sample{
 	},
 	{
 		name:      "add a job",
-		resources: func(a *app) { a.addJob("s3:GetObject", "machine_learning/curated/*") },
+		resources: func(a *app) { a.addJob("s3:GetObject", a.lake.Catalog.Lake, "machine_learning/curated/*") },
 		head:      "Safe: 3 resources are added",
 		says:      []string{"## Cost"},
 	},
 	{
 		name:      "add a job that reads personal data",
-		resources: func(a *app) { a.addJob("s3:GetObject", "customer/landing/*") },
+		resources: func(a *app) { a.addJob("s3:GetObject", a.lake.Catalog.Lake, "customer/landing/*") },
 		head:      "UNSAFE: lets 1 new role read personal data",
 		says:      []string{"personal data of `customer_landing`"},
 	},
 	{
 		name:      "add a job that deletes what cannot be brought back",
-		resources: func(a *app) { a.addJob("s3:DeleteObjectVersion", "customer/landing/*") },
+		resources: func(a *app) { a.addJob("s3:DeleteObjectVersion", a.lake.Catalog.Lake, "customer/landing/*") },
 		head:      "UNSAFE: lets 1 new role read personal data",
 		says:      []string{"may now delete versions of personal data of `customer_landing`"},
 	},
@@ -296,8 +296,14 @@ var samples = []sample{
 		says:     []string{"| prod | $5.50 → **$5.20** | $0.15 | $12.32 → **$9.24** |"},
 	},
 	{
+		name:      "add a job that reads what others asked",
+		resources: func(a *app) { a.addJob("s3:GetObject", a.lake.Catalog.Results, "stedi-customers/*") },
+		head:      "UNSAFE: lets 1 new role read personal data",
+		says:      []string{"read `results of stedi-customers`"},
+	},
+	{
 		name:      "add a job that may do everything",
-		resources: func(a *app) { a.addJob("s3:*", "machine_learning/curated/*") },
+		resources: func(a *app) { a.addJob("s3:*", a.lake.Catalog.Lake, "machine_learning/curated/*") },
 		head:      "UNSAFE: widens 1 permission",
 	},
 	{
