@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from ministack.services import glue
 
+from embedded_aws.athena_files import Caller
 from embedded_aws.athena_statements import QueryError, Show
 
 # A name is padded to this width in what Hive answers, as Athena does.
@@ -25,15 +26,17 @@ _INFORMATION = {
 CATALOG = "awsdatacatalog"
 
 
-def tables(database: str) -> dict[str, dict[str, Any]]:
-    """The tables of a database by name, in order."""
+def tables(database: str, caller: Caller) -> dict[str, dict[str, Any]]:
+    """The tables of a database that the caller may know, by name, in order."""
     prefix = f"{database}/"
-    return {key.removeprefix(prefix): glue._tables[key] for key in sorted(glue._tables) if key.startswith(prefix)}
+    found = {key.removeprefix(prefix): glue._tables[key] for key in sorted(glue._tables) if key.startswith(prefix)}
+    return {name: entry for name, entry in found.items() if caller.may("glue:GetTable", database, name)}
 
 
-def table(database: str, name: str) -> dict[str, Any]:
-    """The table's entry. Raises QueryError when there is none."""
-    found = tables(database)
+def table(database: str, name: str, caller: Caller) -> dict[str, Any]:
+    """The table's entry. Raises QueryError when there is none, or none for the caller."""
+    caller.demand("glue:GetTable", database, name)
+    found = tables(database, caller)
     if name not in found:
         listed = f"tables of {database}: {', '.join(found)}" if found else f"there is no database {database}, or it has no tables"
         raise QueryError(f"TABLE_NOT_FOUND: Table '{CATALOG}.{database}.{name}' does not exist; {listed}")
@@ -46,24 +49,24 @@ def columns(entry: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in found if (one.get("Parameters") or {}).get("iceberg.field.current") != "false"]
 
 
-def information(name: str) -> pa.Table:
+def information(name: str, caller: Caller) -> pa.Table:
     """A table of information_schema."""
     if name not in _INFORMATION:
         known = ", ".join(_INFORMATION)
         raise QueryError(
             f"TABLE_NOT_FOUND: Table '{CATALOG}.information_schema.{name}' does not exist; information_schema has {known}"
         )
-    rows = list(_information_rows(name))
+    rows = list(_information_rows(name, caller))
     texts = {heading: [row[number] for row in rows] for number, heading in enumerate(_INFORMATION[name])}
     kinds = {heading: pa.int64() if heading == "ordinal_position" else pa.string() for heading in texts}
     return pa.table({heading: pa.array(values, kinds[heading]) for heading, values in texts.items()})
 
 
-def _information_rows(name: str) -> Iterator[tuple]:
+def _information_rows(name: str, caller: Caller) -> Iterator[tuple]:
     for database in (*sorted(glue._databases), "information_schema"):
         if name == "schemata":
             yield CATALOG, database
-        for table_name, entry in tables(database).items():
+        for table_name, entry in tables(database, caller).items():
             if name == "tables":
                 yield CATALOG, database, table_name, "BASE TABLE"
             elif name == "columns":
@@ -83,7 +86,7 @@ def _trino_type(hive_type: str) -> str:
     return name.replace("<", "(").replace(">", ")")
 
 
-def answer(show: Show, database: str) -> dict[str, list]:
+def answer(show: Show, database: str, caller: Caller) -> dict[str, list]:
     """Columns, types and rows of SHOW and DESCRIBE. `database`: of a statement that names none."""
     database = show.database or database
     match show.what:
@@ -91,11 +94,11 @@ def answer(show: Show, database: str) -> dict[str, list]:
             return _texts(["database_name"], [name for name in sorted(glue._databases) if _matches(name, show.pattern)])
         case "TABLES":
             _known(database)
-            return _texts(["tab_name"], [name for name in tables(database) if _matches(name, show.pattern)])
+            return _texts(["tab_name"], [name for name in tables(database, caller) if _matches(name, show.pattern)])
         case "VIEWS":
             _known(database)
             return _texts(["views"], [])
-    entry = table(database, show.table)
+    entry = table(database, show.table, caller)
     match show.what:
         case "COLUMNS":
             return _texts(["field"], [f"{one['Name']:{_WIDTH}}" for one in columns(entry)])

@@ -1,40 +1,44 @@
 """Athena of the embedded AWS: takes the place of the emulator's way of running a statement.
 
-What is let through says athena_statements.py; this file answers it. A query is rewritten for DuckDB by sqlglot. Tables become
-DuckDB relations with the names and types of the catalog: JSON tables from their objects, Iceberg tables from their current
-snapshot, or the one of FOR VERSION AS OF and FOR TIMESTAMP AS OF, and "<table>$snapshots" and the like from the table's
-metadata. All of it is read from the emulated S3 before DuckDB, which has no way out, sees the query. Results are text as Athena
-writes it, in GetQueryResults and in the file of the result location.
+What is let through says athena_statements.py; this file answers it, but for what writes (athena_writes.py). A query is rewritten
+for DuckDB by sqlglot. Tables become DuckDB relations (athena_files.py) with the names and types of the catalog: files of their
+location, Iceberg tables from their current snapshot, or the one of FOR VERSION AS OF and FOR TIMESTAMP AS OF, and
+"<table>$snapshots" and the like from the table's metadata. DuckDB has no way out but to copies of the tables' files. Results are
+text as Athena writes it, in GetQueryResults and in the file of the result location.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import datetime
+import io
 import json
 import logging
-import os
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import duckdb
 import pyarrow as pa
-from ministack.core.responses import error_response_json, get_region
-from ministack.services import athena, s3
+from ministack.core.responses import error_response_json
+from ministack.services import athena
+from pyarrow import csv
 from pyiceberg.table import StaticTable
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
-from embedded_aws import athena_catalog, athena_functions, athena_statements, openx_json
-from embedded_aws.athena_statements import Deallocate, Execute, Explain, Prepare, QueryError, Select, Show
+from embedded_aws import athena_catalog, athena_files, athena_functions, athena_statements, athena_writes
+from embedded_aws.athena_statements import Deallocate, Execute, Explain, Prepare, QueryError, Select, Show, Write
 
 # Metadata tables of Iceberg that Athena knows.
 _METADATA = ("files", "history", "manifests", "partitions", "refs", "snapshots")
 
 _start = athena._start_query_execution
-_execute = athena._execute_query
+_results = athena._get_query_results
 _workgroup = athena._get_workgroup
 # A workgroup's own settings go before its callers', unless it says otherwise.
 _ENFORCED = True
@@ -48,8 +52,7 @@ def install() -> None:
     athena._start_query_execution = start
     athena._execute_query = execute
     athena._parse_ddl = lambda sql: None  # the emulator would run it
-    athena._run_duckdb = run
-    athena._save_query_results = save_results
+    athena._get_query_results = results
     athena._get_workgroup = workgroup
     for name in ("_get_database", "_list_databases"):
         setattr(athena, name, _of_any_case(getattr(athena, name)))
@@ -83,7 +86,8 @@ def start(request: dict[str, Any]) -> tuple:
         return error_response_json("InvalidRequestException", f"WorkGroup {name} is not found.", 400)
     settings = group.get("Configuration") or {}
     given = dict(request.get("ResultConfiguration") or {})
-    if settings.get("EnforceWorkGroupConfiguration", _ENFORCED):
+    enforced = settings.get("EnforceWorkGroupConfiguration", _ENFORCED)
+    if enforced:
         given |= settings.get("ResultConfiguration") or {}
     location = given.get("OutputLocation") or (settings.get("ResultConfiguration") or {}).get("OutputLocation")
     if location:
@@ -91,92 +95,182 @@ def start(request: dict[str, Any]) -> tuple:
     context = dict(request.get("QueryExecutionContext") or {})
     if "Database" in context:
         context["Database"] = context["Database"].strip("`")  # awswrangler puts it in backticks
+    if refused := _unsubmittable(request, context.get("Database", ""), enforced):
+        return error_response_json("InvalidRequestException", refused, 400)
     status, headers, body = _start(request | {"ResultConfiguration": given, "QueryExecutionContext": context})
     if status == 200:
         execution = athena._executions[json.loads(body)["QueryExecutionId"]]
         execution["StatementType"] = athena_statements.kind(execution["Query"])
-        if execution["StatementType"] != "DML":
-            results = execution["ResultConfiguration"]
-            results["OutputLocation"] = results["OutputLocation"].removesuffix(".csv") + ".txt"
+        execution["ResultConfiguration"]["OutputLocation"] = _output(execution, given["OutputLocation"])
         if request.get("ExecutionParameters"):
             execution["ExecutionParameters"] = request["ExecutionParameters"]
     return status, headers, body
 
 
-async def execute(query_id: str, sql: str, database: str, ddl: None, catalog: str | None = None) -> None:
-    """Runs the statement of an execution, which the functions below may ask for."""
-    _execution.set(athena._executions[query_id])
-    await _execute(query_id, sql, database, ddl, catalog)
-
-
-async def run(sql: str, database: str, catalog: str | None = None) -> dict[str, list]:
-    """Columns, their Athena types, and rows of text (None: null). Off the event loop: DuckDB and reading S3 block it."""
+def _unsubmittable(request: dict[str, Any], database: str, enforced: bool) -> str:
+    """Why the request is refused at once; empty: it is not. Other faults of a statement fail its execution."""
+    if "external_location" not in request.get("QueryString", "").lower():
+        return ""
     try:
-        return await asyncio.to_thread(_answer, sql, database or "default")
+        statement = athena_statements.parse(request["QueryString"], tuple(request.get("ExecutionParameters", ())))
+    except (QueryError, RecursionError):
+        return ""
+    return athena_writes.unsubmittable(statement, database, enforced)
+
+
+def _output(execution: dict[str, Any], location: str) -> str:
+    """A query has its answer in a CSV file, CREATE TABLE AS its table in a folder, UNLOAD a list of files beside, others a text.
+
+    https://docs.aws.amazon.com/athena/latest/ug/querying-finding-output-files.html
+    """
+    query_id = execution["QueryExecutionId"]
+    match athena_statements.first_word(execution["Query"]), execution["StatementType"]:
+        case "CREATE", "DML":
+            return f"{location}tables/{query_id}"
+        case "UNLOAD", _:
+            return f"{location}{query_id}"
+        case _, "DML":
+            return f"{location}{query_id}.csv"
+    return f"{location}{query_id}.txt"
+
+
+def results(request: dict[str, Any]) -> tuple:
+    """GetQueryResults, with the number of rows that were written."""
+    status, headers, body = _results(request)
+    updated = (athena._executions.get(request.get("QueryExecutionId")) or {}).get("_updated", 0)
+    return status, headers, json.dumps(json.loads(body) | {"UpdateCount": updated}).encode() if status == 200 else body
+
+
+async def execute(query_id: str, sql: str, database: str, ddl: None, catalog: str | None = None) -> None:
+    """Runs the statement of an execution, off the event loop: DuckDB and reading S3 block it."""
+    execution = athena._executions[query_id]
+    status, statistics, begun = execution["Status"], execution["Statistics"], time.monotonic()
+    _execution.set(execution)
+    status["State"] = "RUNNING"
+    try:
+        answer = await asyncio.to_thread(_answer, sql, database or "default")
+        await asyncio.to_thread(_save, execution, answer)
+        state, reason = "SUCCEEDED", ""
     except RecursionError:
-        raise QueryError("SYNTAX_ERROR: the statement is nested too deeply") from None
+        state, reason = "FAILED", "SYNTAX_ERROR: the statement is nested too deeply"
+    except Exception as error:
+        state, reason = "FAILED", str(error)[:2000]
+    milliseconds = int((time.monotonic() - begun) * 1000)
+    statistics |= {"EngineExecutionTimeInMillis": milliseconds, "TotalExecutionTimeInMillis": milliseconds}
+    if status["State"] == "RUNNING":  # not stopped
+        status |= {"State": state, "StateChangeReason": reason, "CompletionDateTime": int(time.time())}
 
 
-def _answer(sql: str, database: str) -> dict[str, list]:
+def _answer(sql: str, database: str) -> dict[str, Any]:
+    """Columns, their Athena types, and rows of text (None: null)."""
     group = _execution.get()["WorkGroup"]
     values = tuple(_execution.get().get("ExecutionParameters", ()))
-    match athena_statements.parse(sql, values):
+    statement = athena_statements.parse(sql, values)
+    if isinstance(statement, Execute):
+        name = statement.name
+        statement = athena_statements.parse(_prepared(group, name), statement.values or values)
+        if not isinstance(statement, Select | Write):
+            raise QueryError(f"NOT_SUPPORTED: prepared statement {name} is no SELECT")
+    match statement:
         case Select(query):
             return _select(query, database)
         case Explain(query):
             return _select(query, database, explain=True)
         case Show() as show:
-            return athena_catalog.answer(show, database)
+            return athena_catalog.answer(show, database, athena_files.Caller())
         case Prepare(name, prepared):
+            athena_files.Caller().demand_group("athena:CreatePreparedStatement", group)
             athena._prepared_statements.pop(f"{group}/{name}", None)
             athena._create_prepared_statement({"StatementName": name, "WorkGroup": group, "QueryStatement": prepared})
-        case Execute(name, given):
-            match athena_statements.parse(_prepared(group, name), given or values):
-                case Select(query):
-                    return _select(query, database)
-            raise QueryError(f"NOT_SUPPORTED: prepared statement {name} is no SELECT")
         case Deallocate(name):
+            athena_files.Caller().demand_group("athena:DeletePreparedStatement", group)
             _prepared(group, name)
             athena._delete_prepared_statement({"StatementName": name, "WorkGroup": group})
+        case _:
+            caller = athena_files.Caller()
+            rows = athena_writes.run(statement, database, _execution.get(), caller, engine)
+            if athena_statements.kind(sql) == "DML":
+                none = Rows(pa.table({"rows": pa.array([], pa.string())}))
+                return {"columns": ["rows"], "column_types": ["bigint"], "rows": none, "updated": rows}
     return {"columns": [], "column_types": [], "rows": []}
 
 
 def _prepared(group: str, name: str) -> str:
+    athena_files.Caller().demand_group("athena:GetPreparedStatement", group)
     for key, one in athena._prepared_statements.items():
         if key.lower() == f"{group}/{name}".lower():
             return one["QueryStatement"]
     raise QueryError(f"NOT_FOUND: Prepared statement {name} was not found in workgroup {group}")
 
 
-def _select(statement: exp.Query, database: str, explain: bool = False) -> dict[str, list]:
+@contextlib.contextmanager
+def engine(statement: exp.Query, database: str) -> Iterator[athena_writes.Engine]:
+    """DuckDB for the statement; gone with its files when the query is answered."""
     _name_columns(statement)
     connection = duckdb.connect(":memory:")
-    try:
+    with contextlib.closing(connection), tempfile.TemporaryDirectory(prefix="query-") as folder:
         # Trino divides integers as integers, and gives times in UTC.
         connection.execute("set integer_division = true; set TimeZone = 'UTC'; set autoinstall_known_extensions = false")
-        for number, table in enumerate(_tables(statement)):
-            name = f"table_{number}"
-            _define(connection, name, table, database)
-            table.replace(exp.Table(this=exp.to_identifier(name), alias=table.args.get("alias") or exp.to_identifier(table.name)))
-        for column in statement.find_all(exp.Column):  # database.table.column
-            column.set("db", None)
-            column.set("catalog", None)
-        _lock(connection)
+        _lock(connection, folder)
+        caller = athena_files.Caller()
+        relations = athena_files.Relations(connection, Path(folder), caller)
         try:
-            sql = _in_duckdb(statement)
-            if explain:
-                lines = connection.execute(f"explain {sql}").fetchall()[0][1].splitlines()
-                return {"columns": ["Query Plan"], "column_types": ["varchar"], "rows": [[line] for line in lines]}
-            result = connection.execute(sql)
-            names = [column[0] for column in result.description]
-            types = [_athena_type(str(column[1])) for column in result.description]
-            columns = [column.to_pylist(maps_as_pydicts="strict") for column in result.to_arrow_table().columns]
+            for number, table in enumerate(_tables(statement)):
+                name = f"table_{number}"
+                _define(connection, relations, caller, name, table, database)
+                alias = table.args.get("alias") or exp.to_identifier(table.name)
+                table.replace(exp.Table(this=exp.to_identifier(name), alias=alias))
+            for column in statement.find_all(exp.Column):  # database.table.column
+                column.set("db", None)
+                column.set("catalog", None)
+            yield athena_writes.Engine(connection, _in_duckdb(statement), Path(folder), caller)
         except duckdb.Error as error:
             raise QueryError(str(error).split("\n\nLINE ")[0]) from None
-        rows = [[_text(value) for value in row] for row in zip(*columns, strict=True)]
-        return {"columns": names, "column_types": types, "rows": rows}
-    finally:
-        connection.close()
+
+
+def _select(statement: exp.Query, database: str, explain: bool = False) -> dict[str, Any]:
+    with engine(statement, database) as ready:
+        if explain:
+            lines = ready.connection.execute(f"explain {ready.sql}").fetchall()[0][1].splitlines()
+            return {"columns": ["Query Plan"], "column_types": ["varchar"], "rows": [[line] for line in lines]}
+        answer = ready.connection.sql(ready.sql)
+        names, types = answer.columns, [_athena_type(str(kind)) for kind in answer.types]
+        return {"columns": names, "column_types": types, "rows": Rows(_texts(ready.connection, answer.to_arrow_table()))}
+
+
+class Rows(Sequence):
+    """The rows of an answer as lists of text (None: null), made of a table of texts when they are asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(len(self))
+            columns = [column.to_pylist() for column in self.table.slice(start, stop - start).columns]
+            return [list(row) for row in zip(*columns, strict=True)]
+        return self[index : index + 1][0]
+
+
+def _texts(connection: duckdb.DuckDBPyConnection, answer: pa.Table) -> pa.Table:
+    """The values as Athena writes them: DuckDB's spelling where that is the same, else `_text`."""
+    answer = answer.rename_columns([f"c{number}" for number in range(answer.num_columns)])
+    selected = []
+    for number, field in enumerate(answer.schema):
+        kind = field.type
+        if pa.types.is_timestamp(kind):
+            selected.append(f"strftime({field.name}, '%Y-%m-%d %H:%M:%S.%g{' UTC' if kind.tz else ''}')")
+        elif pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_time(kind) or pa.types.is_interval(kind):
+            values = [_text(value) for value in answer.column(number).to_pylist(maps_as_pydicts="strict")]
+            answer = answer.set_column(number, field.name, pa.array(values, pa.string()))
+            selected.append(field.name)
+        else:
+            selected.append(f"cast({field.name} as varchar)")
+    connection.register("answer", answer)
+    return connection.sql(f"select {', '.join(selected)} from answer").to_arrow_table()
 
 
 def _in_duckdb(statement: exp.Query) -> str:
@@ -188,12 +282,14 @@ def _in_duckdb(statement: exp.Query) -> str:
         ) from None
 
 
-def _lock(connection: duckdb.DuckDBPyConnection) -> None:
-    """From here on the query sees the tables defined for it: no files, no network, no objects of this process, no settings."""
-    connection.execute("""
+def _lock(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
+    """From here on the query sees the tables defined for it, whose files lie in the folder: no other files, no network, no
+    objects of this process, no settings."""
+    connection.execute(f"""
         set python_enable_replacements = false;
         set temp_directory = '';
         set memory_limit = '2GB';
+        set allowed_directories = ['{folder}'];
         set enable_external_access = false;
         set lock_configuration = true""")
 
@@ -220,26 +316,34 @@ def _tables(statement: exp.Expression) -> list[exp.Table]:
     return list(found.values())
 
 
-def _define(connection: duckdb.DuckDBPyConnection, name: str, table: exp.Table, database: str) -> None:
+def _define(
+    connection: duckdb.DuckDBPyConnection,
+    relations: athena_files.Relations,
+    caller: athena_files.Caller,
+    name: str,
+    table: exp.Table,
+    database: str,
+) -> None:
     database = (table.db or database).lower()
     wanted, _, metadata = table.name.lower().partition("$")
     if database == "information_schema":
-        connection.register(name, athena_catalog.information(table.name.lower()))
+        connection.register(name, athena_catalog.information(table.name.lower(), caller))
         return
-    entry = athena_catalog.table(database, table.name.lower() if metadata and metadata not in _METADATA else wanted)
+    entry = athena_catalog.table(database, table.name.lower() if metadata and metadata not in _METADATA else wanted, caller)
     location = (entry.get("Parameters") or {}).get("metadata_location")
     version = table.args.get("version")
     if location is None:
         if metadata or version:
             raise QueryError(f"NOT_SUPPORTED: {wanted} is no Iceberg table: it has neither versions nor metadata tables")
-        connection.register(name, _json_rows(entry))
+        if entry.get("TableType") == "VIRTUAL_VIEW":
+            raise QueryError(f"NOT_SUPPORTED: {wanted} is a view, of which Athena of the embedded AWS knows none")
+        relations.files(name, entry)
         return
-    rows = _open(location)
+    rows = athena_files.opened(location, caller)
     if metadata:
-        arrow = _in_utc(getattr(rows.inspect, metadata)())
+        connection.register(name, _in_utc(getattr(rows.inspect, metadata)()))
     else:
-        arrow = rows.scan(snapshot_id=_snapshot(connection, rows, version)).to_arrow()
-    connection.register(name, arrow)
+        relations.iceberg(name, rows.scan(snapshot_id=_snapshot(connection, rows, version)))
 
 
 def _in_utc(rows: pa.Table) -> pa.Table:
@@ -248,11 +352,6 @@ def _in_utc(rows: pa.Table) -> pa.Table:
         if pa.types.is_timestamp(field.type):
             rows = rows.set_column(number, field.name, rows[field.name].cast(pa.timestamp("ms", "UTC")))
     return rows
-
-
-def _open(location: str) -> StaticTable:
-    endpoint = {"s3.endpoint": os.environ["AWS_ENDPOINT_URL"], "s3.region": get_region()}
-    return StaticTable.from_metadata(location, endpoint | {"s3.access-key-id": "test", "s3.secret-access-key": "test"})
 
 
 def _snapshot(connection: duckdb.DuckDBPyConnection, table: StaticTable, version: exp.Version | None) -> int | None:
@@ -269,29 +368,6 @@ def _snapshot(connection: duckdb.DuckDBPyConnection, table: StaticTable, version
     if snapshot is None:
         raise QueryError("INVALID_ARGUMENTS: the table had no snapshot at that time")
     return snapshot.snapshot_id
-
-
-def _json_rows(entry: dict[str, Any]) -> pa.Table:
-    """The table's rows: every object below its location, whatever its suffix, but no hidden one, and none of a hidden folder."""
-    storage = entry["StorageDescriptor"]
-    columns = {column["Name"]: column["Type"] for column in storage["Columns"]}
-    location = urlparse(storage["Location"])
-    prefix = location.path.strip("/") + "/"
-    bucket = s3._buckets.get(location.netloc, {"objects": {}})
-    keys = [
-        key
-        for key in sorted(bucket["objects"])
-        if key.startswith(prefix) and not any(part.startswith((".", "_")) for part in key.removeprefix(prefix).split("/"))
-    ]
-    objects = ((f"s3://{location.netloc}/{key}", s3._get_object_data(location.netloc, key) or b"") for key in keys)
-    try:
-        return openx_json.table(objects, columns, storage.get("SerdeInfo", {}).get("Parameters", {}))
-    except openx_json.BadData as error:
-        raise QueryError(str(error)) from None
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _athena_type(duckdb_type: str) -> str:
@@ -328,21 +404,20 @@ def _inner(value: Any) -> str:
     return "null" if value is None else str(_text(value))
 
 
-async def save_results(query_id: str) -> None:
-    """Writes the file to exactly the OutputLocation that GetQueryExecution names.
+def _save(execution: dict[str, Any], answer: dict[str, Any]) -> None:
+    """Keeps the answer, and writes its file to exactly the OutputLocation that GetQueryExecution names.
 
-    A CSV with the names in front for a query: every value quoted, a null empty. The rows alone, as they are, for all else.
+    A CSV with the names in front for a query: every value quoted, a null empty. The rows alone, as they are, for all else; and no
+    file for a statement that has written files of its own.
     """
-    execution = athena._executions.get(query_id)
-    results = execution["_results"]
-    if execution["StatementType"] == "DML":
-        rows = (results["columns"], *results["rows"])
-        lines = [",".join("" if value is None else _quoted(value) for value in row) for row in rows]
-        kind = "text/csv"
-    else:
-        lines, kind = ["\t".join(row) for row in results["rows"]], "text/plain"
-    url = urlparse(execution["ResultConfiguration"]["OutputLocation"])
-    body = "".join(f"{line}\n" for line in lines).encode()
-    status, _, answer = s3._put_object(url.netloc, url.path.lstrip("/"), body, {"content-type": kind})
-    if status >= 400:
-        raise QueryError(f"{url.geturl()} cannot be written: {answer!r}")
+    rows, names = answer["rows"], answer["columns"]
+    execution["_updated"] = answer.get("updated", 0)
+    execution["_results"], execution["_column_types"] = {"columns": names, "rows": rows}, answer["column_types"]
+    caller, location = athena_files.Caller(), execution["ResultConfiguration"]["OutputLocation"]
+    if location.endswith(".csv"):
+        body = io.BytesIO(",".join('"' + name.replace('"', '""') + '"' for name in names).encode() + b"\n")
+        body.seek(0, io.SEEK_END)
+        csv.write_csv(rows.table, body, csv.WriteOptions(include_header=False, quoting_style="all_valid"))
+        caller.write(location, body.getvalue(), "text/csv")
+    elif location.endswith(".txt"):
+        caller.write(location, "".join("\t".join(row) + "\n" for row in rows).encode(), "text/plain")

@@ -1,4 +1,5 @@
-"""What Athena of the embedded AWS lets through: one statement, of a kind that only reads. All else is refused here.
+"""What Athena of the embedded AWS lets through: one statement, of a kind that only reads, or one that makes, changes or drops a
+table in a scratch database (athena_writes.py sees to the latter). All else is refused here.
 
 A statement is let through because it is known, not because it is not known to be bad: what it begins with must be in the list
 below, a query may hold nothing but queries, and its functions must be Athena's. sqlglot takes the text apart, so comments, case
@@ -19,7 +20,15 @@ from embedded_aws import athena_functions
 
 # What a query begins with.
 _QUERIES = ("SELECT", "WITH", "VALUES", "(")
-_READS = "SELECT, SHOW, DESCRIBE, EXPLAIN, PREPARE, EXECUTE and DEALLOCATE"
+_READS = "SELECT, SHOW, DESCRIBE, EXPLAIN, PREPARE, EXECUTE and DEALLOCATE only"
+# By the first word of a statement, what may be done beside reading.
+_SCRATCH = ", and in a database whose name ends in _scratch"
+_WRITES = {
+    "CREATE": f"{_SCRATCH} CREATE TABLE AS (in awswrangler: ctas_parameters={{'database': ...}}; or ctas_approach=False)",
+    "DROP": f"{_SCRATCH} DROP TABLE",
+    "ALTER": f"{_SCRATCH} ALTER TABLE with RENAME TO and SET TBLPROPERTIES",
+    "UNLOAD": ", and UNLOAD to a bucket that holds no table of the lake (in awswrangler: s3_output; or unload_approach=False)",
+}
 # Kinds of statements that sqlglot would let stand inside a query, and what DuckDB and others write in one that Athena does not.
 _FOREIGN = (exp.DDL, exp.DML, exp.Command, exp.Drop, exp.Alter, exp.Copy, exp.Into, exp.Lock, exp.Pivot, exp.Parameter)
 
@@ -67,7 +76,49 @@ class Show:
     pattern: str = ""
 
 
-Statement = Select | Explain | Prepare | Execute | Deallocate | Show
+@dataclass(frozen=True)
+class CreateTableAs:
+    """`properties`: those of WITH, by name in lower case. `refusal`: what is said when the database is not for writing."""
+
+    table: Show
+    properties: dict[str, Property]
+    query: exp.Query
+    data: bool
+    refusal: str
+
+
+@dataclass(frozen=True)
+class Unload:
+    query: exp.Query
+    location: str
+    properties: dict[str, Property]
+    refusal: str
+
+
+@dataclass(frozen=True)
+class DropTable:
+    table: Show
+    if_exists: bool
+    refusal: str
+
+
+@dataclass(frozen=True)
+class RenameTable:
+    table: Show
+    to: Show
+    refusal: str
+
+
+@dataclass(frozen=True)
+class SetProperties:
+    table: Show
+    properties: dict[str, Property]
+    refusal: str
+
+
+Property = str | bool | list[str]
+Write = CreateTableAs | Unload | DropTable | RenameTable | SetProperties
+Statement = Select | Explain | Prepare | Execute | Deallocate | Show | Write
 
 
 class _Words(Trino.Tokenizer):
@@ -87,14 +138,22 @@ class _Athena(Trino):
         }
 
 
-def kind(sql: str) -> str:
-    """As GetQueryExecution names it: a DML has a CSV file with a header as its result, the others a text file."""
+def first_word(sql: str) -> str:
+    return next(iter(_words(sql)), "")
+
+
+def _words(sql: str) -> list[str]:
     try:
-        first = _tokens(sql)[0].text.upper()
-    except (QueryError, IndexError):
-        return "UTILITY"
-    if first in ("CREATE", "DROP", "ALTER", "SHOW", "DESCRIBE", "DESC"):
-        return "DDL" if first in ("CREATE", "DROP", "ALTER") else "UTILITY"
+        return [token.text.upper() for token in _tokens(sql)]
+    except QueryError:
+        return []
+
+
+def kind(sql: str) -> str:
+    """As GetQueryExecution names it, which says that CREATE TABLE AS is a DML."""
+    words, first = _words(sql), first_word(sql)
+    if first in ("CREATE", "DROP", "ALTER"):
+        return "DML" if words[:2] == ["CREATE", "TABLE"] and "AS" in words else "DDL"
     return "DML" if first in (*_QUERIES, "EXECUTE", "INSERT", "UPDATE", "DELETE", "MERGE", "UNLOAD") else "UTILITY"
 
 
@@ -132,7 +191,41 @@ def parse(sql: str, values: tuple[str, ...] = ()) -> Statement:
             reader.expect("PREPARE")
             found = Deallocate(reader.name())
         case _:
-            raise QueryError(_refusal(tokens))
+            return _write(_Reader(sql, tokens), values, _refusal(tokens))
+    reader.end()
+    return found
+
+
+def _write(reader: _Reader, values: tuple[str, ...], refusal: str) -> Write:
+    """A statement that may stand for a scratch database; `refusal` for any other."""
+    if reader.take("UNLOAD"):
+        query = _query(*reader.brackets(), values)
+        reader.expect("TO")
+        found = Unload(query, reader.text(), reader.properties("WITH"), refusal)
+    elif reader.take("DROP") and reader.take("TABLE"):
+        if_exists = reader.take("IF")
+        if if_exists:
+            reader.expect("EXISTS")
+        found = DropTable(reader.table(), if_exists, refusal)
+    elif reader.take("CREATE") and reader.take("TABLE"):
+        table, properties = reader.table(), reader.properties("WITH")
+        if not reader.take("AS"):
+            raise QueryError(refusal)
+        data = not reader.ends_with("NO", "DATA")
+        if data:
+            reader.ends_with("DATA")
+        return CreateTableAs(table, properties, _query(reader.rest(), reader.tokens, values), data, refusal)
+    elif reader.take("ALTER") and reader.take("TABLE"):
+        table = reader.table()
+        if reader.take("RENAME"):
+            reader.expect("TO")
+            found = RenameTable(table, reader.table(), refusal)
+        elif reader.take("SET") and reader.word() == "TBLPROPERTIES":
+            found = SetProperties(table, reader.properties("TBLPROPERTIES"), refusal)
+        else:
+            raise QueryError(refusal)
+    else:
+        raise QueryError(refusal)
     reader.end()
     return found
 
@@ -140,10 +233,7 @@ def parse(sql: str, values: tuple[str, ...] = ()) -> Statement:
 def _refusal(tokens: list[Token]) -> str:
     plain = [token for token in tokens[:2] if token.token_type not in (TokenType.STRING, TokenType.IDENTIFIER)]
     words = " ".join(token.text.upper() for token in plain)
-    hint = ""
-    if tokens[0].text.upper() in ("CREATE", "UNLOAD"):
-        hint = "; awswrangler reads without making tables or files with ctas_approach=False, unload_approach=False"
-    return f"NOT_SUPPORTED: {words} is refused. Athena of the embedded AWS answers {_READS} only{hint}"
+    return f"NOT_SUPPORTED: {words} is refused. Athena of the embedded AWS answers {_READS}{_WRITES.get(words.split(' ')[0], '')}"
 
 
 def _tokens(sql: str) -> list[Token]:
@@ -284,6 +374,63 @@ class _Reader:
         if len(parts) > 2:
             self._fail("expecting DATABASE.TABLE")
         return Show("", "" if len(parts) == 1 else parts[0], parts[-1])
+
+    def brackets(self) -> tuple[str, list[Token]]:
+        """What is in the brackets that come next, as text and as tokens."""
+        if self.word() != "(":
+            self._fail("expecting (")
+        depth = 0
+        for number, token in enumerate(self.tokens):
+            depth += (token.token_type == TokenType.L_PAREN) - (token.token_type == TokenType.R_PAREN)
+            if depth == 0:
+                inside, self.tokens = self.tokens[1:number], self.tokens[number + 1 :]
+                return self.sql[inside[0].start : inside[-1].end + 1] if inside else "", inside
+        self.tokens = []
+        self._fail("expecting )")
+
+    def ends_with(self, *words: str) -> bool:
+        """Whether the statement ends in WITH and these words; then they are cut off."""
+        last = [token.text.upper() for token in self.tokens[-len(words) - 1 :] if token.token_type != TokenType.STRING]
+        ends = last == ["WITH", *words]
+        if ends:
+            self.tokens = self.tokens[: -len(last)]
+            self.sql = self.sql[: self.tokens[-1].end + 1] if self.tokens else ""
+        return ends
+
+    def properties(self, word: str) -> dict[str, Property]:
+        """The list in brackets after the word, if it is next: NAME = VALUE, 'NAME' = VALUE, parted by commas."""
+        found: dict[str, Property] = {}
+        if not self.take(word):
+            return found
+        self.expect("(")
+        while True:
+            name = (self.text() or self.name()).lower()
+            self.expect("=")
+            found[name] = self.value()
+            if not self.take(","):
+                break
+        self.expect(")")
+        return found
+
+    def value(self) -> Property:
+        if self.take("ARRAY"):
+            found: list[str] = []
+            self.expect("[")
+            while self.word() != "]":
+                found.append(self.text())
+                self.take(",")
+                if not found[-1]:
+                    self._fail("expecting a text")
+            self.expect("]")
+            return found
+        if self.word() in ("TRUE", "FALSE"):
+            return self.next() == "TRUE"
+        if self.word().isdigit():
+            return self.next()
+        at = self.tokens[:1]
+        if not at or at[0].token_type != TokenType.STRING:
+            self._fail("expecting a value")
+        return self.text()
 
     def show(self) -> Show:
         if self.take("COLUMNS"):

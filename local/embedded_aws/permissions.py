@@ -1,6 +1,7 @@
-"""IAM as on AWS: every request is checked against policies, and a job has the rights of its role and no others.
+"""IAM as on AWS: every request is checked against policies, and a job or a query has the rights of its role and no others.
 
 The emulator has the checks and leaves them off; a job's credentials here are those of a session of its role, as Glue gets them.
+What a query of Athena does is judged by the one who sent it: `demand`.
 """
 
 import json
@@ -9,8 +10,8 @@ import time
 from urllib.parse import unquote
 
 from ministack.core import iam_actions, iam_evaluator
-from ministack.core.responses import get_account_id
-from ministack.services import iam, s3, sts
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import athena, iam, s3, sts
 
 GLUE = "glue.amazonaws.com"
 HOURS = 12
@@ -31,12 +32,38 @@ def install(app) -> None:
     iam_actions.extract_resource_arn = _arn
 
 
-def _arn(service: str, method: str, path: str, headers: dict, *more) -> str:
-    """The emulator takes the database that GetDatabase names for a table."""
-    found = _resource(service, method, path, headers, *more)
+def demand(action: str, resource: str, context: dict | None = None) -> None:
+    """Raises PermissionError, in the words of AWS, when policies do not let the sender of the request that is being answered do
+    it. What the emulator does by itself has no sender."""
+    key = iam_evaluator._verified_key.get()
+    if not key:
+        return
+    denied = iam_evaluator.enforce(key, action, action.partition(":")[0], get_region(), resource, context)
+    if isinstance(denied, iam_evaluator.AuthError):
+        raise PermissionError(denied.message)
+    if denied:
+        explicit = denied.decision == "Deny"
+        raise PermissionError(iam_actions.identity_denial_message(action, denied.principal_arn, resource, explicit))
+
+
+def _arn(service: str, method: str, path: str, headers: dict, body: bytes, *more) -> str:
+    """The emulator takes the database that GetDatabase names for a table, and knows an Athena query by its workgroup only."""
+    found = _resource(service, method, path, headers, body, *more)
     if service == "glue" and headers.get("x-amz-target", "").endswith(".GetDatabase"):
         return found.replace(":table/", ":database/")
+    if service == "athena" and found == "*":
+        return _athena_arn(json.loads(body or b"{}"))
     return found
+
+
+def _athena_arn(request: dict) -> str:
+    """Of a request that names no workgroup: the one of its query, of several queries if they have the same; or a catalog."""
+    queries = request.get("QueryExecutionIds") or [request.get("QueryExecutionId")]
+    groups = {athena._executions[query]["WorkGroup"] for query in queries if query in athena._executions}
+    if len(groups) == 1:
+        return athena._arn_workgroup(groups.pop())
+    catalog = request.get("CatalogName") or request.get("Name")
+    return athena._arn_datacatalog("AwsDataCatalog" if catalog.lower() == "awsdatacatalog" else catalog) if catalog else "*"
 
 
 def _checks(method: str, path: str, headers: dict, body: bytes, params: dict) -> list[tuple[str, str]]:

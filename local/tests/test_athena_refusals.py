@@ -118,10 +118,10 @@ WORDS = sorted(
 )
 
 
-def lake(aws: EmbeddedAWS) -> str:
-    """A digest of databases, tables and files of the lake, each with its version."""
+def lake(aws: EmbeddedAWS, *databases: str) -> str:
+    """A digest of databases (none given: all), their tables, and files of the lake, each with its version."""
     glue, s3 = aws.client("glue"), aws.client("s3")
-    databases = [one["Name"] for one in glue.get_databases()["DatabaseList"]]
+    databases = databases or tuple(one["Name"] for one in glue.get_databases()["DatabaseList"])
     tables = [table for name in databases for table in glue.get_tables(DatabaseName=name)["TableList"]]
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
     files = [(one["Key"], one["ETag"], one["LastModified"]) for page in pages for one in page["Contents"]]
@@ -233,7 +233,7 @@ def test_an_execution_parameter_is_a_value_and_never_a_statement(aws, query, bef
 def test_the_engine_is_locked_before_it_sees_a_query(tmp_path: Path, sql: str) -> None:
     an_object_of_python = pa.table({"secret": [1]})
     connection = duckdb.connect(":memory:")
-    athena_queries._lock(connection)
+    athena_queries._lock(connection, str(tmp_path / "query"))
     with pytest.raises(duckdb.Error):
         connection.execute(sql.format(folder=tmp_path))
     assert list(tmp_path.iterdir()) == []
