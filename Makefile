@@ -126,6 +126,8 @@ FORMAT ?= table
 override SQL := $(value SQL)
 export SQL
 BENCH ?=
+REQUEST ?=
+FILE    ?=
 
 .PHONY: demo
 demo: $(CDK) .stedi/go.done ## deploy into an embedded AWS, run the pipeline, show the result (DATA=folder GATE=as-of|ever KEEP=1)
@@ -142,6 +144,19 @@ query: ## ask the tables through Athena (SQL='select ...' STAGE=local|dev|... FO
 .PHONY: report
 report: .stedi/node.done ## write the page about the last run (STAGE=local|dev|...), and print where it is
 	@go run ./tools/report -stage "$(or $(STAGE),local)"
+
+# Handed on through the environment and never expanded. An EMAIL of the environment is not meant: git, for one, has the user's own there.
+given = $(if $(filter command,$(origin $1)),$(value $1))
+erase erasure-proof: export ERASE_EMAIL = $(call given,EMAIL)
+erase erasure-proof: export ERASE_SERIAL = $(call given,SERIAL)
+
+.PHONY: erase
+erase: ## ask for somebody to be forgotten; asks who (STAGE=local|dev|... REQUEST=id FILE=requests.json)
+	@go run ./tools/erase -stage "$(or $(STAGE),local)" -request "$(REQUEST)" -file "$(FILE)"
+
+.PHONY: erasure-proof
+erasure-proof: ## have it proven that nothing of somebody is left, and fetch the certificate (REQUEST=id STAGE=local|dev|...)
+	@go run ./tools/erase -stage "$(or $(STAGE),local)" -request "$(REQUEST)" -proof
 
 .PHONY: clean
 clean: ## stop what a demo left running and remove what it wrote

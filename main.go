@@ -54,7 +54,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if err := stage.CheckRoom(len(jobs) + 1); err != nil { // and the maintenance
+	if err := stage.CheckRoom(len(jobs)); err != nil {
 		return err
 	}
 	if err := lineage.Check(python, contracts, os.DirFS(filepath.Join(scripts, "sql"))); err != nil {

@@ -70,7 +70,7 @@ func TestSynthesisFailsWithoutRoomForTheJobs(t *testing.T) {
 	dev, _ := stages["dev"].(map[string]any)
 	jobs, _ := dev["jobs"].(map[string]any)
 	jobs["workers"] = 299
-	if out, err := synthWith(t, nil, settings); err == nil || !strings.Contains(out, "jobs.workers is 299, allowed: at most 84 in subnets of /23") {
+	if out, err := synthWith(t, nil, settings); err == nil || !strings.Contains(out, "jobs.workers is 299, allowed: at most 63 in subnets of /23") {
 		t.Errorf("error %v, output\n%s\nwant jobs.workers", err, out)
 	}
 }

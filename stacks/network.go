@@ -4,6 +4,7 @@ package stacks
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -31,6 +32,10 @@ func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 		return Network{}
 	}
 	stack := newStack(scope, stage, "network", "Network of the jobs: S3 and nothing else")
+	var results awss3.IBucket // only who erases people has any business with them
+	if stage.Erasure != nil {
+		results = props.Catalog.Results
+	}
 	if stage.Network.Mode == config.ExistingNetwork {
 		return Network{Stack: stack, Jobs: lakenetwork.Existing(stack, "Network", lakenetwork.ExistingProps{
 			Name:             stage.LakeName,
@@ -39,6 +44,7 @@ func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 			AvailabilityZone: stage.Network.AvailabilityZone,
 			RouteTableIDs:    stage.Network.RouteTableIDs,
 			Lake:             props.Catalog.Lake,
+			Results:          results,
 			PrivateEndpoints: stage.Network.PrivateEndpoints,
 		})}
 	}
@@ -47,6 +53,7 @@ func NewNetwork(scope constructs.Construct, props NetworkProps) Network {
 		CIDR:                     stage.Network.CIDR,
 		Zones:                    stage.Network.Zones,
 		Lake:                     props.Catalog.Lake,
+		Results:                  results,
 		PrivateEndpoints:         stage.Network.PrivateEndpoints,
 		KeepDefaultSecurityGroup: stage.Network.KeepDefaultSecurityGroup,
 		LogRetentionDays:         stage.RetentionDays.Logs,

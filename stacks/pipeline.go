@@ -3,6 +3,7 @@ package stacks
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -37,7 +38,7 @@ type PipelineProps struct {
 // Pipeline is the pipeline stack: what moves the data from landing to curated.
 type Pipeline struct {
 	Stack awscdk.Stack
-	Jobs  []gluejob.Job // in the order in which they run
+	Jobs  []gluejob.Job // in the order in which they run, and who erases people
 	Chain awsstepfunctions.StateMachine
 }
 
@@ -54,23 +55,31 @@ func NewPipeline(scope constructs.Construct, props PipelineProps) Pipeline {
 	for _, flow := range flows(props.Contracts) {
 		job := common
 		job.Name, job.Description = flow.Name, flow.writes[0].Description
-		job.Writes, job.Reads, job.Intake = flow.writes, flow.reads, flow.Intake
+		job.Writes, job.Reads, job.Intake, job.Consults = flow.writes, flow.reads, flow.Intake, flow.Consults()
 		job.Arguments = map[string]string{"--table": flow.Target}
 		pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(flow.Name), job))
 	}
 	job := maintenanceProps(common, props)
 	job.Code.Script = script(stack, props.Scripts, maintenance)
 	pipeline.Jobs = append(pipeline.Jobs, gluejob.New(stack, pascalCase(maintenance), job))
+	var steps []jobchain.Step
+	for _, job := range pipeline.Jobs {
+		steps = append(steps, jobchain.Step{Job: job})
+	}
+	if stage.Erasure != nil {
+		steps = pipeline.erase(steps, common, props)
+	}
 	told := alerts.New(stack, "Alerts", alerts.Props{
 		Lake: stage.LakeName, Key: props.Catalog.Key, Emails: stage.Alerts.Emails,
 		Budgets: stage.MonthlyBudgetUSD > 0 && stage.HasBudgets(),
 	})
 	pipeline.Chain = jobchain.New(stack, "Chain", jobchain.Props{
-		Name:  stage.LakeName + "-pipeline",
-		Lake:  stage.LakeName,
-		Jobs:  pipeline.Jobs,
-		Log:   newLogGroup(stack, "ChainLog", stateMachineLogs+stage.LakeName+"-pipeline", props),
-		Topic: told.Topic,
+		Name:   stage.LakeName + "-pipeline",
+		Lake:   stage.LakeName,
+		Bucket: props.Catalog.Lake,
+		Steps:  steps,
+		Log:    newLogGroup(stack, "ChainLog", stateMachineLogs+stage.LakeName+"-pipeline", props),
+		Topic:  told.Topic,
 	})
 	output(stack, "StateMachineArn", pipeline.Chain.StateMachineArn())
 	output(stack, "AlertTopicArn", told.Topic.TopicArn())
@@ -127,6 +136,43 @@ func maintenanceProps(common gluejob.Props, props PipelineProps) gluejob.Props {
 		"--snapshot_days":   strconv.Itoa(props.Stage.RetentionDays.Snapshots),
 		"--quarantine_days": strconv.Itoa(props.Stage.RetentionDays.Quarantine),
 	}
+	return job
+}
+
+// erase adds the job that erases people, and puts its two runs around the others: it erases before anybody reads what was delivered, and
+// proves when the maintenance has removed what the run has left behind.
+func (p *Pipeline) erase(others []jobchain.Step, common gluejob.Props, props PipelineProps) []jobchain.Step {
+	job := eraserProps(common, props)
+	job.Code.Script = script(p.Stack, props.Scripts, contract.ErasePeople)
+	made := gluejob.New(p.Stack, pascalCase(contract.ErasePeople), job)
+	p.Jobs = append(p.Jobs, made)
+	requests, err := props.Contracts.Get(contract.ErasureRequests)
+	if err != nil {
+		panic(err.Error())
+	}
+	asked := requests.Prefix() + "/"
+	erase := jobchain.Step{Job: made, Only: []string{asked}}
+	prove := jobchain.Step{
+		Job: made, ID: contract.ErasePeople + "_proof", Arguments: map[string]string{"--step": "prove"},
+		Only: []string{contract.ErasurePending, asked},
+	}
+	return slices.Concat([]jobchain.Step{erase}, others, []jobchain.Step{prove})
+}
+
+// eraserProps are those of the one job that may rewrite what was delivered and delete versions: of all tables that hold people.
+func eraserProps(common gluejob.Props, props PipelineProps) gluejob.Props {
+	job := common
+	job.Name = contract.ErasePeople
+	job.Description = "Erases people who ask to be forgotten out of all that is kept, and proves that nothing of them is left."
+	job.Erases = &gluejob.Erases{Keeps: contract.ErasureState, Results: props.Catalog.Results}
+	for _, table := range props.Contracts.Erasable() {
+		if table.Format == contract.Iceberg {
+			job.Writes = append(job.Writes, table)
+		} else {
+			job.Erases.Delivered = append(job.Erases.Delivered, table)
+		}
+	}
+	job.Arguments = map[string]string{"--results_uri": "s3://" + *props.Catalog.Results.BucketName(), "--step": "erase"}
 	return job
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -175,7 +176,7 @@ func TestCrossStackReferencesUpdateInPlace(t *testing.T) {
 	allowed := []string{
 		"AWS::EC2::VPCEndpoint.PolicyDocument", "AWS::Glue::Connection.ConnectionInput", "AWS::Glue::Job.DefaultArguments",
 		"AWS::IAM::Role.Policies", "AWS::IAM::Policy.PolicyDocument", "AWS::Logs::LogGroup.KmsKeyId", "AWS::SNS::Topic.KmsMasterKeyId",
-		"AWS::Events::Rule.EventPattern",
+		"AWS::Events::Rule.EventPattern", "AWS::StepFunctions::StateMachine.DefinitionString",
 	}
 	found := 0
 	for _, part := range parts {
@@ -271,8 +272,9 @@ func TestStrictRolesTrustThisAccountOnly(t *testing.T) {
 			}
 		}
 	}
-	// The jobs and the state machine; in prod the starter, its schedules and the catalog's encryption too.
-	jobs := len(flows(contracts(t))) + 1
+	// The jobs, with the maintenance and the erasure, and the state machine; in prod the starter, its schedules and the catalog's
+	// encryption too.
+	jobs := len(flows(contracts(t))) + 2
 	if seen["dev-strict"] != jobs+1 || seen["prod-strict"] != jobs+4 {
 		t.Errorf("roles that services take: %v, want %d in dev-strict and %d in prod-strict", seen, jobs+1, jobs+4)
 	}
@@ -320,7 +322,7 @@ func TestFlowsFollowTheZones(t *testing.T) {
 	written := map[string]bool{contract.IntakeLedger: true} // by every job, each its own object
 	for _, flow := range flows(set) {
 		for _, source := range flow.reads {
-			if source.Zone != contract.Landing && !written[source.Table] {
+			if source.Zone != contract.Landing && source.Table != contract.ErasureLedger && !written[source.Table] {
 				t.Errorf("job %s reads %s before it is written", flow.Name, source.Table)
 			}
 		}
@@ -333,6 +335,11 @@ func TestFlowsFollowTheZones(t *testing.T) {
 				t.Errorf("job %s writes %s in format %s: two writers of a file lose one another's rows", flow.Name, target.Table, target.Format)
 			}
 			written[target.Table] = true
+		}
+	}
+	for _, table := range set.Erasable() {
+		if table.Source == "erasure" { // who erases people is the job of no table
+			written[table.Table] = true
 		}
 	}
 	for _, table := range set {
@@ -372,8 +379,8 @@ func TestAlarms(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string][]string{
-		"dev":  {"failed-checks", "ignored-objects", "ledger-mismatch", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long"},
-		"prod": {"dead-letters", "failed-checks", "ignored-objects", "ledger-mismatch", "nothing-arrived", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long", "starter-failed", "starter-timed-out"},
+		"dev":  {"erasure-proof-hits", "erasure-request-open", "erasure-requests-malformed", "failed-checks", "ignored-objects", "ledger-mismatch", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long"},
+		"prod": {"dead-letters", "erasure-proof-hits", "erasure-request-open", "erasure-requests-malformed", "failed-checks", "ignored-objects", "ledger-mismatch", "nothing-arrived", "quarantine-limit", "quarantined-rows", "run-failed", "run-timed-out", "run-too-long", "starter-failed", "starter-timed-out"},
 	}
 	for stage, names := range want {
 		var found []string
@@ -401,11 +408,34 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
+// Each of what may go wrong with a request rings for itself: unreadable, open for too long, and not gone.
+func TestAlarmsOfTheErasure(t *testing.T) {
+	want := map[string]string{
+		"stedi-erasure-requests-malformed": "ErasureRequestsMalformed Sum > 0 in 3600 s",
+		"stedi-erasure-request-open":       "ErasureRequestOpenDays Maximum > 20 in 86400 s",
+		"stedi-erasure-proof-hits":         "ErasureProofHits Sum > 0 in 3600 s",
+	}
+	found := map[string]string{}
+	for _, resource := range ofStage(t, "prod").template(t, "pipeline").Resources {
+		p := resource.Properties
+		if name, _ := p["AlarmName"].(string); strings.HasPrefix(name, "stedi-erasure-") {
+			found[name] = fmt.Sprintf("%v %v > %v in %v s", p["MetricName"], p["Statistic"], p["Threshold"], p["Period"])
+		}
+	}
+	if !maps.Equal(found, want) {
+		t.Errorf("alarms are %q, want %q", found, want)
+	}
+}
+
 // The jobs put these metrics; an alarm on another name would never change.
 func TestAlarmsWatchMetricsThatExist(t *testing.T) {
+	modules, err := filepath.Glob(filepath.Join(cdktest.Root(), "glue-scripts", "lakehouse", "*.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var python strings.Builder
-	for _, module := range []string{"ledger.py", "errors.py"} {
-		text, err := os.ReadFile(filepath.Join(cdktest.Root(), "glue-scripts", "lakehouse", module))
+	for _, module := range modules {
+		text, err := os.ReadFile(module)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -460,6 +490,44 @@ func TestMaintenanceTouchesIcebergTablesOnly(t *testing.T) {
 		return
 	}
 	t.Errorf("no role of %s found", maintenance)
+}
+
+// Nobody but the job that erases people may write what was delivered or delete a version, and it has no right to what other jobs have
+// noted of their runs. Without the stage's key there is neither the job nor any right of it.
+func TestErasure(t *testing.T) {
+	off := stageOf(t, "prod")
+	off.Erasure = nil
+	without := synthesize(t, off, contracts(t))
+	for _, part := range parts {
+		for _, trace := range []string{"erase_people", "DeleteObjectVersion", "listObjectsV2", "ResultObjects", "Erasure"} {
+			text := without.text(t, part)
+			if part == "catalog" && trace == "Erasure" { // the tables stay
+				continue
+			}
+			if strings.Contains(text, trace) {
+				t.Errorf("stack %s holds %s without the stage key erasure", part, trace)
+			}
+			if with := ofStage(t, "prod").text(t, part); part == "pipeline" && trace != "ResultObjects" && !strings.Contains(with, trace) {
+				t.Errorf("stack %s has no %s with it", part, trace)
+			}
+		}
+	}
+	for id := range identities(t, ofStage(t, "prod"), "catalog") {
+		if _, there := without.template(t, "catalog").Resources[id]; !there {
+			t.Errorf("without the stage key erasure %s is not in the catalog", id)
+		}
+	}
+	for id, resource := range ofStage(t, "prod").template(t, "pipeline").Resources {
+		if resource.Type != "AWS::IAM::Role" {
+			continue
+		}
+		access := text(t, resource.Properties)
+		if erases := strings.HasPrefix(id, "ErasePeopleRole"); erases != strings.Contains(access, "ObjectVersion") {
+			t.Errorf("%s has rights on versions: %t", id, !erases)
+		} else if erases && strings.Contains(access, "intake/") {
+			t.Errorf("%s may write the intake of other jobs", id)
+		}
+	}
 }
 
 // With the key's policy CloudWatch Logs encrypts every log group that the pipeline declares, or CloudFormation cannot make it.

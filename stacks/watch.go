@@ -18,6 +18,13 @@ import (
 	"stedi-lakehouse/internal/dpu"
 )
 
+// Metrics of the job that erases people.
+const (
+	malformedRequests = "ErasureRequestsMalformed"
+	openDays          = "ErasureRequestOpenDays" // of the oldest request that is not proven
+	proofHits         = "ErasureProofHits"
+)
+
 // budgetServices are the services that the lakehouse pays for, by the names that bills use.
 var budgetServices = []string{
 	"AWS Glue", "Amazon Simple Storage Service", "Amazon Athena", "AWS Key Management Service", "AmazonCloudWatch", "AWS Step Functions",
@@ -90,6 +97,20 @@ func watch(pipeline Pipeline, told alerts.Alerts, started *starter.Starter, prop
 			Description: fmt.Sprintf("For %d hours no run has read a new row. Either nothing was delivered, or nothing has run.", stage.Alerts.NothingHours),
 		})
 	}
+	if stage.Erasure != nil {
+		add("ErasureRequestsMalformed", alerts.Alarm{
+			Name: "erasure-requests-malformed", Metric: own(stage, malformedRequests, hour),
+			Description: "A request to be forgotten cannot be read, so nobody is erased for it. The quarantine of requests says why; put it once more.",
+		})
+		add("ErasureRequestOpen", alerts.Alarm{
+			Name: "erasure-request-open", Metric: highest(stage, openDays), Threshold: float64(stage.Erasure.OpenDays),
+			Description: fmt.Sprintf("A request to be forgotten is not proven after %d days. Look why the runs of erase_people fail, or what they find.", stage.Erasure.OpenDays),
+		})
+		add("ErasureProofHits", alerts.Alarm{
+			Name: "erasure-proof-hits", Metric: own(stage, proofHits, hour),
+			Description: "A proof has found something of a person who was to be forgotten. The certificate says where; the request stays open.",
+		})
+	}
 	if started != nil {
 		add("StarterFailed", alerts.Alarm{
 			Name: "starter-failed", Metric: started.Machine.MetricFailed(sum),
@@ -104,6 +125,16 @@ func watch(pipeline Pipeline, told alerts.Alerts, started *starter.Starter, prop
 			Description: "A start of the pipeline, or the news of a file that landed, could not be delivered. Start the pipeline by hand, then empty the queue.",
 		})
 	}
+	var erasure []dashboard.Graph
+	if stage.Erasure != nil {
+		day := awscdk.Duration_Days(jsii.Number(1))
+		erasure = []dashboard.Graph{
+			{Title: "Oldest request to be forgotten, days open", Metrics: []awscloudwatch.IMetric{highest(stage, openDays)}},
+			{Title: "Requests that cannot be read, and what proofs found, by day", Metrics: []awscloudwatch.IMetric{
+				own(stage, malformedRequests, day), own(stage, proofHits, day),
+			}},
+		}
+	}
 	dashboard.New(pipeline.Stack, "Dashboard", dashboard.Props{
 		Lake:          stage.LakeName,
 		Namespace:     gluejob.MetricsNamespace,
@@ -111,6 +142,7 @@ func watch(pipeline Pipeline, told alerts.Alerts, started *starter.Starter, prop
 		RunTime:       runTime,
 		DollarsAnHour: dollarsAnHour(stage.Jobs),
 		RunLogs:       runLogs(pipeline.Jobs),
+		More:          erasure,
 		Alarms:        alarms,
 	})
 }
@@ -129,6 +161,11 @@ func own(stage config.Stage, name string, period awscdk.Duration) awscloudwatch.
 		Namespace: jsii.String(gluejob.MetricsNamespace), MetricName: jsii.String(name), Statistic: jsii.String("Sum"), Period: period,
 		DimensionsMap: &map[string]*string{"Lake": jsii.String(stage.LakeName)},
 	})
+}
+
+// highest is the day's greatest value of a metric that the jobs put: it lasts until the next day's run.
+func highest(stage config.Stage, name string) awscloudwatch.IMetric {
+	return own(stage, name, awscdk.Duration_Days(jsii.Number(1))).With(&awscloudwatch.MetricOptions{Statistic: jsii.String("Maximum")})
 }
 
 // shownZones are the zones whose tables' rows the jobs report: those of the tables that the jobs are for.

@@ -1,6 +1,8 @@
 package stacks
 
 import (
+	"slices"
+
 	"stedi-lakehouse/constructs/reader"
 	"stedi-lakehouse/internal/config"
 	"stedi-lakehouse/internal/contract"
@@ -10,11 +12,18 @@ import (
 // emptier is the role of the function with which the CDK empties buckets before it deletes them.
 const emptier = "CustomS3AutoDeleteObjectsCustomResourceProviderRole*"
 
-// Grants are what every role of the lakehouse is meant to do with the tables, and with what readers make of them. Whoever else gets a right fails the synthesis.
+// chain is the role of the state machine, which looks whether there is anybody to erase.
+const chain = "ChainStateMachineRole*"
+
+// Grants are what every role of the lakehouse is meant to do with the tables, with what readers make of them, and with what the erasure
+// keeps beside them. Whoever else gets a right fails the synthesis.
 func Grants(stage config.Stage, contracts contract.Set) []zoneflow.Grant {
 	var grants []zoneflow.Grant
 	for _, flow := range flows(contracts) {
-		grant := zoneflow.Grant{Holder: "job " + flow.Name, Rights: map[string][]zoneflow.Right{}, Object: flow.Intake}
+		grant := zoneflow.Grant{Holder: "job " + flow.Name, Rights: map[string][]zoneflow.Right{zoneflow.Object(flow.Intake): zoneflow.Keeper}}
+		for _, object := range flow.Consults() {
+			grant.Rights[zoneflow.Object(object)] = []zoneflow.Right{zoneflow.Read, zoneflow.List}
+		}
 		for _, table := range flow.reads {
 			grant.Rights[table.Table] = zoneflow.Reader
 		}
@@ -30,6 +39,12 @@ func Grants(stage config.Stage, contracts contract.Set) []zoneflow.Grant {
 		}
 	}
 	grants = append(grants, upkeep)
+	if stage.Erasure != nil {
+		grants = append(grants, eraser(stage, contracts), zoneflow.Grant{Holder: chain, Rights: map[string][]zoneflow.Right{
+			contract.ErasureRequests:                 {zoneflow.List},
+			zoneflow.Object(contract.ErasurePending): {zoneflow.List},
+		}})
+	}
 	research, customers := readable(contracts)
 	researchGroup, customersGroup := readersOf(stage)
 	grants = append(grants, readers("ResearchRole*", researchGroup, research), readers("CustomersRole*", customersGroup, customers))
@@ -38,12 +53,43 @@ func Grants(stage config.Stage, contracts contract.Set) []zoneflow.Grant {
 		for _, table := range contracts {
 			grant.Rights[table.Table] = zoneflow.Remover
 		}
-		for _, workgroup := range []string{stage.LakeName, researchGroup, customersGroup} {
+		for _, object := range contract.ErasureState {
+			grant.Rights[zoneflow.Object(object)] = zoneflow.Remover
+		}
+		for _, workgroup := range workgroups(stage) {
 			grant.Rights[zoneflow.ResultsOf(workgroup)] = zoneflow.Remover
 		}
 		grants = append(grants, grant)
 	}
 	return grants
+}
+
+// eraser is what the job that erases people is meant to do: look everywhere, take people out of what was delivered, of the requests and
+// of every Iceberg table, delete results, and keep its own state.
+func eraser(stage config.Stage, contracts contract.Set) zoneflow.Grant {
+	grant := zoneflow.Grant{Holder: "job " + contract.ErasePeople, Rights: map[string][]zoneflow.Right{}, Upkeep: true}
+	for _, table := range contracts {
+		grant.Rights[table.Table] = zoneflow.Searcher
+	}
+	for _, table := range contracts.Erasable() {
+		grant.Rights[table.Table] = zoneflow.Eraser
+		if table.Format == contract.Iceberg {
+			grant.Rights[table.Table] = append(slices.Clone(zoneflow.Eraser), zoneflow.See, zoneflow.Change)
+		}
+	}
+	for _, workgroup := range workgroups(stage) {
+		grant.Rights[zoneflow.ResultsOf(workgroup)] = zoneflow.Purger
+	}
+	for _, object := range contract.ErasureState {
+		grant.Rights[zoneflow.Object(object)] = zoneflow.Eraser
+	}
+	return grant
+}
+
+// workgroups of a stage: that of administrators, and those of the two roles of analysts.
+func workgroups(stage config.Stage) []string {
+	research, customers := readersOf(stage)
+	return []string{stage.LakeName, research, customers}
 }
 
 // readers are what a role of analysts is meant to do: read its tables, keep results, and make tables of its own of both.

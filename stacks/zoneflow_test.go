@@ -65,6 +65,19 @@ func resourceOf(t *testing.T, app cloud.Assembly, prefix string) map[string]any 
 	return nil
 }
 
+// chainsList is what the state machine's right to list is limited to.
+func chainsList(t *testing.T, app cloud.Assembly) map[string]any {
+	t.Helper()
+	document := resourceOf(t, app, "ChainStateMachineRoleDefaultPolicy")["PolicyDocument"].(map[string]any)
+	for _, statement := range document["Statement"].([]any) {
+		if statement := statement.(map[string]any); statement["Action"] == "s3:ListBucket" {
+			return statement["Condition"].(map[string]any)["StringEquals"].(map[string]any)
+		}
+	}
+	t.Fatal("the state machine lists nothing")
+	return nil
+}
+
 func bucketARN(t *testing.T, app cloud.Assembly, suffix string) any {
 	t.Helper()
 	read := statementOf(t, app, "CustomerLandingToTrustedRole", "LocateBucket")["Resource"]
@@ -214,6 +227,102 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			},
 			[]string{"job customer_trusted_to_curated may not write customer_curated and needs to"},
 		},
+		"deletes versions": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, curator, "AllObjectActions"), "Action", "s3:DeleteObjectVersion")
+			},
+			[]string{"job customer_trusted_to_curated may delete versions of customer_curated and must not: statement AllObjectActions"},
+		},
+		"maintenance deletes versions": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "TableMaintenanceRole", "AllObjectActions"), "Action", "s3:DeleteObjectVersion")
+			},
+			[]string{"job table_maintenance may delete versions of customer_trusted and must not: statement AllObjectActions"},
+		},
+		"reads versions": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "CustomersRole", "ReadTables"), "Action", "s3:GetObjectVersion")
+			},
+			[]string{"CustomersRole", "may read versions of customer_trusted and must not: statement ReadTables"},
+		},
+		"gate writes what was delivered": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "CustomerLandingToTrustedRole", "ReadSources"), "Action", "s3:PutObject")
+			},
+			[]string{"job customer_landing_to_trusted may write customer_landing and must not: statement ReadSources"},
+		},
+		"gate writes the secret": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "StepTrainerTrustedRole", "Consult"), "Action", "s3:PutObject")
+			},
+			[]string{"job step_trainer_trusted may write object erasure/state/secret and must not: statement Consult"},
+		},
+		"gate reads more of the state": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "StepTrainerTrustedRole", "Consult"), "Resource", bucketARN(t, app, "/erasure/state/*"))
+			},
+			[]string{"job step_trainer_trusted may read object erasure/state/pending.json and must not: statement Consult"},
+		},
+		"gate without the secret": {
+			func(t *testing.T, app cloud.Assembly) {
+				statementOf(t, app, "StepTrainerTrustedRole", "Consult")["Resource"] = bucketARN(t, app, "/erasure/state/rewritten.json")
+			},
+			[]string{"job step_trainer_trusted may not read object erasure/state/secret and needs to"},
+		},
+		"derived table reads the secret": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, curator, "ReadSources"), "Resource", bucketARN(t, app, "/erasure/state/secret"))
+			},
+			[]string{"job customer_trusted_to_curated may read object erasure/state/secret and must not: statement ReadSources"},
+		},
+		"reader reads certificates": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ResearchRole", "ReadTables"), "Resource", bucketARN(t, app, "/erasure/certificates/*"))
+			},
+			[]string{"ResearchRole", "may read object erasure/certificates/ and must not: statement ReadTables"},
+		},
+		"reader reads requests": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "CustomersRole", "ReadTables"), "Resource", bucketARN(t, app, "/erasure/requests/*"))
+			},
+			[]string{"CustomersRole", "may read erasure_requests and must not: statement ReadTables"},
+		},
+		"state machine lists more": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(chainsList(t, app), "s3:prefix", "erasure/")
+			},
+			[]string{"ChainStateMachineRole", "may list erasure_ledger and must not", "may list object erasure/certificates/ and must not"},
+		},
+		"who erases people writes intakes": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ErasePeopleRole", "AllObjectActions"), "Resource", bucketARN(t, app, "/intake/ledger/*"))
+			},
+			[]string{"job erase_people may write intake_ledger and must not: statement AllObjectActions", "may delete versions of intake_ledger"},
+		},
+		"who erases people drops tables": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ErasePeopleRole", "CommitToTable"), "Action", "glue:DeleteTable")
+			},
+			[]string{"job erase_people may drop the catalog entry of customer_curated and must not: statement CommitToTable"},
+		},
+		"who erases people writes results": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ErasePeopleRole", "DeleteResults"), "Action", "s3:PutObject")
+			},
+			[]string{"job erase_people may write results of stedi-customers and must not: statement DeleteResults"},
+		},
+		"reader deletes versions of results": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ResearchRole", "KeepResults"), "Action", "s3:DeleteObjectVersion")
+			},
+			[]string{"ResearchRole", "may delete versions of results of stedi-research and must not: statement KeepResults"},
+		},
+		"who erases people cannot": {
+			func(t *testing.T, app cloud.Assembly) {
+				statementOf(t, app, "ErasePeopleRole", "AllObjectActions")["Action"] = []any{"s3:PutObject", "s3:DeleteObject"}
+			},
+			[]string{"job erase_people may not delete versions of customer_landing and needs to", "may not delete versions of object erasure/proofs/ and needs to"},
+		},
 		"another reader's scratch": {
 			func(t *testing.T, app cloud.Assembly) {
 				widen(statementOf(t, app, "ResearchRole", "MakeTables"), "Resource", "arn:aws:glue:eu-*:*:table/stedi_customers_scratch/copy")
@@ -309,6 +418,30 @@ func TestZoneFlowGates(t *testing.T) {
 				rights(grants, "job machine_learning_curated")["step_trainer_trusted"] = zoneflow.Writer
 			},
 			"job machine_learning_curated writes step_trainer_trusted but does not read step_trainer_landing",
+		},
+		"maintenance reads what was delivered": {
+			func(grants []zoneflow.Grant) {
+				rights(grants, "job table_maintenance")["customer_landing"] = zoneflow.Reader
+			},
+			"job table_maintenance reads customer_landing but does not write customer_trusted",
+		},
+		"gate changes what was delivered": {
+			func(grants []zoneflow.Grant) {
+				rights(grants, "job customer_landing_to_trusted")["customer_landing"] = zoneflow.Writer
+			},
+			`job customer_landing_to_trusted changes what was delivered, or deletes versions, of ["customer_landing"]: only who erases people may`,
+		},
+		"gate deletes versions": {
+			func(grants []zoneflow.Grant) {
+				rights(grants, "job customer_landing_to_trusted")["customer_trusted"] = zoneflow.Eraser
+			},
+			`job customer_landing_to_trusted changes what was delivered, or deletes versions, of ["customer_trusted"]`,
+		},
+		"two erase people": {
+			func(grants []zoneflow.Grant) {
+				rights(grants, "job table_maintenance")["customer_trusted"] = zoneflow.Eraser
+			},
+			`["job table_maintenance" "job erase_people"] erase people, want one holder at most`,
 		},
 		"two gates": {
 			func(grants []zoneflow.Grant) {

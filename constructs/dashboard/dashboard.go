@@ -12,7 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// Props of the dashboard. All are required, except RunLogs and Alarms.
+// Props of the dashboard. All are required, except RunLogs, More and Alarms.
 type Props struct {
 	Lake          string               // name of the lakehouse, and of its dashboard
 	Namespace     string               // of the jobs' own metrics
@@ -20,7 +20,14 @@ type Props struct {
 	RunTime       awscloudwatch.Metric // how long the pipeline's runs take, ms
 	DollarsAnHour float64              // what an hour of a run costs at most, in US dollars
 	RunLogs       []string             // names of the log groups with what the jobs' runs print; none: their engines are not shown
+	More          []Graph              // two in a row, below the others
 	Alarms        []interfacesawscloudwatch.IAlarmRef
+}
+
+// Graph is a graph of metrics.
+type Graph struct {
+	Title   string
+	Metrics []awscloudwatch.IMetric
 }
 
 // Zone is a zone with its tables.
@@ -57,6 +64,11 @@ func New(scope constructs.Construct, id string, props Props) awscloudwatch.Dashb
 		graph("Longest run of a day, minutes", ofRunTime(props, "Longest run", "Maximum", 1.0/60_000)),
 		graph("What the runs of a day cost at most, US dollars", ofRunTime(props, "All workers at work all the time", "Sum", props.DollarsAnHour/3_600_000)),
 	)
+	var more []awscloudwatch.IWidget
+	for _, one := range props.More {
+		more = append(more, graph(one.Title, one.Metrics...))
+	}
+	addInPairs(board, more)
 	if len(props.RunLogs) > 0 {
 		board.AddWidgets(lastRuns(props.RunLogs))
 	}

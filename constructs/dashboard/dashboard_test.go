@@ -23,6 +23,9 @@ func TestDashboard(t *testing.T) {
 		RunTime: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 			Namespace: jsii.String("AWS/States"), MetricName: jsii.String("ExecutionTime"),
 		}),
+		More: []dashboard.Graph{{Title: "Requests", Metrics: []awscloudwatch.IMetric{awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+			Namespace: jsii.String("Shop"), MetricName: jsii.String("Open"),
+		})}}},
 		DollarsAnHour: 0.72, RunLogs: []string{"/jobs/shoe/output", "/jobs/boot/output"},
 	})
 	template := cdktest.Synthesize(t, stack)
@@ -32,7 +35,7 @@ func TestDashboard(t *testing.T) {
 		`"TableRows","Lake","shop","Table","shoe_trusted"`, `"TableRows","Lake","shop","Table","boot_trusted"`,
 		`"TableRows","Lake","shop","Table","shoe_curated"`, "Rows in trusted", "Rows in curated",
 		`{Shop,Lake,Outcome,Reason,Table} MetricName=\"Rows\" Lake=\"shop\" Outcome=\"excluded\"`, `Outcome=\"quarantined\"`,
-		"time * 0.0000002", "ExecutionTime", `SOURCE '/jobs/shoe/output' | SOURCE '/jobs/boot/output' | fields @timestamp, job, engine`,
+		`"title":"Requests"`, `"Shop","Open"`, "time * 0.0000002", "ExecutionTime", `SOURCE '/jobs/shoe/output' | SOURCE '/jobs/boot/output' | fields @timestamp, job, engine`,
 	} {
 		if !strings.Contains(body, part) {
 			t.Errorf("the dashboard does not show %s\n%s", part, body)

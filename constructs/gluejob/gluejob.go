@@ -81,7 +81,9 @@ type Props struct {
 	Lake        Lake
 	Reads       []contract.Contract
 	Writes      []contract.Contract
-	Intake      string // key of the one object in the lake in which the job notes what it has read; empty: it notes nothing
+	Intake      string   // key of the one object in the lake in which the job notes what it has read; empty: it notes nothing
+	Consults    []string // keys of objects in the lake that the job reads, beside tables
+	Erases      *Erases  // nil for all jobs but the one that erases people
 	ConsentGate string
 	Engine      Engine
 	Arguments   map[string]string // more of the script's own arguments; may be empty
@@ -101,6 +103,14 @@ type Logs struct {
 	DeleteWithStack bool   // false: the logs stay when the stack is destroyed
 }
 
+// Erases is what the job that erases people may do beyond the tables that it writes: look through everything, old versions too, and
+// delete these of what it may write.
+type Erases struct {
+	Delivered []contract.Contract // tables of plain files that it rewrites
+	Keeps     []string            // its own objects in the lake, by key or, with a slash at the end, by folder
+	Results   awss3.IBucket       // of queries: looked through, and deleted from
+}
+
 // Job is a deployed job.
 type Job struct {
 	Name           string
@@ -117,8 +127,13 @@ func New(scope constructs.Construct, id string, props Props) Job {
 		panic(fmt.Sprintf("gluejob %s: Name is %q and Size %+v, want a name, a worker type, 2 workers or more and a timeout",
 			id, props.Name, props.Size))
 	}
-	if strings.ContainsAny(props.Intake, "*?") {
-		panic(fmt.Sprintf("gluejob %s: Intake is %q, want the key of one object", id, props.Intake))
+	for _, key := range append([]string{props.Intake}, props.Consults...) {
+		if strings.ContainsAny(key, "*?") || strings.HasSuffix(key, "/") {
+			panic(fmt.Sprintf("gluejob %s: Intake or Consults is %q, want the key of one object", id, key))
+		}
+	}
+	if props.Erases != nil && props.Erases.Results == nil {
+		panic(fmt.Sprintf("gluejob %s: Erases has no Results, want the bucket of query results: rows of the erased are there too", id))
 	}
 	if props.Security.Name == "" {
 		panic(fmt.Sprintf("gluejob %s: there is no security configuration; what Glue keeps of a run would not be encrypted with our key", id))

@@ -268,6 +268,53 @@ func TestS3Access(t *testing.T) {
 	}
 }
 
+// What a job only reads beside its tables it may look up and get, by key and nothing around it.
+func TestConsults(t *testing.T) {
+	found := statements(t, synthesize(t, func(p *gluejob.Props) { p.Consults = []string{"erasure/state/secret", "erasure/state/rewritten.json"} }))
+	got := found["Consult"]
+	if want := []string{lakeARN + "/erasure/state/rewritten.json", lakeARN + "/erasure/state/secret"}; !slices.Equal(got.resources, want) || !slices.Equal(got.actions, []string{"s3:GetObject"}) {
+		t.Errorf("Consult is %+v, want to get %q", got, want)
+	}
+	if list := found["ListObjectsInBucket"].condition; !strings.Contains(list, `"erasure/state/secret","erasure/state/rewritten.json"]`) {
+		t.Errorf("ListObjectsInBucket holds on condition %s, want the keys that it reads", list)
+	}
+}
+
+// Who erases people reads everything, and writes and deletes for good where people are: in what it is given, and in no other place.
+func TestErases(t *testing.T) {
+	const resultsARN = "arn:aws:s3:::results"
+	stack := cdktest.NewStack(t)
+	given := props(t, stack)
+	given.Reads, given.Intake = nil, ""
+	given.Erases = &gluejob.Erases{
+		Delivered: []contract.Contract{table("shoe", contract.Landing, contract.JSON)},
+		Keeps:     []string{"erasure/state/secret", "erasure/proofs/"},
+		Results:   awss3.Bucket_FromBucketArn(stack, jsii.String("Results"), jsii.String(resultsARN)),
+	}
+	gluejob.New(stack, "Job", given)
+	found := statements(t, cdktest.Synthesize(t, stack))
+	for sid, want := range map[string]struct{ actions, resources []string }{
+		"ListObjectsInBucket": {[]string{"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions"}, []string{lakeARN, resultsARN}},
+		"ReadEverything":      {[]string{"s3:GetObject", "s3:GetObjectVersion"}, []string{lakeARN + "/*", resultsARN + "/*"}},
+		"AllObjectActions": {
+			[]string{"s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListMultipartUploadParts", "s3:PutObject"},
+			[]string{lakeARN + "/erasure/proofs/*", lakeARN + "/erasure/state/secret", lakeARN + "/run/ledger/*", lakeARN + "/shoe/landing/*",
+				lakeARN + "/shoe/quarantine/*", lakeARN + "/shoe/trusted/*"},
+		},
+		"DeleteResults": {[]string{"s3:DeleteObject", "s3:DeleteObjectVersion"}, []string{resultsARN + "/*"}},
+		"UseLakeKey":    {[]string{"kms:Decrypt", "kms:GenerateDataKey"}, []string{keyARN}},
+	} {
+		if got := found[sid]; got.policy != "S3Access" || !slices.Equal(got.actions, want.actions) || !slices.Equal(got.resources, want.resources) {
+			t.Errorf("%s is %+v\nwant in S3Access %q on %q", sid, got, want.actions, want.resources)
+		}
+	}
+	for sid, got := range found {
+		if got.policy == "S3Access" && !slices.Contains([]string{"ListObjectsInBucket", "ReadEverything", "AllObjectActions", "DeleteResults", "UseLakeKey", "ReadCode"}, sid) {
+			t.Errorf("there is a statement %s, %+v, want none beside those", sid, got)
+		}
+	}
+}
+
 func TestGlueAccess(t *testing.T) {
 	found := statements(t, synthesize(t, func(*gluejob.Props) {}))
 	suffixes := func(sid string) []string {
@@ -380,7 +427,7 @@ func TestSecurity(t *testing.T) {
 
 func TestMisuse(t *testing.T) {
 	stack := cdktest.NewStack(t)
-	const size, intake = "want a name, a worker type, 2 workers or more and a timeout", "want the key of one object"
+	const size, object = "want a name, a worker type, 2 workers or more and a timeout", "want the key of one object"
 	for name, test := range map[string]struct {
 		change func(*gluejob.Props)
 		want   string
@@ -391,7 +438,9 @@ func TestMisuse(t *testing.T) {
 		"no timeout":     {func(p *gluejob.Props) { p.Size.TimeoutMinutes = 0 }, size},
 		"no security":    {func(p *gluejob.Props) { p.Security.Name = "" }, "there is no security configuration"},
 		"other wheels":   {func(p *gluejob.Props) { p.Code.Wheels.URL = "s3://assets/1.zip" }, "want a name that ends in .gluewheels.zip"},
-		"every intake":   {func(p *gluejob.Props) { p.Intake = "intake/ledger/*" }, intake},
+		"every intake":   {func(p *gluejob.Props) { p.Intake = "intake/ledger/*" }, object},
+		"a whole folder": {func(p *gluejob.Props) { p.Consults = []string{"erasure/"} }, object},
+		"no results":     {func(p *gluejob.Props) { p.Erases = &gluejob.Erases{} }, "Erases has no Results, want the bucket of query results"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			given := gluejob.Props{Name: "job", Size: gluejob.Size{WorkerType: "G.1X", Workers: 2, TimeoutMinutes: 30}, Intake: "job.json"}

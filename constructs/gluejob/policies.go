@@ -3,6 +3,7 @@ package gluejob
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -24,6 +25,9 @@ func policies(scope constructs.Construct, props Props) *map[string]awsiam.Policy
 }
 
 func s3Access(props Props) []awsiam.PolicyStatement {
+	if props.Erases != nil {
+		return everywhere(props)
+	}
 	// A job lists landing folders itself and gives Spark one file after the other, so nobody asks for a folder as if it were an object.
 	lake := *props.Lake.Bucket.BucketArn()
 	var listed, read, written []string
@@ -36,6 +40,7 @@ func s3Access(props Props) []awsiam.PolicyStatement {
 	if props.Intake != "" {
 		listed = append(listed, props.Intake)
 	}
+	listed = append(listed, props.Consults...)
 	for _, table := range props.Reads {
 		read = append(read, lake+"/"+table.Prefix()+"/*")
 	}
@@ -48,9 +53,8 @@ func s3Access(props Props) []awsiam.PolicyStatement {
 		statement.Allow("LocateBucket", []string{lake}, "s3:GetBucketLocation"),
 		statement.Allow("AllObjectActions", written,
 			"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
-		statement.Allow("ReadCode", code(props.Code), "s3:GetObject"),
-		statement.Allow("UseLakeKey", []string{*props.Lake.Key.KeyArn()}, "kms:Decrypt", "kms:GenerateDataKey"),
 	}
+	statements = append(statements, codeAndKey(props)...)
 	if len(read) > 0 {
 		statements = append(statements, statement.Allow("ReadSources", read, "s3:GetObject"))
 	}
@@ -58,7 +62,45 @@ func s3Access(props Props) []awsiam.PolicyStatement {
 		// The table of this object belongs to all jobs; a job has no business with what the others have noted.
 		statements = append(statements, statement.Allow("KeepIntake", []string{lake + "/" + props.Intake}, "s3:GetObject", "s3:PutObject"))
 	}
+	if len(props.Consults) > 0 {
+		var objects []string
+		for _, key := range props.Consults {
+			objects = append(objects, lake+"/"+key)
+		}
+		statements = append(statements, statement.Allow("Consult", objects, "s3:GetObject"))
+	}
 	return statements
+}
+
+func codeAndKey(props Props) []awsiam.PolicyStatement {
+	return []awsiam.PolicyStatement{
+		statement.Allow("ReadCode", code(props.Code), "s3:GetObject"),
+		statement.Allow("UseLakeKey", []string{*props.Lake.Key.KeyArn()}, "kms:Decrypt", "kms:GenerateDataKey"),
+	}
+}
+
+// everywhere is the access of the job that erases people. It has to show that nobody is left anywhere, so it reads and lists both buckets
+// whole, with all versions; it writes, and deletes for good, where rows of people are and nowhere else: not what other jobs have noted of
+// their runs.
+func everywhere(props Props) []awsiam.PolicyStatement {
+	lake, results := *props.Lake.Bucket.BucketArn(), *props.Erases.Results.BucketArn()
+	var changed []string
+	for _, table := range slices.Concat(props.Writes, props.Erases.Delivered) {
+		changed = append(changed, lake+"/"+table.Prefix()+"/*")
+	}
+	for _, key := range props.Erases.Keeps {
+		if strings.HasSuffix(key, "/") {
+			key += "*"
+		}
+		changed = append(changed, lake+"/"+key)
+	}
+	return append([]awsiam.PolicyStatement{
+		statement.Allow("ListObjectsInBucket", []string{lake, results}, "s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions"),
+		statement.Allow("ReadEverything", []string{lake + "/*", results + "/*"}, "s3:GetObject", "s3:GetObjectVersion"),
+		statement.Allow("AllObjectActions", changed, "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion",
+			"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
+		statement.Allow("DeleteResults", []string{results + "/*"}, "s3:DeleteObject", "s3:DeleteObjectVersion"),
+	}, codeAndKey(props)...)
 }
 
 func glueAccess(scope constructs.Construct, props Props) []awsiam.PolicyStatement {

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 
@@ -21,17 +23,26 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(cdktest.Main(m)) }
 
+var (
+	second = gluejob.Job{Name: "second_job", TimeoutMinutes: 30, LogGroup: "/aws-glue/second"}
+	first  = gluejob.Job{Name: "a_job", TimeoutMinutes: 20, LogGroup: "/aws-glue/a"}
+)
+
 func synthesize(t *testing.T) cdktest.Template {
+	t.Helper()
+	return synthesizeWith(t)
+}
+
+func synthesizeWith(t *testing.T, more ...jobchain.Step) cdktest.Template {
 	t.Helper()
 	stack := cdktest.NewStack(t)
 	jobchain.New(stack, "Chain", jobchain.Props{
-		Name: "shop-pipeline",
-		Lake: "shop",
-		Jobs: []gluejob.Job{
-			{Name: "second_job", TimeoutMinutes: 30, LogGroup: "/aws-glue/second"}, {Name: "a_job", TimeoutMinutes: 20, LogGroup: "/aws-glue/a"},
-		},
-		Log:   loggroup.New(stack, "Log", loggroup.Props{RetentionDays: 7}),
-		Topic: awssns.NewTopic(stack, jsii.String("Topic"), &awssns.TopicProps{MasterKey: awskms.NewKey(stack, jsii.String("Key"), nil)}),
+		Name:   "shop-pipeline",
+		Lake:   "shop",
+		Bucket: awss3.Bucket_FromBucketArn(stack, jsii.String("Lake"), jsii.String("arn:aws:s3:::lake")),
+		Steps:  append([]jobchain.Step{{Job: second}, {Job: first}}, more...),
+		Log:    loggroup.New(stack, "Log", loggroup.Props{RetentionDays: 7}),
+		Topic:  awssns.NewTopic(stack, jsii.String("Topic"), &awssns.TopicProps{MasterKey: awskms.NewKey(stack, jsii.String("Key"), nil)}),
 	})
 	return cdktest.Synthesize(t, stack)
 }
@@ -42,6 +53,8 @@ type state struct {
 	Arguments            map[string]any
 	Output               any
 	Error, Cause         string
+	Choices              []struct{ Condition, Next string }
+	Default              string
 	Retry                []struct {
 		ErrorEquals                  []string
 		IntervalSeconds, MaxAttempts int
@@ -103,6 +116,47 @@ func TestJobsRunInOrder(t *testing.T) {
 	}
 	if machine.QueryLanguage != "JSONata" {
 		t.Errorf("the query language is %q, want JSONata", machine.QueryLanguage)
+	}
+}
+
+// A step that is for some objects asks for each of their prefixes, runs with the first that there is, and else goes on.
+func TestStepForObjects(t *testing.T) {
+	template := synthesizeWith(t,
+		jobchain.Step{Job: first, ID: "some", Arguments: map[string]string{"--step": "b"}, Only: []string{"x.json", "y/"}},
+		jobchain.Step{Job: second, ID: "last"},
+		jobchain.Step{Job: first, ID: "end", Only: []string{"y/"}},
+	)
+	states := definitionOf(t, template).States
+	for _, test := range []struct{ look, found, prefix, task, otherwise string }{
+		{"some_look_1", "some_found_1", "x.json", "some", "some_look_2"},
+		{"some_look_2", "some_found_2", "y/", "some", "last"},
+		{"end_look_1", "end_found_1", "y/", "end", "end_nothing"},
+	} {
+		ask, choice := states[test.look], states[test.found]
+		want := map[string]any{"Bucket": "lake", "Prefix": test.prefix, "MaxKeys": 100.0}
+		if !strings.HasSuffix(ask.Resource, ":states:::aws-sdk:s3:listObjectsV2") || !reflect.DeepEqual(ask.Arguments, want) || ask.Next != test.found ||
+			fmt.Sprint(ask.Output) != "map[found:{% $count($states.result.Contents[$number(Size) > 2]) %}]" {
+			t.Errorf("%s is %+v, want a list with %v and then %s", test.look, ask, want, test.found)
+		}
+		if len(ask.Catch) != 1 || ask.Catch[0].Next != "Tell" || ask.Catch[0].Output.(map[string]any)["job"] != "a_job" || len(ask.Retry) != 1 {
+			t.Errorf("%s catches %+v and tries again %+v, want both, and to tell of a_job", test.look, ask.Catch, ask.Retry)
+		}
+		if len(choice.Choices) != 1 || choice.Choices[0].Next != test.task || choice.Choices[0].Condition != "{% $states.input.found > 0 %}" || choice.Default != test.otherwise {
+			t.Errorf("%s is %+v, want %s if something was found, else %s", test.found, choice, test.task, test.otherwise)
+		}
+	}
+	if given := states["some"].Arguments; given["JobName"] != "a_job" || given["Arguments"].(map[string]any)["--step"] != "b" || states["some"].Next != "last" {
+		t.Errorf("the step runs %v, and then %s, want a_job with --step b, and then last", given, states["some"].Next)
+	}
+	if states["a_job"].Next != "some_look_1" || states["end_nothing"].Type != "Succeed" || !states["end"].End {
+		t.Errorf("the step follows %+v, and ends with %+v or %+v", states["a_job"], states["end_nothing"], states["end"])
+	}
+	template.Has("AWS::IAM::Policy", map[string]any{"PolicyDocument": map[string]any{"Statement": assertions.Match_ArrayWith(&[]any{map[string]any{
+		"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::lake",
+		"Condition": map[string]any{"StringEquals": map[string]any{"s3:prefix": []any{"x.json", "y/"}}},
+	}})}})
+	if text := fmt.Sprint(template.Resources("AWS::IAM::Policy")); strings.Count(text, "s3:") != 3 {
+		t.Errorf("the state machine may %s, want of S3 to list these prefixes and nothing else", text)
 	}
 }
 
@@ -193,7 +247,7 @@ func onlyPolicy(template cdktest.Template) []any {
 func TestMisuse(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	cdktest.Panics(t, func() { jobchain.New(stack, "Chain", jobchain.Props{Name: "shop"}) },
-		`jobchain Chain: Name is "shop" with 0 jobs and topic <nil>, want a name, at least one job and a topic`)
+		`jobchain Chain: Name is "shop" with 0 steps and topic <nil>, want a name, at least one step and a topic`)
 }
 
 // Without the conditions whoever can name the role in a machine of another account has its rights.

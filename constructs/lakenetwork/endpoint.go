@@ -15,7 +15,7 @@ import (
 
 // s3Endpoint makes the gateway endpoint, which costs nothing, for the given route tables. It panics without a lake: the policy
 // would let nothing through.
-func s3Endpoint(scope constructs.Construct, vpc string, routeTables []string, lake awss3.IBucket) {
+func s3Endpoint(scope constructs.Construct, vpc string, routeTables []string, lake, results awss3.IBucket) {
 	if lake == nil {
 		panic(fmt.Sprintf("lakenetwork %s: Lake is nil, want the bucket that the S3 endpoint lets through", *scope.Node().Id()))
 	}
@@ -24,18 +24,20 @@ func s3Endpoint(scope constructs.Construct, vpc string, routeTables []string, la
 		VpcEndpointType: jsii.String("Gateway"),
 		ServiceName:     jsii.Sprintf("com.amazonaws.%s.s3", *awscdk.Aws_REGION()),
 		RouteTableIds:   list(routeTables),
-		PolicyDocument:  endpointPolicy(scope, *lake.BucketArn()),
+		PolicyDocument:  endpointPolicy(scope, lake, results),
 	})
 }
 
 // endpointPolicy limits what can be reached, whoever asks, to what jobs use: the lake, their code, and what Glue itself fetches. S3
-// writes access logs and Athena writes query results without this network. What a job may do there is up to its role.
-func endpointPolicy(scope constructs.Construct, lake string) awsiam.PolicyDocument {
-	stack := awscdk.Stack_Of(scope)
+// writes access logs and Athena writes query results without this network. With results, it lets through what it takes to show that
+// somebody is in neither bucket, nor in any version: results are read and deleted, never written. What a job may do there is up to its
+// role.
+func endpointPolicy(scope constructs.Construct, lakeBucket, results awss3.IBucket) awsiam.PolicyDocument {
+	stack, lake := awscdk.Stack_Of(scope), *lakeBucket.BucketArn()
 	assets := fmt.Sprintf("arn:%s:s3:::cdk-%s-assets-%s-%s", *stack.Partition(), *stack.Synthesizer().BootstrapQualifier(),
 		*stack.Account(), *stack.Region())
 	glue := fmt.Sprintf("arn:%s:s3:::aws-glue-*%s*", *stack.Partition(), *stack.Region())
-	return statement.Document(
+	policy := statement.Document(
 		allowAnyone("LakeBucket", []string{lake}, "s3:ListBucket", "s3:GetBucketLocation"),
 		allowAnyone("LakeObjects", []string{lake + "/*"},
 			"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
@@ -43,6 +45,17 @@ func endpointPolicy(scope constructs.Construct, lake string) awsiam.PolicyDocume
 		allowAnyone("JobCode", []string{assets + "/*.py", assets + "/*.zip"}, "s3:GetObject"),
 		allowAnyone("GlueServiceBuckets", []string{glue, glue + "/*"}, "s3:GetObject", "s3:ListBucket"),
 	)
+	if results != nil {
+		found := *results.BucketArn()
+		policy.AddStatements(
+			allowAnyone("LakeVersions", []string{lake}, "s3:ListBucketVersions"),
+			allowAnyone("LakeObjectVersions", []string{lake + "/*"}, "s3:GetObjectVersion", "s3:DeleteObjectVersion"),
+			allowAnyone("ResultBucket", []string{found}, "s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"),
+			allowAnyone("ResultObjects", []string{found + "/*"},
+				"s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"),
+		)
+	}
+	return policy
 }
 
 func allowAnyone(sid string, resources []string, actions ...string) awsiam.PolicyStatement {

@@ -1,5 +1,5 @@
 // Package lakenetwork gives the Glue jobs a network that reaches S3 and nothing else: isolated subnets without NAT or internet
-// gateway, an S3 gateway endpoint that lets through the lake and the jobs' code only, and a security group open to its own members.
+// gateway, an S3 gateway endpoint that lets through the lake, the jobs' code and on demand query results only, and a security group open to its own members.
 // Interface endpoints for what else a job calls are there on demand.
 package lakenetwork
 
@@ -37,7 +37,10 @@ type Props struct {
 	Name  string        // shown in the console; required
 	CIDR  string        // IPv4 block of the VPC, shared evenly by the zones; required
 	Zones int           // availability zones, one subnet each; required
-	Lake  awss3.IBucket // the one bucket whose objects the S3 endpoint lets through; required
+	Lake  awss3.IBucket // whose objects the S3 endpoint lets through; required
+	// Results is the bucket of query results, for a job that looks through it and the versions of both buckets, and deletes there. Nil:
+	// no job does.
+	Results awss3.IBucket
 	// PrivateEndpoints makes interface endpoints for Glue and CloudWatch, which cost money by the hour and zone.
 	PrivateEndpoints bool
 	// KeepDefaultSecurityGroup leaves the VPC's default security group as it is. Closing it takes a function (CloudFormation
@@ -64,7 +67,7 @@ func New(scope constructs.Construct, id string, props Props) Network {
 		network.Subnets = append(network.Subnets, subnet)
 		routeTables = append(routeTables, routeTable)
 	}
-	s3Endpoint(this, *vpc.Ref(), routeTables, props.Lake)
+	s3Endpoint(this, *vpc.Ref(), routeTables, props.Lake, props.Results)
 	network.SecurityGroupID = securityGroup(this, *vpc.Ref(), props.Name)
 	if props.PrivateEndpoints {
 		network.PrivateEndpoints = true
@@ -83,7 +86,8 @@ type ExistingProps struct {
 	SubnetID         string        // required
 	AvailabilityZone string        // of the subnet; required
 	RouteTableIDs    []string      // get an S3 gateway endpoint limited to Lake; none: the VPC has its own way to S3
-	Lake             awss3.IBucket // the one bucket whose objects the S3 endpoint lets through
+	Lake             awss3.IBucket // whose objects the S3 endpoint lets through
+	Results          awss3.IBucket // as in Props
 	// PrivateEndpoints makes interface endpoints for Glue and CloudWatch in the subnet. A VPC that has such endpoints with private
 	// names already cannot have a second one.
 	PrivateEndpoints bool
@@ -98,7 +102,7 @@ func Existing(scope constructs.Construct, id string, props ExistingProps) Networ
 	}
 	this := constructs.NewConstruct(scope, jsii.String(id))
 	if len(props.RouteTableIDs) > 0 {
-		s3Endpoint(this, props.VPCID, props.RouteTableIDs, props.Lake)
+		s3Endpoint(this, props.VPCID, props.RouteTableIDs, props.Lake, props.Results)
 	}
 	network := Network{
 		VPCID:            props.VPCID,

@@ -49,6 +49,22 @@ func TestNewNetwork(t *testing.T) {
 	}
 }
 
+// Versions and results are let through for the job that looks for people in them, and then read and deleted only.
+func TestS3EndpointForResults(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	props := given(stack)
+	props.Results = awss3.Bucket_FromBucketArn(stack, jsii.String("Results"), jsii.String("arn:aws:s3:::results"))
+	lakenetwork.New(stack, "Network", props)
+	for _, endpoint := range cdktest.Synthesize(t, stack).Resources("AWS::EC2::VPCEndpoint") {
+		checkEndpointPolicy(t, endpoint["PolicyDocument"].(map[string]any)["Statement"].([]any), map[string]string{
+			"LakeVersions":       "s3:ListBucketVersions on arn:aws:s3:::lake",
+			"LakeObjectVersions": "[s3:DeleteObjectVersion s3:GetObjectVersion] on arn:aws:s3:::lake/*",
+			"ResultBucket":       "[s3:GetBucketLocation s3:ListBucket s3:ListBucketVersions] on arn:aws:s3:::results",
+			"ResultObjects":      "[s3:DeleteObject s3:DeleteObjectVersion s3:GetObject s3:GetObjectVersion] on arn:aws:s3:::results/*",
+		})
+	}
+}
+
 func TestS3Endpoint(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	lakenetwork.New(stack, "Network", given(stack))
@@ -61,12 +77,12 @@ func TestS3Endpoint(t *testing.T) {
 		if endpoint["VpcEndpointType"] != "Gateway" || !strings.Contains(fmt.Sprint(endpoint["ServiceName"]), ".s3") {
 			t.Errorf("endpoint is %v of %v, want Gateway of S3", endpoint["VpcEndpointType"], endpoint["ServiceName"])
 		}
-		checkEndpointPolicy(t, endpoint["PolicyDocument"].(map[string]any)["Statement"].([]any))
+		checkEndpointPolicy(t, endpoint["PolicyDocument"].(map[string]any)["Statement"].([]any), nil)
 	}
 }
 
 // What the endpoint lets through, by statement: actions and resources, ARNs without what only a deployment can tell.
-func checkEndpointPolicy(t *testing.T, statements []any) {
+func checkEndpointPolicy(t *testing.T, statements []any, more map[string]string) {
 	t.Helper()
 	want := map[string]string{
 		"LakeBucket": "[s3:GetBucketLocation s3:ListBucket] on arn:aws:s3:::lake",
@@ -75,6 +91,7 @@ func checkEndpointPolicy(t *testing.T, statements []any) {
 		"JobCode":            "s3:GetObject on arn::s3:::cdk-hnb659fds-assets--/*.py arn::s3:::cdk-hnb659fds-assets--/*.zip",
 		"GlueServiceBuckets": "[s3:GetObject s3:ListBucket] on arn::s3:::aws-glue-** arn::s3:::aws-glue-**/*",
 	}
+	maps.Copy(want, more)
 	for _, statement := range statements {
 		statement := statement.(map[string]any)
 		sid := statement["Sid"].(string)

@@ -54,6 +54,9 @@ type Stage struct {
 	// ErasureDays is the promise: what a job or a person deletes is physically gone after so many days at most. Snapshot expiry,
 	// noncurrent objects, query results and the schedule are held to it. 0: nothing is promised.
 	ErasureDays int `json:"erasureDays,omitempty"`
+	// Erasure erases people who ask for it out of all that is kept, at once and with a proof (R17). Absent: nobody does; the requests
+	// stay where they are.
+	Erasure *Erasure `json:"erasure,omitempty"`
 	// CatalogEncryption encrypts the Glue Data Catalog with the lake's key: all of it, for the whole account and Region, other
 	// databases included.
 	CatalogEncryption bool `json:"catalogEncryption,omitempty"`
@@ -68,6 +71,11 @@ type Start struct {
 	TimeZone string `json:"timeZone,omitempty"` // of the cron expression, e.g. Europe/Berlin; empty: UTC
 	// LandingMinutes is how often to look whether files have landed: what landed in between makes one run. 0: never.
 	LandingMinutes int `json:"landingMinutes,omitempty"`
+}
+
+// Erasure says how requests to be forgotten are answered.
+type Erasure struct {
+	OpenDays int `json:"openDays"` // a request that is open for longer is told; 1 to 30
 }
 
 // Alerts says whom to tell and when.

@@ -87,6 +87,7 @@ func TestLoadAccepts(t *testing.T) {
 		"every hour":             {`0 4 * * ? *`, `0 * ? * * *`},
 		"nobody to tell":         {`"emails": ["oncall@example.com"], `, ``},
 		"no budget":              {`"monthlyBudgetUSD": 50,`, ``},
+		"people are erased":      {`"queries"`, `"erasure": {"openDays": 30}, "queries"`},
 		"DuckDB only":            {`"flex": true`, `"flex": true, "engine": "duckdb"`},
 		"Spark only":             {`"flex": true`, `"flex": true, "engine": "spark"`},
 		"Spark from half a GiB":  {`"flex": true`, `"flex": true, "engine": "auto", "sparkFromGiB": 0.5`},
@@ -232,6 +233,9 @@ func TestLoadRefuses(t *testing.T) {
 		"erasure on workdays":      {[]string{`0 4 * * ? *`, `0 4 ? * MON-FRI *`}, `start.cron is "0 4 ? * MON-FRI *", allowed: with erasureDays (20) every day`},
 		"erasure once a month":     {[]string{`0 4 * * ? *`, `0 4 1 * ? *`}, `start.cron is "0 4 1 * ? *", allowed: with erasureDays`},
 		"erasure when files land":  {[]string{`"cron": "0 4 * * ? *", "timeZone": "Europe/Berlin", `, ``}, `start.cron is "", allowed: with erasureDays`},
+		"requests open for ever":   {[]string{`"queries"`, `"erasure": {"openDays": 31}, "queries"`}, "erasure.openDays is 31, allowed: 1 to 30"},
+		"requests never open":      {[]string{`"queries"`, `"erasure": {"openDays": 0}, "queries"`}, "erasure.openDays is 0, allowed: 1 to 30"},
+		"erasure without a word":   {[]string{`"queries"`, `"erasure": {}, "queries"`}, "erasure.openDays"},
 		"snapshots":                {[]string{`"snapshots": 3`, `"snapshots": 0`}, "retentionDays.snapshots is 0"},
 		"quarantine":               {[]string{`"quarantine": 30`, `"quarantine": 0`}, "retentionDays.quarantine is 0"},
 		"noncurrent":               {[]string{`"noncurrentObjects": 7`, `"noncurrentObjects": 0`}, "retentionDays.noncurrentObjects is 0"},
@@ -259,21 +263,22 @@ func TestLoadRefuses(t *testing.T) {
 func TestCheckRoom(t *testing.T) {
 	for name, test := range map[string]struct {
 		replacements []string
-		jobs         int
+		tables       int
 		want         string
 	}{
-		"as many workers as fit": {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 9`}, 6, ""},
-		"one worker more":        {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 10`}, 6, "jobs.workers is 10, allowed: at most 9 in subnets of /26, which have 59 addresses for the 6 jobs"},
-		"two jobs more":          {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 9`}, 8, "at most 7 in subnets of /26, which have 59 addresses for the 8 jobs"},
-		"no room for endpoints":  {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 1, "privateEndpoints": true`, `"workers": 2`, `"workers": 42`}, 6, "at most 41 in subnets of /24, which have 249 addresses"},
-		"a network of others":    {[]string{newVPC, existingVPC, `"workers": 2`, `"workers": 299`}, 6, ""},
+		"as many workers as fit": {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 9`}, 5, ""},
+		"one worker more":        {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 10`}, 5, "jobs.workers is 10, allowed: at most 9 in subnets of /26, which have 59 addresses for the 6 runs"},
+		"two tables more":        {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 9`}, 7, "at most 7 in subnets of /26, which have 59 addresses for the 8 runs"},
+		"erasure runs twice":     {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 3`, `"workers": 2`, `"workers": 9`, `"queries"`, `"erasure": {"openDays": 20}, "queries"`}, 5, "at most 7 in subnets of /26, which have 59 addresses for the 8 runs"},
+		"no room for endpoints":  {[]string{`10.40.0.0/22`, `10.40.0.0/24`, `"zones": 2`, `"zones": 1, "privateEndpoints": true`, `"workers": 2`, `"workers": 42`}, 5, "at most 41 in subnets of /24, which have 249 addresses"},
+		"a network of others":    {[]string{newVPC, existingVPC, `"workers": 2`, `"workers": 299`}, 5, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stage, err := load(t, test.replacements...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := stage.CheckRoom(test.jobs); test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			if err := stage.CheckRoom(test.tables); test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("error = %v\nwant it to contain %q", err, test.want)
 			}
 		})

@@ -58,6 +58,8 @@ const (
 	minLandingMinutes = 5
 	// A CloudWatch alarm looks back a week at most.
 	maxAlarmHours = 168
+	// GDPR art. 12(3): without undue delay and in any event within one month.
+	maxOpenDays = 30
 )
 
 func (s Stage) mistakes() []error {
@@ -78,6 +80,10 @@ func (s Stage) mistakes() []error {
 	s.Readers.check(found)
 	s.RetentionDays.check(found)
 	s.checkErasure(found)
+	if s.Erasure != nil {
+		found.unless(s.Erasure.OpenDays >= 1 && s.Erasure.OpenDays <= maxOpenDays, "erasure.openDays", s.Erasure.OpenDays,
+			fmt.Sprintf("1 to %d: the law wants an answer within a month", maxOpenDays))
+	}
 	found.unless(s.MonthlyBudgetUSD >= 0, "monthlyBudgetUSD", s.MonthlyBudgetUSD, "US dollars, or 0 for no budget")
 	return found.errors
 }
@@ -122,12 +128,17 @@ func (s Stage) checkErasure(found *findings) {
 		slowest, days.Snapshots, days.QueryResults, days.NoncurrentObjects, slackDays))
 }
 
-// CheckRoom wants the subnets of a new VPC to have room for one run of the pipeline: so many Glue jobs, the maintenance among them. A
-// job takes an address a worker, and its interfaces may linger an hour after it; in that hour all jobs may follow one another, in one
-// subnet. With six jobs a /26 (64 addresses) has room for 59 / 6 = 9 workers, or 57 / 6 = 9 beside two endpoints; a /24 for 251 / 6 = 41.
-func (s Stage) CheckRoom(jobs int) error {
+// CheckRoom wants the subnets of a new VPC to have room for one run of the pipeline: so many Glue jobs that make tables, and with them
+// the maintenance and the two runs of the erasure. A job's run takes an address a worker, and its interfaces may linger an hour after
+// it; in that hour all may follow one another, in one subnet. With six runs a /26 (64 addresses) has room for 59 / 6 = 9 workers, or
+// 57 / 6 = 9 beside two endpoints; a /24 for 251 / 6 = 41.
+func (s Stage) CheckRoom(tables int) error {
 	if s.Network.Mode != NewNetwork {
 		return nil
+	}
+	runs := tables + 1
+	if s.Erasure != nil {
+		runs += 2
 	}
 	block, err := netip.ParsePrefix(s.Network.CIDR)
 	if err != nil {
@@ -139,9 +150,9 @@ func (s Stage) CheckRoom(jobs int) error {
 		free -= endpoints
 	}
 	found := &findings{stage: s.Name}
-	found.unless(s.Jobs.Workers*jobs <= free, "jobs.workers", s.Jobs.Workers, fmt.Sprintf(
-		"at most %d in subnets of /%d, which have %d addresses for the %d jobs that may hold some at a time; or a larger network.cidr",
-		free/jobs, prefix, free, jobs))
+	found.unless(s.Jobs.Workers*runs <= free, "jobs.workers", s.Jobs.Workers, fmt.Sprintf(
+		"at most %d in subnets of /%d, which have %d addresses for the %d runs of jobs that may hold some at a time; or a larger network.cidr",
+		free/runs, prefix, free, runs))
 	return errors.Join(found.errors...)
 }
 

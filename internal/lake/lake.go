@@ -1,6 +1,6 @@
 // Package lake finds a deployed lakehouse, on an AWS account or in the embedded AWS, and asks it through the same APIs: SQL through
 // Athena, the jobs' order through the state machine.
-// For the demo, the report and tools/query.
+// For the demo, the report, tools/query and tools/erase.
 package lake
 
 import (
@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/athena"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"stedi-lakehouse/internal/config"
@@ -64,11 +65,17 @@ type Lake struct {
 	Athena *athena.Client
 	Glue   *glue.Client
 	SFN    *sfn.Client
+	S3     *s3.Client
 }
 
 // Connect makes the clients of a lakehouse whose names are known.
 func Connect(settings aws.Config, stage string, names Names) *Lake {
-	return &Lake{Names: names, Stage: stage, Athena: athena.NewFromConfig(settings), Glue: glue.NewFromConfig(settings), SFN: sfn.NewFromConfig(settings)}
+	return &Lake{
+		Names: names, Stage: stage,
+		Athena: athena.NewFromConfig(settings), Glue: glue.NewFromConfig(settings), SFN: sfn.NewFromConfig(settings),
+		// The embedded AWS has one name for all buckets.
+		S3: s3.NewFromConfig(settings, func(o *s3.Options) { o.UsePathStyle = stage == Local }),
+	}
 }
 
 // Open finds the lakehouse of a stage by the outputs of its stacks: stage local in the embedded AWS that the demo in folder work left
@@ -191,25 +198,49 @@ type states struct {
 	StartAt string
 	States  map[string]struct {
 		Next      string
+		Choices   []struct{ Next string }
+		Default   string
 		Arguments struct{ JobName string }
 	}
 }
 
-// jobs are the names of the jobs in the order in which they run.
-func (s states) jobs() []string {
+// Job is a job of the state machine.
+type Job struct {
+	Name string
+	Only bool // it runs only in an execution that finds something for it
+}
+
+// jobs are the jobs in the order in which they first run, if all of them do.
+func (s states) jobs() []Job {
+	always := s.onTheWay(func(_, otherwise string) string { return otherwise })
+	var found []Job
+	for _, name := range s.onTheWay(func(chosen, _ string) string { return chosen }) {
+		if !slices.ContainsFunc(found, func(job Job) bool { return job.Name == name }) {
+			found = append(found, Job{name, !slices.Contains(always, name)})
+		}
+	}
+	return found
+}
+
+// onTheWay are the names of the jobs that run one after the other when every choice is made like that.
+func (s states) onTheWay(choose func(chosen, otherwise string) string) []string {
 	var found []string
 	seen := map[string]bool{}
-	for name := s.StartAt; name != "" && !seen[name]; name = s.States[name].Next {
+	for name := s.StartAt; name != "" && !seen[name]; {
 		seen[name] = true
-		if job := s.States[name].Arguments.JobName; job != "" {
+		state := s.States[name]
+		if job := state.Arguments.JobName; job != "" {
 			found = append(found, job)
+		}
+		if name = state.Next; len(state.Choices) > 0 {
+			name = choose(state.Choices[0].Next, state.Default)
 		}
 	}
 	return found
 }
 
 // JobOrder reads from the deployed state machine which jobs it runs, in their order.
-func (l *Lake) JobOrder(ctx context.Context) ([]string, error) {
+func (l *Lake) JobOrder(ctx context.Context) ([]Job, error) {
 	machine, err := l.SFN.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &l.StateMachineARN})
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 func TestJobsOfADefinition(t *testing.T) {
 	for name, test := range map[string]struct {
 		definition string
-		want       []string
+		want       []Job
 	}{
 		"one after the other, whatever else there is": {
 			`{"StartAt": "A", "States": {
@@ -20,16 +20,26 @@ func TestJobsOfADefinition(t *testing.T) {
 				"A": {"Type": "Task", "Arguments": {"JobName": "first"}, "Next": "Pause", "Catch": [{"Next": "Tell"}]},
 				"Tell": {"Type": "Task", "Arguments": {"TopicArn": "t"}, "Next": "End"}, "End": {"Type": "Fail"},
 				"Pause": {"Type": "Wait", "Next": "B"}}}`,
-			[]string{"first", "second"},
+			[]Job{{"first", false}, {"second", false}},
 		},
-		"a circle ends": {`{"StartAt": "A", "States": {"A": {"Arguments": {"JobName": "a"}, "Next": "A"}}}`, []string{"a"}},
+		"some only when there is something for them": {
+			`{"StartAt": "Look", "States": {
+				"Look": {"Type": "Task", "Arguments": {"Bucket": "b"}, "Next": "Choice"},
+				"Choice": {"Type": "Choice", "Choices": [{"Next": "A"}], "Default": "B"},
+				"A": {"Type": "Task", "Arguments": {"JobName": "some"}, "Next": "B"},
+				"B": {"Type": "Task", "Arguments": {"JobName": "all"}, "Next": "Again"},
+				"Again": {"Type": "Choice", "Choices": [{"Next": "C"}], "Default": "Nothing"},
+				"C": {"Type": "Task", "Arguments": {"JobName": "some"}, "End": true}, "Nothing": {"Type": "Succeed"}}}`,
+			[]Job{{"some", true}, {"all", false}},
+		},
+		"a circle ends": {`{"StartAt": "A", "States": {"A": {"Arguments": {"JobName": "a"}, "Next": "A"}}}`, []Job{{"a", false}}},
 	} {
 		var machine states
 		if err := json.Unmarshal([]byte(test.definition), &machine); err != nil {
 			t.Fatal(err)
 		}
 		if got := machine.jobs(); !reflect.DeepEqual(got, test.want) {
-			t.Errorf("%s: jobs are %q, want %q", name, got, test.want)
+			t.Errorf("%s: jobs are %v, want %v", name, got, test.want)
 		}
 	}
 }

@@ -116,7 +116,7 @@ func position(list []string, name string) int {
 type collector struct {
 	*lake.Lake
 	contracts contract.Set
-	order     []string // jobs as they run
+	order     []lake.Job // as they run
 	mutex     sync.Mutex
 	report    Report
 	failing   map[Check]int64 // how often a check has failed, by table and name; what is not in it has not run
@@ -185,11 +185,11 @@ func (c *collector) jobs(ctx context.Context) error {
 		}
 	}
 	began := c.report.Execution.Started.Add(-time.Second) // the services' clocks are not one
-	for _, name := range c.order {
-		job := Job{Name: name, Table: makes[name], State: NotStarted}
-		runs, err := c.Glue.GetJobRuns(ctx, &glue.GetJobRunsInput{JobName: &name})
+	for _, of := range c.order {
+		job := Job{Name: of.Name, Table: makes[of.Name], State: NotStarted}
+		runs, err := c.Glue.GetJobRuns(ctx, &glue.GetJobRunsInput{JobName: &of.Name})
 		if err != nil {
-			return fmt.Errorf("runs of %s: %w", name, err)
+			return fmt.Errorf("runs of %s: %w", of.Name, err)
 		}
 		for _, run := range slices.Backward(runs.JobRuns) { // newest first
 			started := aws.ToTime(run.StartedOn)
@@ -197,6 +197,9 @@ func (c *collector) jobs(ctx context.Context) error {
 				continue
 			}
 			c.add(&job, run)
+		}
+		if of.Only && job.Attempts == 0 {
+			continue // there was nothing for it, or not yet
 		}
 		c.report.Jobs = append(c.report.Jobs, job)
 		c.report.Cost.USD += job.USD

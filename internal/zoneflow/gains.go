@@ -12,12 +12,12 @@ import (
 type Gain struct {
 	Holder string // as cloud.Statement names it: a job that is given another role gains nothing here
 	Right  Right
-	Table  string       // or results of a workgroup, or tables in a scratch database
+	Table  string       // or results of a workgroup, tables in a scratch database, or an Object of the erasure
 	Policy cloud.Policy // which gives the right
 	Sid    string       // of the statement in it
 }
 
-// Gains compares the rights of two versions on what both have, by holder, right and table.
+// Gains compares the rights of two versions on what both have, and on what the erasure keeps beside it, by holder, right and table.
 func Gains(before, after cloud.Assembly) ([]Gain, error) {
 	old, _, err := targets(before)
 	if err != nil {
@@ -30,7 +30,7 @@ func Gains(before, after cloud.Assembly) ([]Gain, error) {
 	kept = slices.DeleteFunc(kept, func(now target) bool {
 		return !slices.ContainsFunc(old, func(was target) bool { return was.name == now.name })
 	})
-	had, has := rights(before, old, nil, nil), rights(after, kept, nil, nil)
+	had, has := rights(before, slices.Concat(old, beside(old)), nil, nil), rights(after, slices.Concat(kept, beside(kept)), nil, nil)
 	var gains []Gain
 	for holder, places := range has {
 		for table, rights := range places {

@@ -36,6 +36,25 @@ func app(action, resource string, tables ...string) cloud.Assembly {
 	return cloud.Assembly{{Name: "shop", Resources: resources}}
 }
 
+// What the erasure keeps beside the tables is nobody's to gain either: its secret makes pseudonyms what they stand for.
+func TestGainsOfTheErasure(t *testing.T) {
+	before := app("s3:GetObject", "arn:aws:s3:::lake/people/*", "erasure_ledger", "people")
+	secret := []string{"object erasure/state/secret"}
+	for resource, want := range map[string][]string{"state/secret": secret, "state/secre?": secret, "none": nil} {
+		gains, err := zoneflow.Gains(before, app("s3:GetObject", "arn:aws:s3:::lake/erasure/"+resource, "erasure_ledger", "people"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, gain := range gains {
+			got = append(got, gain.Table)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("with %s, gains are %+v, want %q", resource, gains, want)
+		}
+	}
+}
+
 func TestGains(t *testing.T) {
 	const see = "see the catalog entry of "
 	scratch := []string{"change the catalog entry of tables in shop_scratch", "drop the catalog entry of tables in shop_scratch", see + "tables in shop_scratch"}
@@ -44,16 +63,20 @@ func TestGains(t *testing.T) {
 		after cloud.Assembly
 		want  []string
 	}{
-		"the same":             {before, nil},
-		"less":                 {app("s3:GetObject", "arn:aws:s3:::lake/orders/2026/*", "orders", "people"), nil},
-		"another table":        {app("s3:GetObject", "arn:aws:s3:::lake/people/*", "orders", "people"), []string{"read people"}},
-		"every table":          {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people"), []string{"read people"}},
-		"another right":        {app("s3:*Object", "arn:aws:s3:::lake/orders/*", "orders", "people"), []string{"delete orders", "write orders"}},
-		"a table that is new":  {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people", "things"), []string{"read people"}},
-		"results":              {app("s3:PutObject", "arn:aws:s3:::results/*", "orders", "people"), []string{"write results of people"}},
-		"a scratch table":      {app("glue:*Table", "arn:aws:glue:*:*:table/shop_scratch/one", "orders", "people"), scratch},
-		"both databases":       {app("glue:GetTable", "arn:aws:glue:*:table/shop*", "orders", "people"), []string{see + "orders", see + "people", see + "tables in shop_scratch"}},
-		"another database":     {app("glue:GetTable", "arn:aws:glue:eu-west-1:*:table/shop_/*", "orders", "people"), nil},
+		"the same":            {before, nil},
+		"less":                {app("s3:GetObject", "arn:aws:s3:::lake/orders/2026/*", "orders", "people"), nil},
+		"another table":       {app("s3:GetObject", "arn:aws:s3:::lake/people/*", "orders", "people"), []string{"read people"}},
+		"every table":         {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people"), []string{"read people"}},
+		"another right":       {app("s3:*Object", "arn:aws:s3:::lake/orders/*", "orders", "people"), []string{"delete orders", "write orders"}},
+		"a table that is new": {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders", "people", "things"), []string{"read people"}},
+		"results":             {app("s3:PutObject", "arn:aws:s3:::results/*", "orders", "people"), []string{"write results of people"}},
+		"a scratch table":     {app("glue:*Table", "arn:aws:glue:*:*:table/shop_scratch/one", "orders", "people"), scratch},
+		"both databases":      {app("glue:GetTable", "arn:aws:glue:*:table/shop*", "orders", "people"), []string{see + "orders", see + "people", see + "tables in shop_scratch"}},
+		"another database":    {app("glue:GetTable", "arn:aws:glue:eu-west-1:*:table/shop_/*", "orders", "people"), nil},
+		"versions too": {
+			app("s3:*", "arn:aws:s3:::lake/orders/*", "orders", "people"),
+			[]string{"delete orders", "delete versions of orders", "read versions of orders", "write orders"},
+		},
 		"a table that is gone": {app("s3:GetObject", "arn:aws:s3:::lake/*", "orders"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {

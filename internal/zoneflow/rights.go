@@ -13,26 +13,29 @@ import (
 // Right is something that can be done with a table.
 type Right string
 
-// The rights. The first four are about the objects in which the rows are, the next three about the table's catalog entry.
+// The rights. The first six are about the objects in which the rows are, the next three about the table's catalog entry. Versions are
+// what was overwritten or deleted: who deletes one leaves nothing to go back to.
 const (
-	Read       Right = "read"
-	List       Right = "list"
-	Write      Right = "write"
-	Delete     Right = "delete"
-	See        Right = "see the catalog entry of"
-	Change     Right = "change the catalog entry of"
-	Drop       Right = "drop the catalog entry of"
-	Administer Right = "administer the bucket of"
+	Read           Right = "read"
+	ReadVersions   Right = "read versions of"
+	List           Right = "list"
+	Write          Right = "write"
+	Delete         Right = "delete"
+	DeleteVersions Right = "delete versions of"
+	See            Right = "see the catalog entry of"
+	Change         Right = "change the catalog entry of"
+	Drop           Right = "drop the catalog entry of"
+	Administer     Right = "administer the bucket of"
 )
 
 // actions are what gives each right. IAM has more; these are the ones by which data and its description come and go.
 var actions = map[Right][]string{
-	Read:  {"s3:GetObject", "s3:GetObjectVersion"},
-	Write: {"s3:PutObject", "s3:ReplicateObject", "s3:RestoreObject", "s3:PutObjectAcl", "s3:PutObjectVersionAcl"},
-	Delete: {
-		"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ReplicateDelete", "s3:PutObjectRetention", "s3:BypassGovernanceRetention",
-	},
-	List: {"s3:ListBucket", "s3:ListBucketVersions"},
+	Read:           {"s3:GetObject"},
+	ReadVersions:   {"s3:GetObjectVersion"},
+	Write:          {"s3:PutObject", "s3:ReplicateObject", "s3:RestoreObject", "s3:PutObjectAcl", "s3:PutObjectVersionAcl"},
+	Delete:         {"s3:DeleteObject", "s3:ReplicateDelete", "s3:PutObjectRetention", "s3:BypassGovernanceRetention"},
+	DeleteVersions: {"s3:DeleteObjectVersion"},
+	List:           {"s3:ListBucket", "s3:ListBucketVersions"},
 	Administer: {
 		"s3:DeleteBucket", "s3:DeleteBucketPolicy", "s3:PutBucketPolicy", "s3:PutBucketAcl", "s3:PutBucketPublicAccessBlock",
 		"s3:PutBucketVersioning", "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration", "s3:PutReplicationConfiguration",
@@ -52,12 +55,15 @@ var actions = map[Right][]string{
 	},
 }
 
+// ofObjects are the rights on objects by their keys.
+var ofObjects = []Right{Read, ReadVersions, Write, Delete, DeleteVersions}
+
 // target is what there are rights on: a table of the lake or, without a catalog entry, the results of an Athena workgroup or, with
-// catalog entries alone, the tables that readers make in a scratch database.
+// catalog entries alone, the tables that readers make in a scratch database. An object beside the tables is one too.
 type target struct {
 	name   string
 	bucket string // ARN, as if the partition were aws; empty: rights on its objects are another target's
-	prefix string // customer/landing/
+	prefix string // customer/landing/; of an object its key
 	entry  string // ARN of the catalog entry, as if partition, Region and account were those of catalog; empty: none
 }
 
@@ -177,8 +183,8 @@ func (m matrix) add(holder, place string, right Right, by source) {
 
 // rights computes the matrix. Conditions are taken for fulfilled, except s3:prefix of a list; what cannot be told from the templates
 // counts as a wildcard; statements that deny count for nothing. So a right may be seen that nobody has, but none is missed.
-// Objects are keys in the lake that holders own alone: a statement that names exactly such an object, as resource or as prefix of a
-// list, gives rights on it, not on the table that it is part of. Holders have the names that are given for them, else those of
+// Objects are keys in the lake for which there are rights of their own: a statement that names exactly such an object, as resource or as
+// prefix of a list, gives rights on it, not on the table that it is part of. Holders have the names that are given for them, else those of
 // cloud.Statement.
 func rights(app cloud.Assembly, targets []target, objects, names map[string]string) matrix {
 	found := matrix{}
@@ -282,7 +288,7 @@ func places(statement cloud.Statement, right Right, targets []target, objects ma
 	for _, resource := range resources {
 		resource = partition.ReplaceAllString(resource, "arn:aws:")
 		for _, target := range targets {
-			if right == Read || right == Write || right == Delete {
+			if slices.Contains(ofObjects, right) {
 				if name, alone := objects[strings.TrimPrefix(resource, target.bucket+"/")]; alone {
 					if strings.HasPrefix(resource, target.bucket+"/"+target.prefix) {
 						reached = append(reached, place{name, resource})
@@ -312,19 +318,19 @@ func reaches(statement cloud.Statement, right Right, resource string, target tar
 	case target.bucket == "":
 		return false
 	case right == List:
-		return cloud.Overlap(resource, target.bucket) && lists(statement, target.prefix, objects)
+		return cloud.Overlap(resource, target.bucket) && lists(statement, target.keys(), objects)
 	case right == Administer:
 		return cloud.Overlap(resource, target.bucket)
 	}
-	return cloud.Overlap(resource, target.bucket+"/"+target.prefix+"*")
+	return cloud.Overlap(resource, target.bucket+"/"+target.keys())
 }
 
-// lists says whether the statement lets keys of a folder be listed: a list gives all keys that begin with the prefix it asks for, so
+// lists says whether the statement lets such keys be listed: a list gives all keys that begin with the prefix it asks for, so
 // an empty or a short one gives more than its own folder. A statement that does not limit s3:prefix lets everything be listed.
-func lists(statement cloud.Statement, prefix string, objects map[string]string) bool {
+func lists(statement cloud.Statement, keys string, objects map[string]string) bool {
 	patterns := prefixes(statement)
 	for _, pattern := range patterns {
-		if _, alone := objects[pattern]; !alone && cloud.Overlap(pattern+"*", prefix+"*") {
+		if _, alone := objects[pattern]; !alone && cloud.Overlap(pattern+"*", keys) {
 			return true
 		}
 	}

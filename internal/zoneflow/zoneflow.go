@@ -20,24 +20,26 @@ type Grant struct {
 	// Holder is "job NAME" for the role of a Glue job, the logical id of another role, or the name of a service. It may hold the
 	// wildcard *.
 	Holder string
-	Rights map[string][]Right // by table, ResultsOf a workgroup and TablesIn a scratch database
-	// Object is the key of one object in the lake that is the holder's alone to look up, read and write; empty: none.
-	Object string
+	Rights map[string][]Right // by table, ResultsOf a workgroup, TablesIn a scratch database, and Object
 	// Upkeep marks a holder that rewrites or deletes the rows of tables without adding any: it may write trusted tables without
-	// being their gate.
+	// being their gate, and read what was delivered if it is the one that takes people out of it.
 	Upkeep bool
 }
 
 // Reader are the rights of who reads a table; Writer, of who writes it; Remover, of who may only delete its files. Asker are the rights
-// of a workgroup's role on its results; Maker, on the catalog entries in its scratch database.
+// of a workgroup's role on its results; Maker, on the catalog entries in its scratch database. Keeper are those of who keeps an object of
+// its own. Searcher are those of who looks whether people are in objects or versions of them; Purger may delete these too, and Eraser
+// rewrite them.
 var (
-	Reader  = []Right{Read, List, See}
-	Writer  = []Right{Read, List, See, Write, Delete, Change}
-	Remover = []Right{List, Delete, Administer}
-	Asker   = []Right{Read, List, Write, Delete}
-	Maker   = []Right{See, Change, Drop}
-
-	owner = []Right{Read, List, Write} // of who keeps an object of its own
+	Reader   = []Right{Read, List, See}
+	Writer   = []Right{Read, List, See, Write, Delete, Change}
+	Remover  = []Right{List, Delete, DeleteVersions, Administer}
+	Asker    = []Right{Read, List, Write, Delete}
+	Maker    = []Right{See, Change, Drop}
+	Keeper   = []Right{Read, List, Write}
+	Searcher = []Right{Read, ReadVersions, List}
+	Purger   = append(slices.Clone(Searcher), Delete, DeleteVersions)
+	Eraser   = append(slices.Clone(Purger), Write)
 )
 
 // Check compares the rights that the app's policies give with the grants. The error names every statement that gives more, every
@@ -47,17 +49,12 @@ func Check(app cloud.Assembly, contracts contract.Set, grants []Grant) error {
 	if err != nil {
 		return err
 	}
-	objects := map[string]string{}
-	for _, grant := range grants {
-		if grant.Object != "" {
-			objects[grant.Object] = "object " + grant.Object
-		}
-	}
 	var mistakes []string
 	mistakes = append(mistakes, undeclared(ofTables, contracts)...)
 	mistakes = append(mistakes, unseen(app)...)
 	mistakes = append(mistakes, gates(contracts, grants)...)
-	given := rights(app, found, objects, holders(app))
+	mistakes = append(mistakes, erasers(contracts, grants)...)
+	given := rights(app, slices.Concat(found, beside(found)), alone(grants), holders(app))
 	for _, holder := range slices.Sorted(maps.Keys(given)) {
 		mistakes = append(mistakes, excess(holder, given[holder], wanted(holder, grants))...)
 	}
@@ -118,7 +115,8 @@ func gates(contracts contract.Set, grants []Grant) []string {
 		trusted := landing.Source + "_" + contract.Trusted
 		var found []string
 		for _, grant := range grants {
-			reads := slices.Contains(grant.Rights[landing.Table], Read)
+			erases := grant.Upkeep && slices.Contains(grant.Rights[landing.Table], DeleteVersions)
+			reads := slices.Contains(grant.Rights[landing.Table], Read) && !erases
 			writes := slices.Contains(grant.Rights[trusted], Write) && !grant.Upkeep
 			switch {
 			case reads && writes:
@@ -134,6 +132,33 @@ func gates(contracts contract.Set, grants []Grant) []string {
 		if len(found) != 1 {
 			mistakes = append(mistakes, fmt.Sprintf("%s has %d gates %q, want one", landing.Source, len(found), found))
 		}
+	}
+	return mistakes
+}
+
+// erasers finds grants to change what was delivered, or to delete what tables were before, where nobody but one holder may: the one
+// that erases people. Who only deletes, with all the bucket, is none.
+func erasers(contracts contract.Set, grants []Grant) []string {
+	var mistakes, found []string
+	for _, grant := range grants {
+		var changed []string
+		for _, table := range contracts {
+			rights := grant.Rights[table.Table]
+			change := table.Zone == contract.Landing && (slices.Contains(rights, Write) || slices.Contains(rights, Delete))
+			if (change || slices.Contains(rights, DeleteVersions)) && !slices.Contains(rights, Administer) {
+				changed = append(changed, table.Table)
+			}
+		}
+		switch {
+		case len(changed) == 0:
+		case !grant.Upkeep:
+			mistakes = append(mistakes, fmt.Sprintf("%s changes what was delivered, or deletes versions, of %q: only who erases people may", grant.Holder, changed))
+		default:
+			found = append(found, grant.Holder)
+		}
+	}
+	if len(found) > 1 {
+		mistakes = append(mistakes, fmt.Sprintf("%q erase people, want one holder at most", found))
 	}
 	return mistakes
 }
@@ -154,9 +179,6 @@ func wanted(holder string, grants []Grant) Grant {
 }
 
 func (g Grant) allows(place string, right Right) bool {
-	if g.Object != "" && place == "object "+g.Object {
-		return slices.Contains(owner, right)
-	}
 	return slices.Contains(g.Rights[place], right)
 }
 
@@ -185,11 +207,6 @@ func missing(given matrix, grants []Grant) []string {
 				if _, has := given[grant.Holder][table][right]; !has {
 					mistakes = append(mistakes, fmt.Sprintf("%s may not %s %s and needs to", grant.Holder, right, table))
 				}
-			}
-		}
-		for _, right := range owner {
-			if _, has := given[grant.Holder]["object "+grant.Object][right]; !has && grant.Object != "" {
-				mistakes = append(mistakes, fmt.Sprintf("%s may not %s object %s and needs to", grant.Holder, right, grant.Object))
 			}
 		}
 	}

@@ -31,6 +31,8 @@ ELSEWHERE = {
     "make test": "runs this",
     "make lint": ".ci/run",
     "make golden": "test_the_guide",
+    "make erase STAGE=prod": "tools/erase, with a lakehouse in memory: it asks for somebody",
+    "make erasure-proof STAGE=prod REQUEST=2026-11-27-1a2b3c4d": "tools/erase, with a lakehouse in memory",
     "make stop": "test_the_kept_demo_is_stopped",
     "git diff --stat stacks/testdata": "only shows",
     "npx cdk bootstrap": "the demo runs it",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 from bench.contestants import FolderJobs
-from embedded import EmbeddedAWS, listens_on, machine_of, process_of
+from embedded import ROOT, EmbeddedAWS, listens_on, machine_of, process_of
 
 BUCKET = "scripts"
 ROLE = "arn:aws:iam::000000000000:role/job"
@@ -252,6 +252,49 @@ def test_an_execution_that_is_asked_for_twice_is_started_once(aws: EmbeddedAWS) 
     aws.wait_execution(first)
     with pytest.raises(states.exceptions.ExecutionAlreadyExists):
         states.start_execution(stateMachineArn=machine, name="once", input="{}")
+
+
+def chain_of_dev(lake: str) -> str:
+    """The definition of the pipeline's state machine in stage dev, with what only a deployment knows put in."""
+    template = json.loads((ROOT / "stacks" / "testdata" / "dev-pipeline.golden.json").read_text())
+    machines = [r for r in template["Resources"].values() if r["Type"] == "AWS::StepFunctions::StateMachine"]
+    (parts,) = [m["Properties"]["DefinitionString"]["Fn::Join"][1] for m in machines]
+    known = {"AWS::Partition": "aws", "AWS::Region": "us-east-1"}
+    texts = [
+        one if isinstance(one, str) else lake if "Lake" in json.dumps(one) else known.get(one.get("Ref"), "unknown")
+        for one in parts
+    ]
+    return "".join(texts)
+
+
+def test_people_are_erased_only_when_somebody_asked(aws: EmbeddedAWS, job) -> None:
+    lake, s3, states = "lake-of-requests", aws.client("s3"), aws.client("stepfunctions")
+    s3.create_bucket(Bucket=lake)
+    definition = chain_of_dev(lake)
+    names = {state["Arguments"]["JobName"] for state in json.loads(definition)["States"].values() if "startJobRun" in str(state)}
+    for name in names:
+        job(name, PRINT_ARGUMENTS)
+    machine = states.create_state_machine(name="erasure", definition=definition, roleArn=ROLE)["stateMachineArn"]
+    runs: list[list[str]] = []
+    for there, steps in (
+        ([], []),
+        (["erasure/requests/", "erasure/requests/a.json"], ["erase", "prove"]),
+        (["erasure/state/pending.json"], ["prove"]),
+        (["erasure/requests/", "erasure/state/rewritten.json", "erasure/certificates/a/1.json"], []),
+    ):
+        for key in there:
+            # A folder that is made in the console is an object without bytes.
+            s3.put_object(Bucket=lake, Key=key, Body=b"" if key.endswith("/") else b'{"id": "a"}')
+        before = len(aws.client("glue").get_job_runs(JobName="erase_people")["JobRuns"])
+        ended = aws.wait_execution(states.start_execution(stateMachineArn=machine)["executionArn"])
+        assert ended["status"] == "SUCCEEDED", ended
+        new = aws.client("glue").get_job_runs(JobName="erase_people")["JobRuns"]
+        runs.append([one["Arguments"].get("--step", "erase") for one in new[: len(new) - before]][::-1])
+        assert runs[-1] == steps, there
+        for key in there:
+            s3.delete_object(Bucket=lake, Key=key)
+    others = [len(aws.client("glue").get_job_runs(JobName=name)["JobRuns"]) for name in names - {"erase_people"}]
+    assert others == [len(runs)] * 6
 
 
 def test_a_stopped_execution_stops_the_run_that_it_waits_for(aws: EmbeddedAWS, job) -> None:

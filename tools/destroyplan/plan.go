@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"stedi-lakehouse/internal/cloud"
+	"stedi-lakehouse/internal/contract"
 )
 
 // fate is what becomes of a resource when its stack is destroyed.
@@ -43,6 +44,12 @@ func plan(app cloud.Assembly) []line {
 				made.fate = blocked
 			}
 			lines = append(lines, made)
+			if holdsErasure(app, stack, id) {
+				lines = append(lines, line{
+					stack: stack.Name, resource: contract.ErasureSecret, what: "object of " + id, fate: made.fate, data: true,
+					why: "goes and stays with its bucket, as the erasure ledger does. Without either nobody is known to be erased: who is delivered again comes in",
+				})
+			}
 			if left := leftBehind(app, stack, id); left != "" {
 				lines = append(lines, line{stack: stack.Name, resource: left, what: "AWS::Logs::LogGroup", fate: kept,
 					why: "made by the function " + id + " itself, so no stack deletes it", data: true})
@@ -93,6 +100,19 @@ func fateOf(app cloud.Assembly, stack cloud.Stack, id string) (fate, string) {
 		return deleted, "waits while network interfaces of the last job run are still there, up to an hour"
 	}
 	return deleted, ""
+}
+
+// holdsErasure says whether the bucket is that of the erasure ledger, and so of the key of its hashes.
+func holdsErasure(app cloud.Assembly, stack cloud.Stack, bucket string) bool {
+	if stack.Resources[bucket].Type != "AWS::S3::Bucket" {
+		return false
+	}
+	name := app.Text(stack, map[string]any{"Ref": bucket})
+	return slices.ContainsFunc(stack.OfType("AWS::Glue::Table"), func(id string) bool {
+		table := stack.Resources[id]
+		location := app.Text(stack, table.Get("TableInput", "StorageDescriptor", "Location"))
+		return app.Text(stack, table.Get("TableInput", "Name")) == contract.ErasureLedger && strings.HasPrefix(location, "s3://"+name+"/")
+	})
 }
 
 // emptied says whether the CDK's function empties the bucket before it is deleted.

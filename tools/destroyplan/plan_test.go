@@ -34,6 +34,11 @@ func app(protected bool) cloud.Assembly {
 		"Logs":    {Type: "AWS::Lambda::Function", Properties: map[string]any{"LoggingConfig": map[string]any{"LogGroup": "g"}}},
 		"Talks":   {Type: "AWS::Lambda::Function"},
 		"Role":    {Type: "AWS::IAM::Role"},
+		"Ledger": {Type: "AWS::Glue::Table", DeletionPolicy: "Retain", Properties: map[string]any{"TableInput": map[string]any{
+			"Name": "erasure_ledger", "StorageDescriptor": map[string]any{"Location": map[string]any{"Fn::Join": []any{"", []any{
+				"s3://", map[string]any{"Ref": "Kept"}, "/erasure/ledger/",
+			}}}},
+		}}},
 	}}}
 }
 
@@ -52,6 +57,9 @@ func TestPlan(t *testing.T) {
 		"Logs":    {"deleted", ""},
 		"Talks":   {"deleted", ""},
 		"Role":    {"deleted", ""},
+		"Ledger":  {"kept", "deletion policy Retain"},
+
+		"erasure/state/secret": {"kept", "Without either nobody is known to be erased"},
 
 		"/aws/lambda/${shop.Talks}": {"kept", "made by the function Talks itself"},
 	}

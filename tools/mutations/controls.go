@@ -23,6 +23,8 @@ const (
 	watch       = "stacks/watch.go"
 	pipeline    = "stacks/pipeline.go"
 	rights      = "internal/zoneflow/rights.go"
+	objects     = "internal/zoneflow/objects.go"
+	zoneFlow    = "internal/zoneflow/zoneflow.go"
 )
 
 // controls are what the code does for the safety of the data, and the change that undoes it.
@@ -52,7 +54,8 @@ var controls = []mutation{
 	{"key: kept with the data", lakekey, `removal := awscdk.RemovalPolicy_RETAIN`, `removal := awscdk.RemovalPolicy_DESTROY`},
 	{"key: for our own logs only", lakekey, `map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": []string{`, `map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": []string{"*",`},
 	{"key: for our own alarms only", lakekey, `"ArnLike":      map[string]any{"aws:SourceArn": arn("cloudwatch", "alarm:"+props.Name+"-*")},`, ``},
-	{"readers: research sees no personal data", catalog, `if !table.PersonalData && (table.Zone == contract.Curated || table.Zone == contract.Ledger) {`, `if table.Zone == contract.Curated || table.Zone == contract.Ledger {`},
+	{"readers: research sees no personal data", catalog, `if !table.PersonalData && table.Table != contract.ErasureLedger && (`, `if table.Table != contract.ErasureLedger && (`},
+	{"readers: research does not see who was erased", catalog, `table.Table != contract.ErasureLedger && (`, `(`},
 	{"readers: nobody sees landing", catalog, `if table.Zone == contract.Curated || table.Zone == contract.Trusted {`, `if table.Zone == contract.Curated || table.Zone == contract.Trusted || table.Zone == contract.Landing {`},
 	{"readers: read only", reader, `statement.Allow("ReadTables", read, "s3:GetObject"),`, `statement.Allow("ReadTables", read, "s3:GetObject", "s3:DeleteObject"),`},
 	{"readers: their own results only", reader, `bucket, prefix := *props.Results.BucketArn(), workgroup.ResultPrefix(props.Name)`, `bucket, prefix := *props.Results.BucketArn(), workgroup.ResultPrefix(props.Name)[:0]`},
@@ -82,6 +85,12 @@ var controls = []mutation{
 	{"roles: list their folders only", policies, `listed = append(listed, table.Prefix()+"/*")`, `listed = append(listed, table.Source+"/*")`},
 	{"roles: list with a prefix only", policies, `"StringLike": map[string]any{"s3:prefix": listed},`, `"StringLikeIfExists": map[string]any{"s3:prefix": listed},`},
 	{"zone flow: sees lists without a prefix", rights, `if operator != "StringLike" && operator != "StringEquals" {`, `if !strings.HasPrefix(operator, "StringLike") {`},
+	{"zone flow: sees who deletes versions", rights, `DeleteVersions: {"s3:DeleteObjectVersion"},`, `DeleteVersions: {"s3:DeleteObject"},`},
+	{"zone flow: sees who reads versions", rights, `ReadVersions:   {"s3:GetObjectVersion"},`, `ReadVersions: {"s3:GetObject"},`},
+	{"zone flow: knows the state of the erasure", objects, `if ledger.name != contract.ErasureLedger {`, `if true {`},
+	{"zone flow: one holder erases people", zoneFlow, `if len(found) > 1 {`, `if len(found) > 9 {`},
+	{"zone flow: gates do not change what was delivered", zoneFlow, `case !grant.Upkeep:`, `case false:`},
+	{"zone flow: upkeep does not read what was delivered", zoneFlow, `erases := grant.Upkeep && slices`, `erases := grant.Upkeep || slices`},
 	{"zone flow: reads ARNs of any partition", rights, `resource = partition.ReplaceAllString(resource, "arn:aws:")`, ``},
 	{"zone flow: knows the results of queries", rights, `slices.Concat(ofTables, ofQueries, made)`, `slices.Concat(ofTables, made)`},
 	{"zone flow: knows the tables of readers", rights, `slices.Concat(ofTables, ofQueries, made)`, `slices.Concat(ofTables, ofQueries, made[:0])`},
@@ -89,6 +98,16 @@ var controls = []mutation{
 	{"catalog: Glue takes its role for us only", catalog, `if stage.Jobs.TrustThisAccountOnly {`, `if stage.Jobs.TrustThisAccountOnly && false {`},
 	{"roles: read sources, no more", policies, `statement.Allow("ReadSources", read, "s3:GetObject")`, `statement.Allow("ReadSources", read, "s3:*Object")`},
 	{"roles: their own intake only", policies, `lake + "/" + props.Intake}`, `lake + "/intake/*"}`},
+	{"roles: two objects of the erasure's state only", policies, `objects = append(objects, lake+"/"+key)`, `objects = append(objects, lake+"/"+key+"*")`},
+	{"roles: the erasure's state is read only", policies, `statement.Allow("Consult", objects, "s3:GetObject")`, `statement.Allow("Consult", objects, "s3:GetObject", "s3:PutObject")`},
+	{"erasure: writes where people are only", policies, `changed = append(changed, lake+"/"+table.Prefix()+"/*")`, `changed = append(changed, lake+"/"+table.Prefix()+"/*", lake+"/*")`},
+	{"erasure: writes no results", policies, `statement.Allow("DeleteResults", []string{results + "/*"}, `, `statement.Allow("DeleteResults", []string{results + "/*"}, "s3:PutObject", `},
+	{"erasure: no rights where it is off", pipeline, `if stage.Erasure != nil {`, `if true {`},
+	{"erasure: results pass where it is on only", network, `if stage.Erasure != nil {`, `if true {`},
+	{"erasure: results are not written from the network", endpoint, `"s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion"),`, `"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"),`},
+	{"erasure: open requests ring", validation, `s.Erasure.OpenDays >= 1 && s.Erasure.OpenDays <= maxOpenDays`, `s.Erasure.OpenDays >= 1`},
+	{"erasure: proofs that find something ring", watch, `Name: "erasure-proof-hits", Metric: own(stage, proofHits, hour),`, `Name: "erasure-proof-hits", Metric: own(stage, malformedRequests, hour),`},
+	{"chain: lists exactly the requests", jobchain, `"StringEquals": map[string]any{"s3:prefix": slices.Compact(listed)}`, `"StringLike": map[string]any{"s3:prefix": append(listed, "*")}`},
 	{"roles: our key only", policies, `statement.Allow("UseLakeKey", []string{*props.Lake.Key.KeyArn()}`, `statement.Allow("UseLakeKey", []string{"*"}`},
 	{"roles: commit to their tables only", policies, `statement.Allow("CommitToTable", committed, `, `statement.Allow("CommitToTable", readable, `},
 	{"roles: own log groups only", policies, `statement.Allow("WriteLogs", []string{groups}`, `statement.Allow("WriteLogs", []string{groups, "*"}`},
@@ -116,7 +135,7 @@ var controls = []mutation{
 	{"alarms: the starter's time-outs", watch, `started.Machine.MetricTimedOut(sum)`, `started.Machine.MetricFailed(sum)`},
 	{"stages: Regions of known partitions only", validation, `otherPartitions.FindString(s.Region) == ""`, `true`},
 	{"erasure: results of old versions count", validation, `days.Snapshots + days.QueryResults`, `max(days.Snapshots, days.QueryResults)`},
-	{"network: endpoint for the lake only", endpoint, `[]string{lake + "/*"},`, `[]string{lake + "/*", "*"},`},
+	{"network: endpoint for the lake only", endpoint, `"LakeObjects", []string{lake + "/*"},`, `"LakeObjects", []string{lake + "/*", "*"},`},
 	{"network: endpoint for job code only", endpoint, `[]string{assets + "/*.py", assets + "/*.zip"}`, `[]string{assets + "/*"}`},
 	{"network: Glue endpoint for the jobs' calls", endpoint, `"glue:GetTable", "glue:UpdateTable"}`, `"glue:GetTable", "glue:*"}`},
 	{"network: jobs in the named zone", pipeline, `zone := max(props.Stage.Network.JobZone, 1)`, `zone := 1`},

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"stedi-lakehouse/internal/cloud"
+	"stedi-lakehouse/internal/contract"
 	"stedi-lakehouse/internal/dpu"
 )
 
@@ -33,8 +34,8 @@ func readPrices() (prices, error) {
 // money is what a stage costs, in US dollars.
 type money struct {
 	Idle float64 // a month in which nothing runs, without what is stored
-	Min  float64 // a run in which every job takes one minute, the least that Glue charges
-	Max  float64 // a run in which every job takes its whole timeout
+	Min  float64 // a run in which every job takes one minute, the least that Glue charges, and nobody is to be erased
+	Max  float64 // a run in which every job takes its whole timeout, and who erases people both of its runs
 }
 
 // stageCost is a change of cost.
@@ -76,8 +77,12 @@ func (m *money) add(stack cloud.Stack, table prices) []string {
 				continue
 			}
 			hour := dpus * number(resource.Get("NumberOfWorkers"), 0) * dpuPrice(resource, table)
-			m.Min += hour / 60
-			m.Max += hour * number(resource.Get("Timeout"), 480) / 60
+			least, most := 1.0, 1.0 // runs of it
+			if resource.Get("Name") == contract.ErasePeople {
+				least, most = 0, 2
+			}
+			m.Min += least * hour / 60
+			m.Max += most * hour * number(resource.Get("Timeout"), 480) / 60
 		default:
 			m.Idle += table.Month[resource.Type]
 		}

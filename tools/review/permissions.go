@@ -201,6 +201,9 @@ func (s statement) hasWildcard() bool {
 		slices.ContainsFunc(s.Action.Values, func(action string) bool { return strings.Contains(action, "*") })
 }
 
+// onRows are the rights on the rows of a table, those that it had included.
+var onRows = []zoneflow.Right{zoneflow.Read, zoneflow.ReadVersions, zoneflow.Write, zoneflow.Delete, zoneflow.DeleteVersions}
+
 // tableFindings tell what roles, and whoever else a policy names, may newly do with tables that were there before.
 func tableFindings(base, head cloud.Assembly, created names, known contract.Set) ([]finding, error) {
 	gains, err := zoneflow.Gains(base, head)
@@ -226,9 +229,8 @@ func tableFindings(base, head cloud.Assembly, created names, known contract.Set)
 		}
 		right := string(gain.Right)
 		table, err := known.Get(gain.Table)
-		rows := slices.Contains([]zoneflow.Right{zoneflow.Read, zoneflow.Write, zoneflow.Delete}, gain.Right)
-		// What is no table are the results of a workgroup: they hold what somebody saw.
-		personal := rows && (err != nil || table.PersonalData)
+		// What is no table are the results of a workgroup, which hold what somebody saw, and the state of the erasure.
+		personal := slices.Contains(onRows, gain.Right) && (err != nil || table.PersonalData)
 		if personal && err == nil {
 			right += " personal data of"
 		}

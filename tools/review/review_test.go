@@ -284,6 +284,18 @@ var samples = []sample{
 		says:      []string{"personal data of `customer_landing`"},
 	},
 	{
+		name:      "add a job that deletes what cannot be brought back",
+		resources: func(a *app) { a.addJob("s3:DeleteObjectVersion", a.lake.Catalog.Lake, "customer/landing/*") },
+		head:      "UNSAFE: lets 1 new role read personal data",
+		says:      []string{"may now delete versions of personal data of `customer_landing`"},
+	},
+	{
+		name:     "erase nobody any more",
+		settings: func(a *app) { a.stage.Erasure = nil },
+		head:     "UNSAFE: lets go of 2 resources that hold data", // the job's logs
+		says:     []string{"| prod | $5.50 → **$5.20** | $0.15 | $12.32 → **$9.24** |"},
+	},
+	{
 		name:      "add a job that reads what others asked",
 		resources: func(a *app) { a.addJob("s3:GetObject", a.lake.Catalog.Results, "stedi-customers/*") },
 		head:      "UNSAFE: lets 1 new role read personal data",
@@ -298,7 +310,7 @@ var samples = []sample{
 		name:     "change the worker count",
 		settings: func(a *app) { a.stage.Jobs.Workers = 10 },
 		head:     "Safe: AWS::Glue::Job+1 resources change", // the jobs, and the dashboard with its costs
-		says:     []string{"## Cost", "| prod | $5.20 | $0.", " → **$"},
+		says:     []string{"## Cost", "| prod | $5.50 | $0.", " → **$"},
 	},
 	{
 		name: "remove encryption",
