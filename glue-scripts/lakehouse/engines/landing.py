@@ -79,28 +79,27 @@ def told(text: str) -> str:
 
 
 def in_worker(
-    contract: Contract, lake_uri: str, shares: Sequence[Sequence[Object]], numbers: Iterator[pa.RecordBatch]
+    contract: Contract, lake_uri: str, objects: Sequence[Object], shares: int, numbers: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """The lines of shares of objects, by number, judged in a worker of Spark: with file_path and file_modified for the object."""
+    """The lines of shares of objects, judged in a worker of Spark. Of so many shares, a share is every so-manieth object, from
+    its own number on."""
     try:
         for batch in numbers:
-            for number in batch.column(0).to_pylist():
-                yield from _share(contract, open_store(lake_uri), shares[number])
+            for share in batch.column(0).to_pylist():
+                yield from _share(contract, open_store(lake_uri), objects, share, shares)
     except Exception as error:
         # Spark tells what an error says.
         raise LakehouseError(describe(error)) from None
 
 
-def _share(contract: Contract, store: Store, objects: Sequence[Object]) -> Iterator[pa.RecordBatch]:
+def _share(contract: Contract, store: Store, objects: Sequence[Object], share: int, shares: int) -> Iterator[pa.RecordBatch]:
     folder = scratch.folder()
     settings = {"threads": 1, "memory_limit": _WORKER_MEMORY, "temp_directory": str(folder), "preserve_insertion_order": False}
     try:
-        with duckdb.connect(config=settings) as db, judged(db, contract, store, objects, folder) as lines:
-            columns = ([*range(len(objects))], [one.key for one in objects], [one.modified for one in objects])
-            db.register("objects", pa.table(columns, names=["object", "file_path", "file_modified"]))
+        with duckdb.connect(config=settings) as db, judged(db, contract, store, objects[share::shares], folder) as lines:
             yield from db.sql(
-                f"select {queries.listed(contract.names)}, file_path, file_modified, position, {told('told')} "
-                f"from ({lines}) join objects using (object)"
+                f"select object * {shares} + {share} as object, {queries.listed(contract.names)}, "
+                f"case when told is not null then position end as position, {told('told')} from ({lines})"
             ).to_arrow_reader(_ROWS_AT_ONCE)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
@@ -10,7 +11,8 @@ from typing import Any
 
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.errors import PythonException
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StructType
 from pyspark.sql.udf import UserDefinedFunction
@@ -19,14 +21,16 @@ from pyspark.util import PythonEvalType
 from lakehouse import drafts, tables
 from lakehouse.contracts import Contract
 from lakehouse.engines import SPARK, Landed, landing
-from lakehouse.errors import unreadable
+from lakehouse.errors import LakehouseError
 from lakehouse.storage import Object, Store
 from lakehouse.tables import CATALOG, ROWS_PER_FILE, Draft
 
 _TASKS_PER_CORE = 4
 _BROADCAST_BYTES = 64 * 1024 * 1024
-# Of landing objects, for a task.
-_SHARE_BYTES = 128 * 1024 * 1024
+# Of landing objects or of a table, for a task.
+_LEAST_BYTES, _SHARE_BYTES = 1024 * 1024, 128 * 1024 * 1024
+# What a worker says of an error.
+_SAID = re.compile(rf"^{LakehouseError.__module__}.{LakehouseError.__name__}: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Spark:
         given = session.sparkContext.getConf()
         # A session of its own: views and catalogs of others are not seen.
         self._spark = session.newSession()
-        tasks = self._tasks = session.sparkContext.defaultParallelism * _TASKS_PER_CORE
+        self._cores = session.sparkContext.defaultParallelism
+        tasks = self._cores * _TASKS_PER_CORE
         defaults = {
             # Spark's fixed 200 is mostly empty tasks at our sizes; adaptive execution merges these further.
             "spark.sql.shuffle.partitions": tasks,
@@ -65,6 +70,8 @@ class Spark:
             "spark.sql.icu.caseMappings.enabled": "false",
             # Customers are few beside readings: ship them to the readings instead of sorting both.
             "spark.sql.autoBroadcastJoinThreshold": _BROADCAST_BYTES,
+            # To compress rows that are kept takes longer than to write what does not fit in memory.
+            "spark.sql.inMemoryColumnarStorage.compressed": "false",
             # PyIceberg commits to the same tables.
             f"spark.sql.catalog.{CATALOG}.cache-enabled": "false",
         }
@@ -111,7 +118,10 @@ class Spark:
         name = ".".join((CATALOG, *table.name()))
         if snapshot is None:
             return _Rows(self._spark.table(name).limit(0))
-        rows = self._spark.read.option("versionAsOf", str(snapshot.snapshot_id)).table(name)
+        # Iceberg would give a task 16 MiB at least; of packed rows that is much work.
+        share = min(_SHARE_BYTES, max(_LEAST_BYTES, int(tables.said(snapshot, "total-files-size") or 0) // self._cores))
+        reader = self._spark.read.option("versionAsOf", str(snapshot.snapshot_id)).option("split-size", str(share))
+        rows = reader.table(name)
         present = {field.name: tables.type_name(field.field_type) for field in table.schema().fields}
         missing = {column: F.lit(None).cast(kind) for column, kind in present.items() if column not in rows.columns}
         rows = rows.withColumns(missing).select(*present)
@@ -162,20 +172,26 @@ class Spark:
     # --- landing files ---
 
     def read(self, contract: Contract, store: Store, objects: Sequence[Object]) -> Landed:
-        number = min(len(objects), max(self._tasks, sum(one.size for one in objects) // _SHARE_BYTES)) or 1
-        by_size = sorted(objects, key=lambda one: -one.size)
-        work = partial(landing.in_worker, contract, store.uri(""), [by_size[first::number] for first in range(number)])
-        types = {**contract.types, "file_path": "string", "file_modified": "bigint", "position": "bigint", "told": landing.TOLD}
+        shares = min(len(objects), max(self._cores * _TASKS_PER_CORE, sum(one.size for one in objects) // _SHARE_BYTES)) or 1
+        objects = sorted(objects, key=lambda one: -one.size)
+        work = partial(landing.in_worker, contract, store.uri(""), objects, shares)
+        types = {"object": "int", **contract.types, "position": "bigint", "told": landing.TOLD}
         shape = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
-        lines = self.keep(_Rows(_mapped(self._spark.range(0, number, 1, number), work, shape)))
+        lines = self.keep(_Rows(_mapped(self._spark.range(0, shares, 1, shares), work, shape))).frame
         try:
-            lines.frame.count()
-        except Exception:
-            # Nearly always one that cannot be read, or was put anew since it was listed.
-            for one in objects:
-                _require_readable(store, one)
+            lines.count()
+        except PythonException as error:
+            if said := _SAID.search(str(error)):
+                raise LakehouseError(said[1]) from error
             raise
-        return landing.read(self, contract, lines)
+
+        def of_object(values: list, kind: str) -> Column:
+            return F.element_at(F.from_json(F.lit(json.dumps(values)), f"array<{kind}>"), F.col("object") + 1)
+
+        # Not as values of the rows that are kept: of many rows they take more room than all else.
+        paths, modified = [one.key for one in objects], [one.modified for one in objects]
+        of = {"file_path": of_object(paths, "string"), "file_modified": of_object(modified, "bigint")}
+        return landing.read(self, contract, _Rows(lines.withColumns(of)))
 
 
 def _local_catalog(lake_uri: str) -> dict[str, str]:
@@ -198,10 +214,3 @@ def _mapped(numbers: DataFrame, work: Callable[..., Any], shape: str) -> DataFra
     """DataFrame.mapInArrow, which wants Pandas to be there and has no use for it."""
     of = UserDefinedFunction(work, shape, evalType=PythonEvalType.SQL_MAP_ARROW_ITER_UDF)
     return DataFrame(numbers._jdf.mapInArrow(of(*numbers.columns)._jc, False, None), numbers.sparkSession)
-
-
-def _require_readable(store: Store, one: Object) -> None:
-    try:
-        store.open(one).close()
-    except Exception as error:
-        raise unreadable(one.key, error) from error
