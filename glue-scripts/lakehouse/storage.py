@@ -35,7 +35,7 @@ class Object:
 
 
 class Store(Protocol):
-    """What the jobs ask of a lake, apart from what Spark does by itself."""
+    """What the jobs ask of a lake."""
 
     def list(self, prefix: str) -> Iterator[Object]:
         """All objects below a prefix, in no order."""
@@ -53,11 +53,7 @@ class Store(Protocol):
         """Removes objects for good."""
 
     def uri(self, key: str) -> str:
-        """What Spark reads the object by, and, decoded, gives as the place of a row."""
-
-    @property
-    def root(self) -> str:
-        """What stands before the key in the path that Spark gives for a row."""
+        """What the object is called outside the lake."""
 
 
 def open_store(lake_uri: str) -> Store:
@@ -106,10 +102,6 @@ class S3Store:
     def uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{key}"
 
-    @property
-    def root(self) -> str:
-        return f"//{self._bucket}/"
-
 
 def _version(file: os.stat_result) -> str:
     return f"{file.st_mtime_ns}-{file.st_size}"
@@ -150,7 +142,3 @@ class FolderStore:
 
     def uri(self, key: str) -> str:
         return f"file:{self._folder}/{key}"
-
-    @property
-    def root(self) -> str:
-        return f"{self._folder}/"

@@ -129,6 +129,16 @@ def write(lake, name, content, source="step_trainer"):
     return file
 
 
+def is_damaged(file):
+    """Whether what should be a gzip is none, or does not end well."""
+    try:
+        for _ in files.pieces(file, packed=True):
+            pass
+    except files.Damaged:
+        return True
+    return False
+
+
 def as_bytes(row):
     return row if isinstance(row, bytes) else row.encode() if isinstance(row, str) else json.dumps(row).encode()
 

@@ -112,7 +112,7 @@ _started: WeakSet[Engine] = WeakSet()
 
 
 def start(name: str, lake_uri: str) -> Engine:
-    """An engine by name. Only that one's packages are loaded."""
+    """An engine by name. Only that one's packages are loaded; Spark's workers judge lines with DuckDB."""
     if name == DUCKDB:
         from lakehouse.engines.duckdb import DuckDB
 

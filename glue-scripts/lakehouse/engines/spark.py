@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
 from typing import Any
+from urllib.parse import quote
 
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
@@ -174,7 +175,7 @@ class Spark:
     def read(self, contract: Contract, store: Store, objects: Sequence[Object]) -> Landed:
         shares = min(len(objects), max(self._cores * _TASKS_PER_CORE, sum(one.size for one in objects) // _SHARE_BYTES)) or 1
         objects = sorted(objects, key=lambda one: -one.size)
-        work = partial(landing.in_worker, contract, store.uri(""), objects, shares)
+        work = partial(landing.in_worker, contract, quote(store.uri(""), safe=":/"), objects, shares)
         types = {"object": "int", **contract.types, "position": "bigint", "told": landing.TOLD}
         shape = ", ".join(f"`{name}` {kind}" for name, kind in types.items())
         lines = self.keep(_Rows(_mapped(self._spark.range(0, shares, 1, shares), work, shape))).frame
