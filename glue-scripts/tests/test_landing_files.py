@@ -4,14 +4,18 @@ import gzip
 import io
 import json
 import os
+import tempfile
+import traceback
 from dataclasses import replace
 
 import landed
 import oracle
+import pyarrow as pa
 import pytest
 from lakehouse import engines, files, intake, tables
+from lakehouse.engines import landing as landing_lines
 from lakehouse.errors import LakehouseError
-from lakehouse.lines import LONGEST_LINE
+from lakehouse.lines import LONGEST_LINE, Judge
 from lakehouse.storage import FolderStore
 from landed import CONTRACTS, SECONDS, assert_as_judged, bad, delivery, is_damaged, lines, listed, read, write
 from line_examples import STEP, TIME, step
@@ -390,6 +394,48 @@ def test_an_object_is_read_once_though_it_is_put_anew_before_all_is_asked(reader
     again(lines(STEP, STEP, "{"))(file)
     assert reader.fetch("select distancefromobject, reason from landed", landed=found.rows) == rows
     assert reader.fetch("select position from bad", bad=found.rejected) == [(2,)]
+
+
+# --- workers of Spark, here in the tests' own process ---
+
+
+def worked(lake, objects, shares, numbers):
+    uri = f"file://{lake.folder}"
+    batch = pa.record_batch([pa.array(numbers)], names=["id"])
+    return [
+        row
+        for rows in landing_lines.in_worker(CONTRACTS["step_trainer"], uri, objects, shares, iter([batch]))
+        for row in rows.to_pylist()
+    ]
+
+
+@pytest.mark.parametrize("shares", [1, 2, 3, 5])
+def test_shares_hold_each_object_once(landing, shares):
+    for number in range(5):
+        write(landing, f"{number}.json", lines(step(distanceFromObject=number), "{"))
+    objects = listed(landing, "step_trainer")
+    parts = [worked(landing, objects, shares, [number]) for number in range(shares)]
+    rows = [(row["object"], row["distancefromobject"], row["position"]) for part in parts for row in part]
+    assert sorted(rows, key=str) == sorted([*((n, n, None) for n in range(5)), *((n, None, 2) for n in range(5))], key=str)
+    assert all({row["object"] % shares for row in part} == {number} for number, part in enumerate(parts))
+    assert len(worked(landing, objects, shares, range(shares))) == 10
+
+
+def test_a_worker_that_fails_says_no_value_and_leaves_no_scratch_files(landing, monkeypatch, tmp_path):
+    """Spark tells and logs what an error says, and what was behind it."""
+
+    def fail(*_):
+        raise ValueError("planted")
+
+    write(landing, "a.json", lines("planted"))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setattr(Judge, "judge", fail)
+    with pytest.raises(LakehouseError) as caught:
+        worked(landing, listed(landing, "step_trainer"), 1, [0])
+    assert "planted" not in "".join(traceback.format_exception(caught.value))
+    assert list(scratch.iterdir()) == []
 
 
 @both_engines
