@@ -63,13 +63,13 @@ class Delivery:
             for name in names.split(",") if names else ():
                 drift[name] = drift.get(name, 0) + number
         drift = dict(sorted(drift.items(), key=lambda one: (-one[1], one[0]))[:_MOST_NAMES])
-        if self._landed.is_clean() and good == sum(number for *_, number in counted):
+        if good == sum(number for *_, number in counted):
             return Found(good, {}, None, drift)
         versions = engine.rows({"file": "string", "version": "string"}, [(one.key, one.version) for one in self._objects])
         rejected = engine.keep(
             engine.sql(
                 "select rejected.*, version from rejected join versions on rejected.file = versions.file",
-                rejected=self._landed.rejected(),
+                rejected=self._landed.rejected,
                 versions=versions,
             )
         )

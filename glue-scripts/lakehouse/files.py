@@ -43,21 +43,6 @@ def pieces(file: BinaryIO, packed: bool) -> Iterator[bytes]:
         raise Damaged
 
 
-def is_damaged(file: BinaryIO) -> bool:
-    """Whether what should be a gzip is none, or does not end well."""
-    try:
-        for _ in pieces(file, packed=True):
-            pass
-    except Damaged:
-        return True
-    return False
-
-
-def is_no_text(file: BinaryIO, packed: bool) -> bool:
-    """Whether a file begins as none of lines does, unpacked or not."""
-    return next(whole_lines(pieces(file, packed)), b"").startswith(NO_TEXT)
-
-
 def whole_lines(parts: Iterator[bytes]) -> Iterator[bytes]:
     """Pieces that end where a line does (but for the last), the first one without a byte-order mark."""
     rest, begun = b"", False

@@ -81,7 +81,7 @@ class Rewritten:
 
     def delivered_as(self, one: Object) -> Object:
         """The object, as delivered when it was delivered first."""
-        return replace(one, modified=self.delivered, is_rewritten=True) if one.version == self.version else one
+        return replace(one, modified=self.delivered) if one.version == self.version else one
 
 
 def rewritten(store: Store) -> dict[str, Rewritten]:

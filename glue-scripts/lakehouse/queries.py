@@ -36,6 +36,11 @@ def literal(value: str) -> str:
     return f"'{value}'"
 
 
+def quoted(text: str) -> str:
+    """A text in DuckDB's SQL, whatever it holds."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def listed(names: Iterable[str], prefix: str = "") -> str:
     """Columns in SQL."""
     return ", ".join(f'{prefix}"{name}"' for name in names)

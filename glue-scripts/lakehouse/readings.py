@@ -171,6 +171,7 @@ def _write_index(run: Run, rows: Rows, forgotten: Rows | None) -> None:
         f'from (select distinct file_path, "{run.job.subject}" as subject from readings)',
         readings=rows,
     )
+    pairs = run.engine.keep(pairs)
     if run.plan.full:
         run.drafts.make_equal(_index(run), pairs)
     elif forgotten is None:

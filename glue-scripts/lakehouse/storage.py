@@ -21,15 +21,14 @@ class Object:
     """`key`: place in the lake, without a slash in front. `size`: bytes. `modified`: when it was put there, in ms.
 
     `version`: changes whenever it is put again. An ETag alone does so only where KMS encrypts the bucket, and what a row is
-    depends on when its file was delivered (R12). `is_rewritten`: put anew since, without the lines of the erased
-    (R17): `modified` is when it was delivered all the same.
+    depends on when its file was delivered (R12). Of one that was put anew since, without the lines of
+    the erased (R17), `modified` is when it was delivered all the same.
     """
 
     key: str
     version: str
     size: int
     modified: int
-    is_rewritten: bool = False
 
     @property
     def is_packed(self) -> bool:
@@ -56,7 +55,7 @@ class Changed(Exception):
 
 
 class Store(Protocol):
-    """What the jobs ask of a lake, apart from what Spark does by itself."""
+    """What the jobs ask of a lake."""
 
     def list(self, prefix: str) -> Iterator[Object]:
         """All objects below a prefix, in no order."""
@@ -87,11 +86,7 @@ class Store(Protocol):
         """Removes versions for good, where delete() leaves the older ones of an object."""
 
     def uri(self, key: str) -> str:
-        """What Spark reads the object by, and, decoded, gives as the place of a row."""
-
-    @property
-    def root(self) -> str:
-        """What stands before the key in the path that Spark gives for a row."""
+        """What the object is called outside the lake."""
 
 
 def open_store(lake_uri: str) -> Store:
@@ -178,10 +173,6 @@ class S3Store:
     def uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{key}"
 
-    @property
-    def root(self) -> str:
-        return f"//{self._bucket}/"
-
 
 def _modified(found: dict[str, Any]) -> int:
     return round(found["LastModified"].timestamp() * 1000)
@@ -247,7 +238,3 @@ class FolderStore:
 
     def uri(self, key: str) -> str:
         return f"file:{self._folder}/{key}"
-
-    @property
-    def root(self) -> str:
-        return f"{self._folder}/"

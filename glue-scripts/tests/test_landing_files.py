@@ -4,16 +4,20 @@ import gzip
 import io
 import json
 import os
+import tempfile
+import traceback
 from dataclasses import replace
 
 import landed
 import oracle
+import pyarrow as pa
 import pytest
 from lakehouse import engines, files, intake, tables
+from lakehouse.engines import landing as landing_lines
 from lakehouse.errors import LakehouseError
-from lakehouse.lines import LONGEST_LINE
+from lakehouse.lines import LONGEST_LINE, Judge
 from lakehouse.storage import FolderStore
-from landed import CONTRACTS, SECONDS, assert_as_judged, bad, delivery, lines, listed, read, write
+from landed import CONTRACTS, SECONDS, assert_as_judged, bad, delivery, is_damaged, lines, listed, read, write
 from line_examples import STEP, TIME, step
 from support import Lake, both_engines, customer
 
@@ -63,7 +67,6 @@ def kinds(tmp_path_factory):
 def test_files_of_all_kinds_are_read(reader, kinds):
     found = assert_as_judged(reader, kinds, "step_trainer")
     assert distances(found) == list(range(1, 15))
-    assert not found.is_clean
 
 
 def test_bad_rows_have_the_number_of_their_line(reader, kinds):
@@ -100,19 +103,19 @@ def test_of_a_file_that_is_no_text_nothing_passes(reader, landing):
     write(landing, "good.json", lines(STEP, "PK\x03\x04", "{"))
     write(landing, "later.json", lines("", "PAR1", STEP))
     found = read(reader, landing, "step_trainer")
-    assert not found.is_clean
     whole = sorted((name, 0, "malformed", None, None) for name in names)
     assert [row for row in bad(found) if row[0] not in ("good.json", "later.json")] == whole
     assert {row[5] for row in found.rejected if row[2] == "0"} == {repr(files.IS_NO_TEXT)}
     assert {row[6] for row in found.rejected if row[2] == "0"} == {"True"}
-    assert sorted(row[3] for row in found.rows) == sorted([repr(f"{PREFIX}good.json")] * 3 + [repr(f"{PREFIX}later.json")] * 2)
+    rows = [*(PREFIX + name for name in names), *[f"{PREFIX}good.json"] * 3, *[f"{PREFIX}later.json"] * 2]
+    assert sorted(row[3] for row in found.rows) == sorted(map(repr, rows))
     only_good = [one for one in listed(landing, "step_trainer") if one.key.endswith(("good.json", "later.json"))]
     assert_as_judged(reader, landing, "step_trainer", only_good)
 
 
 def test_of_no_file_there_is_no_row(reader, landing):
     found = read(reader, landing, "step_trainer", [])
-    assert found == ([], [], True)
+    assert found == ([], [])
     assert delivery(reader, landing, "step_trainer", []).found.read == 0
 
 
@@ -229,19 +232,8 @@ def cut(landing):
 
 
 def test_positions_hold_over_the_pieces_of_a_file(reader, cut, monkeypatch):
-    """And the splits, in which Spark reads one."""
     monkeypatch.setattr(files, "PIECE", 1000)
-    if reader.name == engines.SPARK:
-        setting, split = "spark.sql.files.maxPartitionBytes", "50000"
-        before = reader._spark.conf.get(setting)
-        reader._spark.conf.set(setting, split)
-        try:
-            assert reader._spark.read.text(f"{cut.folder}/{PREFIX}").rdd.getNumPartitions() > 4
-            found = read(reader, cut, "step_trainer")
-        finally:
-            reader._spark.conf.set(setting, before)
-    else:
-        found = read(reader, cut, "step_trainer")
+    found = read(reader, cut, "step_trainer")
     assert_numbered(found, numbered()[1])
 
 
@@ -316,7 +308,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_good_gzip_is_not_damaged(name):
-    assert not files.is_damaged(io.BytesIO(WHOLE[name]))
+    assert not is_damaged(io.BytesIO(WHOLE[name]))
 
 
 @pytest.mark.parametrize("size", [1, 7, files.PIECE])
@@ -325,7 +317,7 @@ def test_a_damaged_gzip_is_told(name, size, monkeypatch):
     if size < files.PIECE and len(DAMAGED[name]) > 1000:
         size *= 100
     monkeypatch.setattr(files, "PIECE", size)
-    assert files.is_damaged(io.BytesIO(DAMAGED[name]))
+    assert is_damaged(io.BytesIO(DAMAGED[name]))
 
 
 def test_of_a_damaged_gzip_nothing_passes(reader, landing):
@@ -335,9 +327,8 @@ def test_of_a_damaged_gzip_nothing_passes(reader, landing):
     for name in sorted(WHOLE.keys() - {"large"}):
         write(landing, f"whole {name}.json.gz", WHOLE[name])
     found = assert_as_judged(reader, landing, "step_trainer")
-    assert not found.is_clean
     keys = {f"{PREFIX}whole {name}.json.gz" for name in ("one", "bad lines", "two members")}
-    assert {row[3] for row in found.rows} == set(map(repr, keys))
+    assert {row[3] for row in found.rows} == {*map(repr, keys), *(repr(PREFIX + name) for name in names)}
     assert sorted(row[0] for row in found.rejected if row[2] == "0") == sorted(repr(PREFIX + name) for name in names)
     assert {row[3:7] for row in found.rejected if row[2] == "0"} == {("'malformed'", "None", repr(files.IS_DAMAGED), "True")}
     of = delivery(reader, landing, "step_trainer")
@@ -352,7 +343,7 @@ def test_what_keeps_a_file_from_being_read_is_no_damage(error):
             raise error("planted")
 
     with pytest.raises(error):
-        files.is_damaged(Unreachable())
+        is_damaged(Unreachable())
 
 
 # --- files that are not as they were listed ---
@@ -395,20 +386,56 @@ def test_an_object_that_is_not_as_it_was_listed_fails_the_run_with_its_key_and_n
     assert "planted" not in str(caught.value)
 
 
-def test_an_object_that_is_put_anew_between_two_looks_at_it_fails_the_run(reader, landing):
-    """An engine may look at bad lines once more."""
+def test_an_object_is_read_once_though_it_is_put_anew_before_all_is_asked(reader, landing):
     file = write(landing, "a.json", lines(STEP, "{", STEP))
     contract, store, objects = CONTRACTS["step_trainer"], FolderStore(landing.folder), listed(landing, "step_trainer")
     found = reader.read(contract, store, objects)
     rows = reader.fetch("select distancefromobject, reason from landed", landed=found.rows)
     again(lines(STEP, STEP, "{"))(file)
     assert reader.fetch("select distancefromobject, reason from landed", landed=found.rows) == rows
-    try:
-        rejected = reader.fetch("select position from bad", bad=found.rejected())
-    except LakehouseError as error:
-        assert str(error).startswith(f"{PREFIX}a.json cannot be read now")
-    else:
-        assert rejected == [(2,)]
+    assert reader.fetch("select position from bad", bad=found.rejected) == [(2,)]
+
+
+# --- workers of Spark, here in the tests' own process ---
+
+
+def worked(lake, objects, shares, numbers):
+    uri = f"file://{lake.folder}"
+    batch = pa.record_batch([pa.array(numbers)], names=["id"])
+    return [
+        row
+        for rows in landing_lines.in_worker(CONTRACTS["step_trainer"], uri, objects, shares, iter([batch]))
+        for row in rows.to_pylist()
+    ]
+
+
+@pytest.mark.parametrize("shares", [1, 2, 3, 5])
+def test_shares_hold_each_object_once(landing, shares):
+    for number in range(5):
+        write(landing, f"{number}.json", lines(step(distanceFromObject=number), "{"))
+    objects = listed(landing, "step_trainer")
+    parts = [worked(landing, objects, shares, [number]) for number in range(shares)]
+    rows = [(row["object"], row["distancefromobject"], row["position"]) for part in parts for row in part]
+    assert sorted(rows, key=str) == sorted([*((n, n, None) for n in range(5)), *((n, None, 2) for n in range(5))], key=str)
+    assert all({row["object"] % shares for row in part} == {number} for number, part in enumerate(parts))
+    assert len(worked(landing, objects, shares, range(shares))) == 10
+
+
+def test_a_worker_that_fails_says_no_value_and_leaves_no_scratch_files(landing, monkeypatch, tmp_path):
+    """Spark tells and logs what an error says, and what was behind it."""
+
+    def fail(*_):
+        raise ValueError("planted")
+
+    write(landing, "a.json", lines("planted"))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setattr(Judge, "judge", fail)
+    with pytest.raises(LakehouseError) as caught:
+        worked(landing, listed(landing, "step_trainer"), 1, [0])
+    assert "planted" not in "".join(traceback.format_exception(caught.value))
+    assert list(scratch.iterdir()) == []
 
 
 @both_engines

@@ -277,8 +277,8 @@ FAILURES = {
         "accelerometer/landing/accelerometer-0002.json cannot be read now (ValueError), so nothing was written; ",
     ),
     "the stream": (
-        "import pyarrow as pa\nfrom lakehouse.engines import duckdb\n"
-        "duckdb._texts = lambda piece: (pa.array(['planted@example.com']).cast(pa.int64()), None)",
+        "import pyarrow as pa\nfrom lakehouse.engines import landing\n"
+        "landing._texts = lambda piece: (pa.array(['planted@example.com']).cast(pa.int64()), None)",
         "accelerometer/landing/accelerometer-0002.json cannot be read now (ArrowInvalid), so nothing was written; ",
     ),
     "the table's types": (

@@ -11,7 +11,7 @@ from lakehouse import contracts, engines, tables
 from lakehouse.errors import LakehouseError
 from lakehouse.ledger import Entry
 from lakehouse.storage import FolderStore
-from support import KEEPS, TARGETS, Lake, T, both_engines, sample
+from support import KEEPS, TARGETS, Lake, T, sample
 
 JOB, TABLE = "customer_landing_to_trusted", "customer_trusted"
 READINGS = "accelerometer_landing_to_trusted"
@@ -139,7 +139,6 @@ def test_a_bad_row_names_its_object_so_that_the_raw_file_can_be_found(story):
     assert {key for key, _ in story[0][0].places} == {key for key in keys if "empty" not in key}
 
 
-@both_engines
 def test_a_file_that_cannot_be_read_now_is_named_and_not_put_aside(lake, monkeypatch):
     """It is no damaged one: the run fails before it writes, and the next takes it in."""
 

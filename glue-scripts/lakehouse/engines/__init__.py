@@ -5,19 +5,22 @@ SELECTs are written so that each engine takes them as they are: identifiers in d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 import pyarrow as pa
-from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot
 
 from lakehouse.contracts import Contract
 from lakehouse.errors import LakehouseError
 from lakehouse.storage import Object, Store
-from lakehouse.tables import Draft
+
+if TYPE_CHECKING:  # workers of Spark have no need of PyIceberg, which takes half a second
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+    from lakehouse.tables import Draft
 
 DUCKDB, SPARK, AUTO = "duckdb", "spark", "auto"
 ARROW = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64(), "boolean": pa.bool_()}
@@ -48,15 +51,12 @@ class Landed:
 
     `rows`: one for each line but blank ones, at hand: the contract's columns, `file_path` (the object's key), `file_modified`
     (ms), `reason` (why it cannot be used; null: it can) and `drift` (its keys that the contract does not know, joined by commas;
-    null where there are none).
-    `is_clean()`: no file is bad as a whole.
-    `rejected()`: those that cannot be used: REJECTED, and of the contract's columns what could be read. A file that is no text,
-    or a damaged gzip, is one of them, at position 0; it has no row in `rows`.
+    null where there are none). A file that is no text, or a damaged gzip, is one row as a whole.
+    `rejected`: those that cannot be used: REJECTED, and of the contract's columns what could be read; whole files at position 0.
     """
 
     rows: Rows
-    is_clean: Callable[[], bool]
-    rejected: Callable[[], Rows]
+    rejected: Rows
 
 
 class Engine(Protocol):
@@ -112,7 +112,7 @@ _started: WeakSet[Engine] = WeakSet()
 
 
 def start(name: str, lake_uri: str) -> Engine:
-    """An engine by name. Only that one's packages are loaded."""
+    """An engine by name. Only that one's packages are loaded; Spark's workers judge lines with DuckDB."""
     if name == DUCKDB:
         from lakehouse.engines.duckdb import DuckDB
 
