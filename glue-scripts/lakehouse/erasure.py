@@ -185,7 +185,7 @@ class _Erasure:
         objects, _ = intake.delivered(self.store, contract.prefix, intake.rewritten(self.store))
         landed = engine.read(contract, self.store, [one for one in objects if one.size])
         columns = queries.listed(_NAMED)
-        sources = {"landed": landed.rows, "rejected": landed.rejected()}
+        sources = {"landed": landed.rows, "rejected": landed.rejected}
         sources |= {name: self._table(name) for name in job.keeps}
         text = " union ".join(f"select {columns} from {name}" for name in sources)
         named = engine.keep(engine.sql(text, **sources))

@@ -81,10 +81,11 @@ def test_ledger_takes_every_outcome_and_an_example():
     assert not any(column.required for column in contract.columns[-2:])
 
 
-@pytest.mark.parametrize("source", ["customer", "accelerometer", "step_trainer"])
+@pytest.mark.parametrize("source", ["customer", "accelerometer", "step_trainer", "erasure"])
 def test_quarantine_takes_every_reason_that_reading_gives_and_none_of_the_gates(source):
     (check,) = contracts.load(f"{source}_quarantine").checks
-    assert (check.check, check.column, set(check.values)) == ("accepted_values", "reason", REASONS)
+    # The last is that of requests: all quarantines have one form.
+    assert (check.check, check.column, set(check.values)) == ("accepted_values", "reason", {*REASONS, "ambiguous_device"})
     assert not set(check.values) & set(EXCLUSIONS)
 
 
