@@ -530,6 +530,23 @@ func TestErasure(t *testing.T) {
 	}
 }
 
+// Who asked to be forgotten, and who was, is no business of analysts, pseudonym or not.
+func TestReadersSeeNothingOfTheErasure(t *testing.T) {
+	found := 0
+	for id, resource := range ofStage(t, "prod").template(t, "catalog").Resources {
+		if resource.Type != "AWS::IAM::Role" || !strings.HasPrefix(id, "Research") && !strings.HasPrefix(id, "Customers") {
+			continue
+		}
+		found++
+		if strings.Contains(text(t, resource.Properties), "erasure") {
+			t.Errorf("%s has a right on a table or an object of the erasure", id)
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d roles of readers, want 2", found)
+	}
+}
+
 // With the key's policy CloudWatch Logs encrypts every log group that the pipeline declares, or CloudFormation cannot make it.
 func TestKeyLetsLogsUseIt(t *testing.T) {
 	catalog := ofStage(t, "prod").text(t, "catalog")
