@@ -160,7 +160,7 @@ class _Erasure:
                 others = {one for one in owners.get(line.serial, ()) if one}
                 if len(others) > 1:
                     refused.append(
-                        line.refused(requests.AMBIGUOUS, "serialNumber", "serialNumber: of several people, want the e-mail too")
+                        line.refused(requests.SEVERAL, "serialNumber", "serialNumber: of several people, want the e-mail too")
                     )
                     continue
                 email = next(iter(others), "")

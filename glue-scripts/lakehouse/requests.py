@@ -22,7 +22,7 @@ from lakehouse.traces import Person
 TABLE, QUARANTINE = "erasure_requests", "erasure_quarantine"
 # What is known of the requests that are not proven yet; it names people, as they do, and goes with them.
 PENDING = "erasure/state/pending.json"
-AMBIGUOUS = "ambiguous_device"
+SEVERAL = "several_people"
 # Certificates and the ledger are named so: nobody's address fits in.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 

@@ -85,7 +85,7 @@ def test_ledger_takes_every_outcome_and_an_example():
 def test_quarantine_takes_every_reason_that_reading_gives_and_none_of_the_gates(source):
     (check,) = contracts.load(f"{source}_quarantine").checks
     # The last is that of requests: all quarantines have one form.
-    assert (check.check, check.column, set(check.values)) == ("accepted_values", "reason", {*REASONS, "ambiguous_device"})
+    assert (check.check, check.column, set(check.values)) == ("accepted_values", "reason", {*REASONS, "several_people"})
     assert not set(check.values) & set(EXCLUSIONS)
 
 

@@ -159,7 +159,7 @@ def test_requests_that_nobody_can_do_are_put_aside_and_told(lake):
     rows = sorted(lake.arrow("erasure_quarantine").to_pylist(), key=lambda row: row["position"])
     assert [row["line"] for row in rows] == bad
     wanted = ["missing_key", "missing_key", "malformed", "malformed_email", "malformed", "wrong_type", "malformed"]
-    assert [row["reason"] for row in rows] == [*wanted, "ambiguous_device"]
+    assert [row["reason"] for row in rows] == [*wanted, "several_people"]
     assert {entry.mode for entry in lake.run().values()} == {"unchanged"}
 
 

@@ -444,8 +444,8 @@ def test_a_run_fails_on_a_file_that_is_put_anew_behind_its_back_and_the_next_tak
     lake.deliver("customer", {**ann, "customerName": "planted"}, name="a.json")
     real = intake.delivered
 
-    def put_anew(store, prefix):
-        found = real(store, prefix)
+    def put_anew(*given):
+        found = real(*given)
         lake.deliver("customer", ann, customer("ben@example.com", 1000, research=500), name="a.json")
         return found
 

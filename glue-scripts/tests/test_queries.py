@@ -92,6 +92,7 @@ def test_what_gates_ask_about_is_one_form_for_people_and_devices(nothing, name):
         ("refusal", "string"),
         ("passes_from", "bigint"),
         ("early", "string"),
+        ("erased_at", "bigint"),
     ]
     assert nothing.fetched(rows) == []
 
@@ -109,7 +110,7 @@ def test_every_select_is_one_that_the_jobs_run(file):
 @both_engines
 def test_what_a_select_reads_beside_tables_is_made_of_them(nothing):
     """And what is at hand already is not made anew."""
-    tables = {name: nothing.named[name] for name in ("customer_consent", "customer_suspension", "customer_curated")}
+    tables = {name: nothing.named[name] for name in ("customer_consent", "customer_suspension", "customer_curated", "erased")}
     known = queries.with_shared(nothing.engine, "trusted", "step_trainer_gated", tables)
     assert set(known) == {*tables, "suspended", "devices"}
     given = tables | {"suspended": nothing.named["suspended"]}
