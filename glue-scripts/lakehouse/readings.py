@@ -73,7 +73,8 @@ def _news(run: Run, new, gate: Gate, now: Rows, changed: Rows, forgotten: Rows |
         f"select {queries.listed(contract.names)} from accepted union all "
         f"select {columns} from present anti join accepted as other on {same}",
         accepted=gated.accepted,
-        present=there.passing,
+        # A later column may be one that the gate does not know yet.
+        present=engine.sql(f"select {queries.filled(there.passing, contract)} from passing", passing=there.passing),
     )
     written = run.drafts.make_equal(table, wanted, current)
     return Result((*gates, gated), written, read, written.inserted + written.updated, delivery=new)

@@ -153,7 +153,11 @@ def told(file, needles):
     if data[:2] == b"\x1f\x8b":
         parts.append(gzip.decompress(data))
     if data[:4] == b"PAR1":
-        for text in ("select * from '{}'", "select * from parquet_metadata('{}')", "select * from parquet_kv_metadata('{}')"):
+        for text in (
+            "select * from read_parquet('{}')",
+            "select * from parquet_metadata('{}')",
+            "select * from parquet_kv_metadata('{}')",
+        ):
             table = duckdb.sql(text.format(file)).fetchall()
             parts.append("\n".join(map(str, table)).encode())
     if data[:4] == b"Obj\x01":

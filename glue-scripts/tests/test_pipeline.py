@@ -5,10 +5,12 @@ That Spark gives the same for the data sets, and over time: test_both_engines.py
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import oracle
 import pytest
+from lakehouse import contracts
 from support import TARGETS, both_engines, customer, sample, step
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "sample"
@@ -66,6 +68,25 @@ def test_sample(lake_over):
             assert entry.excluded == planted, table
         assert_equals_oracle(lake, SAMPLE, gate)
     assert_second_run_changes_nothing(lake, "as-of")
+
+
+@both_engines
+def test_a_later_column_that_no_select_knows_is_null_also_in_runs_of_what_is_new(lake, monkeypatch):
+    tables, jobs = contracts._read()
+    trusted = tables["accelerometer_trusted"]
+    battery = contracts.Column("battery", "int", json_key="battery", since=2)
+    wider = {**tables, trusted.table: replace(trusted, columns=(*trusted.columns, battery))}
+    monkeypatch.setattr(contracts, "_read", lambda: (wider, jobs))
+    for number, email in enumerate(("ann@example.com", "ben@example.com")):
+        lake.deliver("customer", customer(email, 10, research=20))
+        lake.deliver("accelerometer", sample(email, 100))
+        lake.deliver("step_trainer", step(email, 100))
+        entry = lake.run()["accelerometer_trusted"]
+        assert entry.mode == ("incremental" if number else "full")
+    assert [(row[0], row[-1]) for row in lake.rows("accelerometer_trusted")] == [
+        ("ann@example.com", None),
+        ("ben@example.com", None),
+    ]
 
 
 def assert_second_run_changes_nothing(lake, gate):

@@ -20,6 +20,8 @@ import oracle
 import pytest
 from embedded import ROOT, EmbeddedAWS, ask, connect, copy_app, everything, listens_on, process_of, tell_jobs
 from pyiceberg.table import StaticTable
+from test_erasure_data import told as holds
+from test_erasure_data import traces
 
 DATABASE = "stedi_local"
 JOBS = (
@@ -87,10 +89,19 @@ class Lakehouse:
         """The rows of Athena's answer."""
         return ask(self.client("athena"), sql, DATABASE, self.outputs["WorkgroupName"])[2]
 
-    def tool(self, name: str, *arguments: str) -> str:
+    def tool(self, name: str, *arguments: str, **environment: str) -> str:
         """What a command of tools/ prints about the kept demo."""
         command = ["go", "run", f"./tools/{name}", "-work", self.work, *arguments]
-        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        given = os.environ | environment
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, env=given).stdout
+
+    def keys(self, prefix: str) -> list[str]:
+        return [one["Key"] for one in self.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", [])]
+
+    def versions_of(self, bucket: str) -> list[tuple[str, str, str]]:
+        """Bucket, key and id of every version there."""
+        pages = self.client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket)
+        return [(bucket, one["Key"], one["VersionId"]) for page in pages for one in page.get("Versions", [])]
 
     def report(self, name: str) -> dict:
         """Writes a report of the last run into a folder of its own."""
@@ -371,6 +382,33 @@ def test_a_new_column_leaves_the_template_alone_and_comes_with_the_next_run(lake
     assert lakehouse.rows("machine_learning_curated") == expected["machine_learning_curated"]
 
 
+def test_who_asks_is_forgotten_by_the_next_run_and_it_is_proven(lakehouse: Lakehouse, tmp_path: Path) -> None:
+    """By the state machine, with the rights of the roles. Every version of every object is asked, apart from the proof's code."""
+    before = {name: lakehouse.rows(name) for name in oracle.TARGET_TABLES}
+    person = next(row for row in before["customer_curated"] if [row[4] for row in before["customer_curated"]].count(row[4]) == 1)
+    email, serial = person[1], person[4]
+    told = lakehouse.tool("erase", "-request", "r1", ERASE_EMAIL=email)
+    assert "r1" in told and email not in told
+    lakehouse.run()
+    (key,) = lakehouse.keys("erasure/certificates/")
+    certificate = json.loads(lakehouse.client("s3").get_object(Bucket=lakehouse.bucket, Key=key)["Body"].read())
+    assert (certificate["request"], certificate["verdict"], certificate["left"]) == ("r1", "erased", [])
+    assert certificate["found"], "old versions of tables and landing files held them"
+    assert lakehouse.keys("erasure/requests/") == []
+    subject = oracle.subject_id(email, serial)
+    for name, rows in before.items():
+        assert lakehouse.rows(name) == [row for row in rows if not {email, serial, subject} & {*row}], name
+    needles = traces([email], {serial: {email}}, {serial}, {serial})
+    found = [one for bucket in (lakehouse.bucket, lakehouse.outputs["ResultBucketName"]) for one in lakehouse.versions_of(bucket)]
+    assert len(found) > 100
+    file = tmp_path / "version"
+    for bucket, name, version in found:
+        file.write_bytes(lakehouse.client("s3").get_object(Bucket=bucket, Key=name, VersionId=version)["Body"].read())
+        assert not holds(file, needles), name
+    lakehouse.run()
+    assert lakehouse.last_run("erase_people")["Arguments"]["--step"] == "prove", "nobody asked since"
+
+
 def test_no_person_is_named_in_logs_metrics_errors_or_histories(lakehouse: Lakehouse) -> None:
     """After runs that succeeded, failed on a planted line and were killed."""
     people = oracle.read_landing(lakehouse.landing).customers
@@ -451,7 +489,7 @@ def metrics(lakehouse: Lakehouse) -> Iterator[str]:
 
 
 def errors(lakehouse: Lakehouse) -> Iterator[str]:
-    for job in JOBS:
+    for job in (*JOBS, "erase_people"):
         yield from (run["ErrorMessage"] for run in lakehouse.client("glue").get_job_runs(JobName=job)["JobRuns"])
 
 
