@@ -40,6 +40,7 @@ _METADATA = ("files", "history", "manifests", "partitions", "refs", "snapshots")
 _start = athena._start_query_execution
 _results = athena._get_query_results
 _workgroup = athena._get_workgroup
+_metadata = athena._get_table_metadata
 # A workgroup's own settings go before its callers', unless it says otherwise.
 _ENFORCED = True
 # What GetQueryExecution says of the statement that is being run.
@@ -54,6 +55,7 @@ def install() -> None:
     athena._parse_ddl = lambda sql: None  # the emulator would run it
     athena._get_query_results = results
     athena._get_workgroup = workgroup
+    athena._get_table_metadata = table_metadata
     for name in ("_get_database", "_list_databases"):
         setattr(athena, name, _of_any_case(getattr(athena, name)))
 
@@ -65,6 +67,15 @@ def workgroup(request: dict[str, Any]) -> tuple:
     if status == 200:
         answer["WorkGroup"].setdefault("Configuration", {}).setdefault("EnforceWorkGroupConfiguration", _ENFORCED)
     return status, headers, json.dumps(answer).encode()
+
+
+def table_metadata(request: dict[str, Any]) -> tuple:
+    """GetTableMetadata, to those who may have the table from Glue."""
+    try:
+        athena_files.Caller().demand("glue:GetTable", request.get("DatabaseName", "default"), request.get("TableName", ""))
+    except QueryError as error:
+        return error_response_json("MetadataException", str(error), 400)
+    return _metadata(request)
 
 
 def _of_any_case(call: Callable[[dict[str, Any]], tuple]) -> Callable[[dict[str, Any]], tuple]:

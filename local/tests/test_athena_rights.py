@@ -186,6 +186,14 @@ def test_glue_describes_a_table_to_those_who_may_have_this_one(readers: Readers)
         glue.get_table(DatabaseName=LAKE, Name="customer_trusted")
 
 
+def test_athena_does_so_too(readers: Readers) -> None:
+    describe = readers.client("athena", "research").get_table_metadata
+    named = {"CatalogName": "AwsDataCatalog", "DatabaseName": LAKE}
+    assert describe(**named, TableName="machine_learning_curated")["TableMetadata"]["Columns"]
+    with pytest.raises(ClientError, match=r"MetadataException.*glue:GetTable"):
+        describe(**named, TableName="customer_trusted")
+
+
 def test_without_a_role_all_is_allowed_in_a_scratch_database(readers: Readers) -> None:
     athena = readers.aws.client("athena")
     ask(athena, f"create table {RESEARCH}.of_root as select email from customer_trusted", LAKE, "stedi-dev")
