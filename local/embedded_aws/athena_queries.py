@@ -19,6 +19,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import duckdb
 import pyarrow as pa
 from ministack.core.responses import error_response_json
 from ministack.services import athena
-from pyarrow import csv
+from pyarrow import compute, csv
 from pyiceberg.table import StaticTable
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
@@ -270,6 +271,7 @@ def _texts(connection: duckdb.DuckDBPyConnection, answer: pa.Table) -> pa.Table:
     """The values as Athena writes them: DuckDB's spelling where that is the same, else `_text`."""
     answer = answer.rename_columns([f"c{number}" for number in range(answer.num_columns)])
     selected = []
+    unlike = {field.name: _unlike_java(answer[field.name]) for field in answer.schema if pa.types.is_floating(field.type)}
     for number, field in enumerate(answer.schema):
         kind = field.type
         if pa.types.is_timestamp(kind):
@@ -279,9 +281,33 @@ def _texts(connection: duckdb.DuckDBPyConnection, answer: pa.Table) -> pa.Table:
             answer = answer.set_column(number, field.name, pa.array(values, pa.string()))
             selected.append(field.name)
         else:
-            selected.append(f"cast({field.name} as varchar)")
+            selected.append(f"cast({field.name} as varchar) as {field.name}")
     connection.register("answer", answer)
-    return connection.sql(f"select {', '.join(selected)} from answer").to_arrow_table()
+    texts = connection.sql(f"select {', '.join(selected)} from answer").to_arrow_table()
+    for name, there in unlike.items():
+        if compute.any(there).as_py():
+            rewritten = pa.array(map(_java_text, texts[name].filter(there).to_pylist()), pa.string())
+            column = compute.replace_with_mask(texts[name].combine_chunks(), there.fill_null(False).combine_chunks(), rewritten)
+            texts = texts.set_column(texts.schema.get_field_index(name), name, column)
+    return texts
+
+
+def _unlike_java(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Where the numbers are that DuckDB and Java write differently: the large, the small, and what is none."""
+    size = compute.abs(numbers)
+    small = compute.and_(compute.less(size, 1e-3), compute.greater(size, 0))
+    return compute.or_(compute.or_(compute.greater_equal(size, 1e7), small), compute.invert(compute.is_finite(numbers)))
+
+
+def _java_text(number: str) -> str:
+    """Of a text of DuckDB or Python: with an exponent from 10^7 on and below 10^-3, and words for what is no number."""
+    if number.lstrip("-")[0] not in "0123456789":
+        return {"inf": "Infinity", "-inf": "-Infinity"}.get(number, "NaN")
+    if number.lstrip("-0.") == "" or 1e-3 <= abs(float(number)) < 1e7:
+        return number
+    sign, digits, exponent = Decimal(number).normalize().as_tuple()
+    first, rest = str(digits[0]), "".join(map(str, digits[1:])) or "0"
+    return f"{'-' * sign}{first}.{rest}E{exponent + len(digits) - 1}"
 
 
 def _in_duckdb(statement: exp.Query) -> str:
@@ -381,13 +407,19 @@ def _snapshot(connection: duckdb.DuckDBPyConnection, table: StaticTable, version
     return snapshot.snapshot_id
 
 
+# Names of DuckDB's types beside those that the emulator knows.
+_TYPES = {
+    **{name: "timestamp" for name in ("TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S")},
+    **{name: "bigint" for name in ("UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT")},
+    "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
+}
+
+
 def _athena_type(duckdb_type: str) -> str:
     if duckdb_type.endswith("[]"):
         return "array"
     name = duckdb_type.upper().split("(")[0].strip()
-    return {"TIMESTAMP_NS": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP WITH TIME ZONE": "timestamp with time zone"}.get(
-        name
-    ) or athena._DUCKDB_TYPE_MAP.get(name, "varchar")
+    return _TYPES.get(name) or athena._DUCKDB_TYPE_MAP.get(name, "varchar")
 
 
 def _text(value: Any) -> str | None:
@@ -406,6 +438,8 @@ def _text(value: Any) -> str | None:
             return "[" + ", ".join(_inner(entry) for entry in value) + "]"
         case bytes() | bytearray():
             return value.hex(" ")
+        case float():
+            return _java_text(str(value))
         case _:
             return str(value)
 
