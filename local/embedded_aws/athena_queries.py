@@ -227,8 +227,9 @@ def engine(statement: exp.Query, database: str) -> Iterator[athena_writes.Engine
         caller = athena_files.Caller()
         relations = athena_files.Relations(connection, Path(folder), caller)
         try:
+            prefix = _unused(statement)
             for number, table in enumerate(_tables(statement)):
-                name = f"table_{number}"
+                name = f"{prefix}{number}"
                 _define(connection, relations, caller, name, table, database)
                 alias = table.args.get("alias") or exp.to_identifier(table.name)
                 table.replace(exp.Table(this=exp.to_identifier(name), alias=alias))
@@ -335,6 +336,14 @@ def _name_columns(statement: exp.Query) -> None:
     for number, column in enumerate(statement.selects):
         if not isinstance(column, exp.Alias | exp.Column | exp.Star):
             column.replace(exp.alias_(column.copy(), f"_col{number}"))  # the name that Trino gives it
+
+
+def _unused(statement: exp.Expression) -> str:
+    """What no name in the statement begins with: its WITH may not stand for a table of ours."""
+    names, found = [one.name.lower() for one in statement.find_all(exp.Identifier)], "table_"
+    while any(name.startswith(found) for name in names):
+        found = f"_{found}"
+    return found
 
 
 def _tables(statement: exp.Expression) -> list[exp.Table]:

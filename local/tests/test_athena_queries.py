@@ -70,6 +70,11 @@ def test_numbers_are_written_as_java_does_and_all_types_are_athenas(query) -> No
     assert query("select timestamp '2020-01-01 00:00:00', json_array_length('[1]')")[1] == ["timestamp", "bigint"]
 
 
+def test_a_name_in_the_statement_is_never_taken_for_one_of_the_engines(query) -> None:
+    for name in ("table_0", "Table_0", "_table_0"):
+        assert query(f'with "{name}" as (select 42 as timestamp) select min(timestamp) from readings_trusted')[2] == [["1"]]
+
+
 def test_columns_without_a_name_are_numbered(query) -> None:
     assert query('select count(*), "user", max(x), cast("user" as varchar) from readings_trusted group by 2, 4')[0] == [
         "_col0",
