@@ -368,6 +368,31 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			},
 			[]string{"job customer_trusted_to_curated may write results of stedi-research and must not: statement AllObjectActions"},
 		},
+		"reader deletes the lake's database": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ResearchRole", "MakeTables"), "Action", "glue:DeleteDatabase")
+				widen(statementOf(t, app, "ResearchRole", "MakeTables"), "Resource", "arn:aws:glue:*:*:database/stedi", "arn:aws:glue:*:*:table/stedi/*")
+			},
+			[]string{"ResearchRole", "may drop the catalog entry of customer_trusted and must not: statement MakeTables"},
+		},
+		"reader searches the catalog": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ResearchRole", "OpenConsole"), "Action", "glue:SearchTables")
+			},
+			[]string{"ResearchRole", "may see the catalog entry of customer_trusted and must not: statement OpenConsole"},
+		},
+		"reader becomes another": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ResearchRole", "OpenConsole"), "Action", "sts:*")
+			},
+			[]string{"statement OpenConsole (policy Query of ResearchRole", "allows sts:AssumeRole, by which more rights come than are computed"},
+		},
+		"reader moves its results": {
+			func(t *testing.T, app cloud.Assembly) {
+				widen(statementOf(t, app, "ResearchRole", "QueryInWorkgroup"), "Action", "athena:UpdateWorkGroup")
+			},
+			[]string{"statement QueryInWorkgroup (policy Query of ResearchRole", "allows athena:UpdateWorkGroup"},
+		},
 		"scratch where nothing expires": {
 			func(t *testing.T, app cloud.Assembly) {
 				resourceOf(t, app, "ResearchScratch")["DatabaseInput"].(map[string]any)["LocationUri"] = "s3://lake/scratch/"

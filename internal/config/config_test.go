@@ -183,6 +183,7 @@ func TestLoadRefuses(t *testing.T) {
 		"account":                  {[]string{`"lakeName"`, `"account": "1111", "lakeName"`}, `account is "1111", allowed: 12 digits`},
 		"region":                   {[]string{`"lakeName"`, `"region": "Frankfurt", "lakeName"`}, `region is "Frankfurt", allowed: a Region such as`},
 		"lake name":                {[]string{`shop-dev`, `Shop_dev`}, `lakeName is "Shop_dev"`},
+		"lake name of a scratch":   {[]string{`shop-dev`, `shop-scratch`}, `lakeName is "shop-scratch", allowed: no name that ends in -scratch`},
 		"lake name too long":       {[]string{`shop-dev`, strings.Repeat("x", 33)}, "at most 32 characters"},
 		"gate":                     {[]string{`"as-of"`, `"always"`}, `consentGate is "always", allowed: as-of, ever`},
 		"removal":                  {[]string{`"delete"`, `"purge"`}, `dataRemoval is "purge", allowed: retain, delete, delete-if-empty`},

@@ -68,6 +68,8 @@ func (s Stage) mistakes() []error {
 	found.errors = append(found.errors, s.regionMistakes()...)
 	found.unless(lakeNamePattern.MatchString(s.LakeName) && len(s.LakeName) <= 32, "lakeName", s.LakeName,
 		"lower-case letters and digits, words parted by one -, at most 32 characters")
+	// Readers may drop what is in a database of such a name.
+	found.unless(!strings.HasSuffix(s.LakeName, "-scratch"), "lakeName", s.LakeName, "no name that ends in -scratch, as the readers' databases do")
 	found.oneOf("consentGate", s.ConsentGate, AsOf, Ever)
 	found.oneOf("dataRemoval", s.DataRemoval, Retain, Delete, DeleteIfEmpty)
 	found.unless(!s.CatalogEncryption || s.DataRemoval == Retain, "catalogEncryption", s.CatalogEncryption,

@@ -43,7 +43,8 @@ var actions = map[Right][]string{
 	},
 	See: {
 		"glue:GetTable", "glue:GetTables", "glue:GetTableVersion", "glue:GetTableVersions", "glue:GetPartition", "glue:GetPartitions",
-		"glue:BatchGetPartition",
+		"glue:BatchGetPartition", "glue:SearchTables", "glue:GetUnfilteredTableMetadata", "glue:GetUnfilteredPartitionMetadata",
+		"glue:GetUnfilteredPartitionsMetadata", "glue:GetColumnStatisticsForTable", "glue:GetColumnStatisticsForPartition",
 	},
 	Change: {
 		"glue:CreateTable", "glue:UpdateTable", "glue:CreatePartition", "glue:BatchCreatePartition", "glue:UpdatePartition",
@@ -51,8 +52,16 @@ var actions = map[Right][]string{
 	},
 	Drop: {
 		"glue:DeleteTable", "glue:BatchDeleteTable", "glue:DeleteTableVersion", "glue:BatchDeleteTableVersion", "glue:DeletePartition",
-		"glue:BatchDeletePartition",
+		"glue:BatchDeletePartition", "glue:DeleteDatabase", // AWS asks for it on the database's tables too
 	},
+}
+
+// beyond are actions that give more than they say: rights of another role, or of whoever one likes. No role here needs one.
+var beyond = []string{
+	"sts:AssumeRole", "iam:PassRole", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:CreatePolicyVersion",
+	"iam:SetDefaultPolicyVersion", "iam:CreateAccessKey", "lakeformation:GetDataAccess", "lakeformation:GrantPermissions",
+	"glue:PutResourcePolicy", "glue:CreateJob", "glue:UpdateJob", "lambda:UpdateFunctionCode", "s3:CreateAccessPoint",
+	"s3:PutAccessPointPolicy", "athena:UpdateWorkGroup",
 }
 
 // ofObjects are the rights on objects by their keys.

@@ -101,6 +101,23 @@ func unseen(app cloud.Assembly) []string {
 			}
 		}
 	}
+	return append(mistakes, escalations(app)...)
+}
+
+// escalations finds statements by which a holder comes to rights that are not its own.
+func escalations(app cloud.Assembly) []string {
+	var mistakes []string
+	for _, policy := range app.Policies() {
+		if policy.Type == "AWS::EC2::VPCEndpoint" || policy.Type == "AWS::KMS::Key" {
+			continue
+		}
+		for _, statement := range policy.Statements {
+			if action, given := firstMatch(statement, beyond); given && statement.Effect == "Allow" {
+				mistakes = append(mistakes, fmt.Sprintf("statement %s (%s) of stack %s allows %s, by which more rights come than are computed",
+					statement.Sid, policyName(policy), policy.Stack, action))
+			}
+		}
+	}
 	return mistakes
 }
 

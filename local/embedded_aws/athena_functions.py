@@ -93,6 +93,9 @@ _IN_DUCKDB = {
     "array_distinct/1": """list_filter(_1, lambda e_, i_: list_position(_1, e_) = i_
         or (e_ is null and list_position(list_transform(_1, lambda n_: n_ is null), true) = i_))""",
     "array_union/2": "athena_array_distinct(list_concat(_1, _2))",
+    "array_max/1": "case when list_count(_1) = len(_1) then list_max(_1) end",
+    "array_min/1": "case when list_count(_1) = len(_1) then list_min(_1) end",
+    "array_remove/2": "case when _2 is not null then list_filter(_1, lambda e_: e_ is distinct from _2) end",
     "array_first/1": "_1[1]",
     "array_last/1": "_1[-1]",
     "array_histogram/1": "list_histogram(list_filter(_1, lambda e_: e_ is not null))",
@@ -101,6 +104,11 @@ _IN_DUCKDB = {
     "arrays_overlap/2": """case
         when list_has_any(_1, _2) then true
         when len(list_filter(list_concat(_1, _2), lambda e_: e_ is null)) > 0 then null
+        else false end""",
+    "contains/2": """case
+        when _1 is null or _2 is null then null
+        when list_contains(_1, _2) then true
+        when list_count(_1) < len(_1) then null
         else false end""",
     "contains_sequence/2": """list_contains(
         list_transform(range(1, len(_1) - len(_2) + 2), lambda i_: list_slice(_1, i_, i_ + len(_2) - 1)), _2)""",
@@ -152,10 +160,11 @@ _IN_DUCKDB = {
     "regexp_replace/2": "regexp_replace(_1, _2, '', 'g')",
     "regexp_replace/3": r"regexp_replace(_1, _2, regexp_replace(_3, '\$(\d)', '\\\1', 'g'), 'g')",
     "to_base/2": "lower(to_base(_1, _2))",
+    "url_decode/1": "url_decode(replace(_1, '+', ' '))",
     "url_encode/1": "replace(url_encode(_1), '%20', '+')",
     "url_extract_fragment/1": "regexp_extract_all(_1, '#(.*)$', 1)[1]",
     "url_extract_host/1": r"regexp_extract_all(_1, '^[^:/?#]+://(?:[^/?#@]*@)?([^/?#:]*)', 1)[1]",
-    "url_extract_parameter/2": r"""url_decode(regexp_extract_all(
+    "url_extract_parameter/2": r"""athena_url_decode(regexp_extract_all(
         athena_url_extract_query(_1), '(?:^|&)' || regexp_escape(_2) || '=([^&]*)', 1)[1])""",
     "url_extract_path/1": "regexp_extract_all(_1, '^[^:/?#]+:(?://[^/?#]*)?([^?#]*)', 1)[1]",
     "url_extract_port/1": r"cast(regexp_extract_all(_1, '^[^:/?#]+://[^/?#]*:(\d+)', 1)[1] as bigint)",

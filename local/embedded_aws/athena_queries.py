@@ -19,6 +19,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import duckdb
 import pyarrow as pa
 from ministack.core.responses import error_response_json
 from ministack.services import athena
-from pyarrow import csv
+from pyarrow import compute, csv
 from pyiceberg.table import StaticTable
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
@@ -40,6 +41,7 @@ _METADATA = ("files", "history", "manifests", "partitions", "refs", "snapshots")
 _start = athena._start_query_execution
 _results = athena._get_query_results
 _workgroup = athena._get_workgroup
+_metadata = athena._get_table_metadata
 # A workgroup's own settings go before its callers', unless it says otherwise.
 _ENFORCED = True
 # What GetQueryExecution says of the statement that is being run.
@@ -54,6 +56,7 @@ def install() -> None:
     athena._parse_ddl = lambda sql: None  # the emulator would run it
     athena._get_query_results = results
     athena._get_workgroup = workgroup
+    athena._get_table_metadata = table_metadata
     for name in ("_get_database", "_list_databases"):
         setattr(athena, name, _of_any_case(getattr(athena, name)))
 
@@ -65,6 +68,15 @@ def workgroup(request: dict[str, Any]) -> tuple:
     if status == 200:
         answer["WorkGroup"].setdefault("Configuration", {}).setdefault("EnforceWorkGroupConfiguration", _ENFORCED)
     return status, headers, json.dumps(answer).encode()
+
+
+def table_metadata(request: dict[str, Any]) -> tuple:
+    """GetTableMetadata, to those who may have the table from Glue."""
+    try:
+        athena_files.Caller().demand("glue:GetTable", request.get("DatabaseName", "default"), request.get("TableName", ""))
+    except QueryError as error:
+        return error_response_json("MetadataException", str(error), 400)
+    return _metadata(request)
 
 
 def _of_any_case(call: Callable[[dict[str, Any]], tuple]) -> Callable[[dict[str, Any]], tuple]:
@@ -215,8 +227,9 @@ def engine(statement: exp.Query, database: str) -> Iterator[athena_writes.Engine
         caller = athena_files.Caller()
         relations = athena_files.Relations(connection, Path(folder), caller)
         try:
+            prefix = _unused(statement)
             for number, table in enumerate(_tables(statement)):
-                name = f"table_{number}"
+                name = f"{prefix}{number}"
                 _define(connection, relations, caller, name, table, database)
                 alias = table.args.get("alias") or exp.to_identifier(table.name)
                 table.replace(exp.Table(this=exp.to_identifier(name), alias=alias))
@@ -259,6 +272,7 @@ def _texts(connection: duckdb.DuckDBPyConnection, answer: pa.Table) -> pa.Table:
     """The values as Athena writes them: DuckDB's spelling where that is the same, else `_text`."""
     answer = answer.rename_columns([f"c{number}" for number in range(answer.num_columns)])
     selected = []
+    unlike = {field.name: _unlike_java(answer[field.name]) for field in answer.schema if pa.types.is_floating(field.type)}
     for number, field in enumerate(answer.schema):
         kind = field.type
         if pa.types.is_timestamp(kind):
@@ -268,9 +282,33 @@ def _texts(connection: duckdb.DuckDBPyConnection, answer: pa.Table) -> pa.Table:
             answer = answer.set_column(number, field.name, pa.array(values, pa.string()))
             selected.append(field.name)
         else:
-            selected.append(f"cast({field.name} as varchar)")
+            selected.append(f"cast({field.name} as varchar) as {field.name}")
     connection.register("answer", answer)
-    return connection.sql(f"select {', '.join(selected)} from answer").to_arrow_table()
+    texts = connection.sql(f"select {', '.join(selected)} from answer").to_arrow_table()
+    for name, there in unlike.items():
+        if compute.any(there).as_py():
+            rewritten = pa.array(map(_java_text, texts[name].filter(there).to_pylist()), pa.string())
+            column = compute.replace_with_mask(texts[name].combine_chunks(), there.fill_null(False).combine_chunks(), rewritten)
+            texts = texts.set_column(texts.schema.get_field_index(name), name, column)
+    return texts
+
+
+def _unlike_java(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Where the numbers are that DuckDB and Java write differently: the large, the small, and what is none."""
+    size = compute.abs(numbers)
+    small = compute.and_(compute.less(size, 1e-3), compute.greater(size, 0))
+    return compute.or_(compute.or_(compute.greater_equal(size, 1e7), small), compute.invert(compute.is_finite(numbers)))
+
+
+def _java_text(number: str) -> str:
+    """Of a text of DuckDB or Python: with an exponent from 10^7 on and below 10^-3, and words for what is no number."""
+    if number.lstrip("-")[0] not in "0123456789":
+        return {"inf": "Infinity", "-inf": "-Infinity"}.get(number, "NaN")
+    if number.lstrip("-0.") == "" or 1e-3 <= abs(float(number)) < 1e7:
+        return number
+    sign, digits, exponent = Decimal(number).normalize().as_tuple()
+    first, rest = str(digits[0]), "".join(map(str, digits[1:])) or "0"
+    return f"{'-' * sign}{first}.{rest}E{exponent + len(digits) - 1}"
 
 
 def _in_duckdb(statement: exp.Query) -> str:
@@ -298,6 +336,14 @@ def _name_columns(statement: exp.Query) -> None:
     for number, column in enumerate(statement.selects):
         if not isinstance(column, exp.Alias | exp.Column | exp.Star):
             column.replace(exp.alias_(column.copy(), f"_col{number}"))  # the name that Trino gives it
+
+
+def _unused(statement: exp.Expression) -> str:
+    """What no name in the statement begins with: its WITH may not stand for a table of ours."""
+    names, found = [one.name.lower() for one in statement.find_all(exp.Identifier)], "table_"
+    while any(name.startswith(found) for name in names):
+        found = f"_{found}"
+    return found
 
 
 def _tables(statement: exp.Expression) -> list[exp.Table]:
@@ -370,13 +416,19 @@ def _snapshot(connection: duckdb.DuckDBPyConnection, table: StaticTable, version
     return snapshot.snapshot_id
 
 
+# Names of DuckDB's types beside those that the emulator knows.
+_TYPES = {
+    **{name: "timestamp" for name in ("TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMP_S")},
+    **{name: "bigint" for name in ("UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT")},
+    "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
+}
+
+
 def _athena_type(duckdb_type: str) -> str:
     if duckdb_type.endswith("[]"):
         return "array"
     name = duckdb_type.upper().split("(")[0].strip()
-    return {"TIMESTAMP_NS": "timestamp", "TIMESTAMP_MS": "timestamp", "TIMESTAMP WITH TIME ZONE": "timestamp with time zone"}.get(
-        name
-    ) or athena._DUCKDB_TYPE_MAP.get(name, "varchar")
+    return _TYPES.get(name) or athena._DUCKDB_TYPE_MAP.get(name, "varchar")
 
 
 def _text(value: Any) -> str | None:
@@ -395,6 +447,8 @@ def _text(value: Any) -> str | None:
             return "[" + ", ".join(_inner(entry) for entry in value) + "]"
         case bytes() | bytearray():
             return value.hex(" ")
+        case float():
+            return _java_text(str(value))
         case _:
             return str(value)
 

@@ -30,7 +30,12 @@ _WRITES = {
     "UNLOAD": ", and UNLOAD to a bucket that holds no table of the lake (in awswrangler: s3_output; or unload_approach=False)",
 }
 # Kinds of statements that sqlglot would let stand inside a query, and what DuckDB and others write in one that Athena does not.
-_FOREIGN = (exp.DDL, exp.DML, exp.Command, exp.Drop, exp.Alter, exp.Copy, exp.Into, exp.Lock, exp.Pivot, exp.Parameter)
+_FOREIGN = (
+    *(exp.DDL, exp.DML, exp.Command, exp.Drop, exp.Alter, exp.Copy, exp.Into, exp.Lock, exp.Pivot, exp.Parameter),
+    *(exp.ILike, exp.SimilarTo, exp.Glob, exp.IntDiv),
+)
+# Signs that DuckDB and sqlglot understand and Athena does not.
+_SIGNS = frozenset(("::", "&", "&&", "|", "^", "~", "{", "}", "==", "<=>", "->>", "#>", "#>>"))
 
 
 class QueryError(Exception):
@@ -167,6 +172,8 @@ def parse(sql: str, values: tuple[str, ...] = ()) -> Statement:
     for token in tokens:
         if token.token_type == TokenType.SEMICOLON:
             raise QueryError(f"MALFORMED_QUERY: line {token.line}:{token.col}: Only one sql statement is allowed")
+        if token.text in _SIGNS and token.token_type not in (TokenType.STRING, TokenType.IDENTIFIER):
+            raise QueryError(f"SYNTAX_ERROR: line {token.line}:{token.col}: mismatched input '{token.text}'")
     sql = sql[: tokens[-1].end + 1]
     reader = _Reader(sql, tokens)
     if reader.word().upper() in _QUERIES:
@@ -272,6 +279,12 @@ def _check(node: exp.Expression) -> None:
     # sqlglot gives no DISTINCT, not even none, to a SELECT that it made itself: of "from t", which DuckDB has, or of VALUES.
     if isinstance(node, exp.Select) and "distinct" not in node.args and not isinstance(node.args["from_"].this, exp.Values):
         raise QueryError("SYNTAX_ERROR: a query is SELECT or VALUES")
+    if isinstance(node, exp.Distinct) and node.args.get("on"):
+        raise QueryError("SYNTAX_ERROR: Athena's DISTINCT has no ON")
+    if isinstance(node, exp.Join) and (node.kind in ("SEMI", "ANTI") or node.method == "ASOF"):
+        raise QueryError(f"SYNTAX_ERROR: Athena has no {node.kind or node.method} JOIN")
+    if isinstance(node, exp.Group) and node.args.get("all") and not node.expressions:
+        raise QueryError("SYNTAX_ERROR: GROUP BY ALL wants the columns")
     if isinstance(node, exp.Star) and any(node.args.values()):
         raise QueryError("SYNTAX_ERROR: Athena's * has neither EXCEPT nor REPLACE nor RENAME")
     if isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):

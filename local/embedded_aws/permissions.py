@@ -15,6 +15,10 @@ from ministack.services import athena, iam, s3, sts
 
 GLUE = "glue.amazonaws.com"
 HOURS = 12
+# Athena's actions on queries that are there already.
+_OF_QUERIES = {
+    *("GetQueryExecution", "GetQueryResults", "GetQueryRuntimeStatistics", "StopQueryExecution", "BatchGetQueryExecution"),
+}
 
 
 _tag_context = iam_actions.request_tag_context
@@ -49,24 +53,43 @@ def demand(action: str, resource: str, context: dict | None = None) -> None:
 
 
 def _arn(service: str, method: str, path: str, headers: dict, body: bytes, *more) -> str:
-    """The emulator takes the database that GetDatabase names for a table, and knows an Athena query by its workgroup only."""
+    """What a request is about, from the fields that it is answered by. The emulator takes a table for its database, the database
+    that GetDatabase names for a table, and an Athena query for the workgroup that the request says, if it says one."""
     found = _resource(service, method, path, headers, body, *more)
-    if service == "glue" and headers.get("x-amz-target", "").endswith(".GetDatabase"):
+    if service not in ("glue", "athena"):
+        return found
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        return found
+    action = headers.get("x-amz-target", "").rpartition(".")[2]
+    return (_glue_arn if service == "glue" else _athena_arn)(action, request, found)
+
+
+def _glue_arn(action: str, request: dict, found: str) -> str:
+    if action == "GetDatabase":
         return found.replace(":table/", ":database/")
+    if action in ("GetTable", "DeleteTable"):
+        table = request.get("Name")
+    elif action in ("CreateTable", "UpdateTable"):
+        table = request.get("TableInput", {}).get("Name")
+    else:
+        table = request.get("TableName")
+    # AWS asks for the right on catalog and database, too.
+    return f"{found.replace(':database/', ':table/')}/{table}" if table and request.get("DatabaseName") else found
+
+
+def _athena_arn(action: str, request: dict, found: str) -> str:
+    """The workgroup of a query, whichever one the request says; that of several queries if they have the same; or a catalog."""
+    if action in _OF_QUERIES:
+        queries = request.get("QueryExecutionIds", []) if action.startswith("Batch") else [request.get("QueryExecutionId")]
+        groups = {athena._executions[query]["WorkGroup"] for query in queries if query in athena._executions}
+        return athena._arn_workgroup(groups.pop()) if len(groups) == 1 else "*"
     # The workgroup that a question about the catalog may name, too, is not what it is about.
-    if service == "athena" and (found == "*" or b'"CatalogName"' in body):
-        return _athena_arn(json.loads(body or b"{}"))
+    catalog = request.get("CatalogName") or (request.get("Name") if found == "*" else None)
+    if catalog:
+        return athena._arn_datacatalog("AwsDataCatalog" if catalog.lower() == "awsdatacatalog" else catalog)
     return found
-
-
-def _athena_arn(request: dict) -> str:
-    """Of a request that names no workgroup: the one of its query, of several queries if they have the same; or a catalog."""
-    queries = request.get("QueryExecutionIds") or [request.get("QueryExecutionId")]
-    groups = {athena._executions[query]["WorkGroup"] for query in queries if query in athena._executions}
-    if len(groups) == 1:
-        return athena._arn_workgroup(groups.pop())
-    catalog = request.get("CatalogName") or request.get("Name")
-    return athena._arn_datacatalog("AwsDataCatalog" if catalog.lower() == "awsdatacatalog" else catalog) if catalog else "*"
 
 
 def _checks(method: str, path: str, headers: dict, body: bytes, params: dict) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ def test_a_json_table_has_the_catalogs_columns_whatever_the_case_of_the_keys(que
     assert types == ["varchar", "bigint", "integer", "double", "varchar"]
     assert rows == [
         ["B", "1655563258080", None, None, None],
-        ["C", None, None, "-1e-07", None],
+        ["C", None, None, "-1.0E-7", None],
         ['Ö\'Neil "A"', "1655563258079", "7", "0.5", None],
     ]
     assert query("select count(*) from empty_landing")[2] == [["0"]]
@@ -61,6 +61,20 @@ def test_athenas_dialect(query) -> None:
     assert query("select 1 where exists (select 1 from readings_trusted t where t.x = (select min(x) from readings_trusted))")[2]
 
 
+def test_numbers_are_written_as_java_does_and_all_types_are_athenas(query) -> None:
+    numbers = "1e7, 9999999.5e0, 1e-3, -9.9e-4, -infinity(), nan(), -0e0, cast(1e20 as real), array[1.5e-9, 0.5e0, null]"
+    assert query(f"select {numbers}")[2] == [
+        ["1.0E7", "9999999.5", "0.001", "-9.9E-4", "-Infinity", "NaN", "-0.0", "1.0E20", "[1.5E-9, 0.5, null]"]
+    ]
+    assert query("select x from (values 1e0, null, 1e9) as t(x) order by x")[2] == [["1.0"], ["1.0E9"], [None]]
+    assert query("select timestamp '2020-01-01 00:00:00', json_array_length('[1]')")[1] == ["timestamp", "bigint"]
+
+
+def test_a_name_in_the_statement_is_never_taken_for_one_of_the_engines(query) -> None:
+    for name in ("table_0", "Table_0", "_table_0"):
+        assert query(f'with "{name}" as (select 42 as timestamp) select min(timestamp) from readings_trusted')[2] == [["1"]]
+
+
 def test_columns_without_a_name_are_numbered(query) -> None:
     assert query('select count(*), "user", max(x), cast("user" as varchar) from readings_trusted group by 2, 4')[0] == [
         "_col0",
@@ -78,7 +92,7 @@ def test_the_result_is_where_the_workgroup_puts_it(aws: EmbeddedAWS, query) -> N
     location = client.get_query_execution(QueryExecutionId=last)["QueryExecution"]["ResultConfiguration"]["OutputLocation"]
     assert location == f"s3://{RESULTS}/out/{last}.csv"
     text = aws.client("s3").get_object(Bucket=RESULTS, Key=f"out/{last}.csv")["Body"].read().decode()
-    assert text == '"customername","x"\n"C","-1e-07"\n"Ö\'Neil ""A""","0.5"\n"B",\n'
+    assert text == '"customername","x"\n"C","-1.0E-7"\n"Ö\'Neil ""A""","0.5"\n"B",\n'
 
 
 def test_the_query_tool_finds_a_stage_of_an_account_by_its_stacks(aws: EmbeddedAWS, readings: Table) -> None:

@@ -183,6 +183,13 @@ def test_what_is_no_reading_of_the_lake_is_refused(aws, query, before, sql: str)
         ("select x.list_sum() from t", "FUNCTION_NOT_FOUND: Function 'list_sum'"),
         ("select 1; select 2", "MALFORMED_QUERY: line 1:9: Only one sql statement is allowed"),
         ("(from t)", "SYNTAX_ERROR: a query is SELECT or VALUES"),
+        ("select x::int from t", "SYNTAX_ERROR: line 1:10: mismatched input '::'"),
+        ("select 5 & 3", "SYNTAX_ERROR: line 1:10: mismatched input '&'"),
+        ("select {'a': 1}", "SYNTAX_ERROR: line 1:8: mismatched input '{'"),
+        ("select 1 where 'a' ilike 'A'", "NOT_SUPPORTED: ILIKE in a query"),
+        ("select distinct on (x) x from t", "SYNTAX_ERROR: Athena's DISTINCT"),
+        ("select * from t semi join u using (x)", "SYNTAX_ERROR: Athena has no SEMI JOIN"),
+        ("select x from t group by all", "SYNTAX_ERROR: GROUP BY ALL"),
         ("-- nothing", "MALFORMED_QUERY: there is no statement"),
     ],
 )
@@ -190,6 +197,11 @@ def test_a_query_is_refused_before_the_engine_sees_it(sql: str, message: str) ->
     with pytest.raises(athena_statements.QueryError) as refused:
         athena_statements.parse(sql)
     assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize("sql", ["select '::', \"&\" from t", "select x from t group by all x", "select a || b, x -> 1 from t"])
+def test_what_only_looks_like_it_is_let_through(sql: str) -> None:
+    assert isinstance(athena_statements.parse(sql), athena_statements.Select)
 
 
 def test_nothing_of_it_changed_anything(aws, query, before) -> None:

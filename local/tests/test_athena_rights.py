@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import boto3
 import pyarrow as pa
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 from embedded import ROOT, Answer, EmbeddedAWS, ask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -150,6 +153,45 @@ def test_a_workgroup_is_its_role_s_own(readers: Readers, research: Asks, custome
     for call in ("get_query_results", "get_query_execution"):
         with pytest.raises(ClientError, match="AccessDenied"):
             getattr(readers.client("athena", "research"), call)(QueryExecutionId=of_others[-1])
+
+
+@pytest.mark.parametrize("more", [{}, {"WorkGroup": "stedi-dev-research"}, {"QueryExecutionIds": ["OWN"]}])
+@pytest.mark.parametrize("call", ["GetQueryResults", "GetQueryExecution", "StopQueryExecution", "BatchGetQueryExecution"])
+def test_a_query_of_others_stays_theirs_whatever_else_a_request_says(
+    readers: Readers, research: Asks, customers: Asks, call: str, more: dict
+) -> None:
+    research("select 1 as x")
+    customers("select email from customer_trusted")
+    listed = readers.aws.client("athena").list_query_executions
+    own, others = (listed(WorkGroup=f"stedi-dev-{name}")["QueryExecutionIds"][-1] for name in ("research", "customers"))
+    named = {"QueryExecutionIds": [others]} if call.startswith("Batch") else {"QueryExecutionId": others}
+    body = json.dumps(more | named).replace("OWN", own)
+    status, answer = send(readers.client("athena", "research"), f"AmazonAthena.{call}", body)
+    assert (status, SECRET in answer) == (403, False), answer
+
+
+def send(client, target: str, body: str) -> tuple[int, str]:
+    """A request with fields that boto3 would not send."""
+    headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
+    request = AWSRequest("POST", f"{client.meta.endpoint_url}/", headers, body)
+    SigV4Auth(client._get_credentials(), client.meta.service_model.signing_name, "us-east-1").add_auth(request)
+    answer = URLLib3Session().send(request.prepare())
+    return answer.status_code, answer.text
+
+
+def test_glue_describes_a_table_to_those_who_may_have_this_one(readers: Readers) -> None:
+    glue = readers.client("glue", "research")
+    assert glue.get_table(DatabaseName=LAKE, Name="machine_learning_curated")["Table"]["Name"] == "machine_learning_curated"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        glue.get_table(DatabaseName=LAKE, Name="customer_trusted")
+
+
+def test_athena_does_so_too(readers: Readers) -> None:
+    describe = readers.client("athena", "research").get_table_metadata
+    named = {"CatalogName": "AwsDataCatalog", "DatabaseName": LAKE}
+    assert describe(**named, TableName="machine_learning_curated")["TableMetadata"]["Columns"]
+    with pytest.raises(ClientError, match=r"MetadataException.*glue:GetTable"):
+        describe(**named, TableName="customer_trusted")
 
 
 def test_without_a_role_all_is_allowed_in_a_scratch_database(readers: Readers) -> None:

@@ -94,6 +94,7 @@ var controls = []mutation{
 	{"zone flow: reads ARNs of any partition", rights, `resource = partition.ReplaceAllString(resource, "arn:aws:")`, ``},
 	{"zone flow: knows the results of queries", rights, `slices.Concat(ofTables, ofQueries, made)`, `slices.Concat(ofTables, made)`},
 	{"zone flow: knows the tables of readers", rights, `slices.Concat(ofTables, ofQueries, made)`, `slices.Concat(ofTables, ofQueries, made[:0])`},
+	{"zone flow: sees who comes to rights of others", zoneFlow, `given && statement.Effect == "Allow"`, `given && statement.Effect == "Deny"`},
 	{"roles: Glue takes them for our jobs only", gluejob, `if !props.TrustThisAccountOnly {`, `if !props.TrustThisAccountOnly || true {`},
 	{"catalog: Glue takes its role for us only", catalog, `if stage.Jobs.TrustThisAccountOnly {`, `if stage.Jobs.TrustThisAccountOnly && false {`},
 	{"roles: read sources, no more", policies, `statement.Allow("ReadSources", read, "s3:GetObject")`, `statement.Allow("ReadSources", read, "s3:*Object")`},
