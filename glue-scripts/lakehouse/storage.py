@@ -14,6 +14,8 @@ from lakehouse.errors import LakehouseError
 
 # Keys that S3 deletes by one request.
 _MOST_AT_ONCE = 1000
+# What it says when an object is not what was listed.
+_CHANGED = ("412", "404", "PreconditionFailed", "NoSuchKey", "ConditionalRequestConflict")
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,11 @@ class S3Store:
         try:
             put = self._s3.head_object(**listed) if content is None else self._s3.put_object(**listed, Body=content)
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("412", "404", "PreconditionFailed", "NoSuchKey", "ConditionalRequestConflict"):
+            # Whoever is in the way by a conflict may put nothing in the end: then the object is still what was listed.
+            code, same = error.response["Error"]["Code"], (one.key, one.version)
+            if code == "ConditionalRequestConflict" and same in ((now.key, now.version) for now in self.list(one.key)):
+                raise
+            if code in _CHANGED:
                 raise Changed from None
             raise
         if content is not None:

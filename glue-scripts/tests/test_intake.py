@@ -10,7 +10,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from botocore.exceptions import IncompleteReadError
+from botocore.exceptions import ClientError, IncompleteReadError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from lakehouse import contracts, intake, storage
@@ -396,6 +396,18 @@ def test_bucket_opens_an_object_as_it_was_listed_and_no_other(s3):
     assert store.open(listed).read() == b"xyz"
     with pytest.raises(Exception, match="PreconditionFailed"):
         store.open(listed)
+
+
+@pytest.mark.parametrize(("now", "raised"), [("x", ClientError), ("y", storage.Changed)])
+def test_bucket_takes_a_conflict_for_a_change_only_when_it_was_one(s3, now, raised):
+    """Who is in the way may put nothing in the end: lines that stay in an object must not be taken for gone."""
+    s3.add_response("list_object_versions", {}, {"Bucket": "lake", "Prefix": "a.json"})
+    s3.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+    found = {"Key": "a.json", "ETag": f'"{now}"', "Size": 3, "LastModified": WHEN}
+    s3.add_response("list_objects_v2", {"Contents": [found]}, {"Bucket": "lake", "Prefix": "a.json"})
+    listed = Object("a.json", "x-1777593600000", 3, 1_777_593_600_000)
+    with pytest.raises(raised):
+        S3Store("lake").replace(listed, io.BytesIO(b"z"))
 
 
 def test_bucket_lists_all_versions_and_what_says_that_an_object_was_deleted(s3):
