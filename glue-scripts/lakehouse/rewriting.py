@@ -23,6 +23,8 @@ from lakehouse.traces import Finder
 
 # Objects of which is noted at once that they are being put anew.
 _AT_ONCE = 64
+# In place of a digest, where nothing is left of an object.
+_GONE = "gone"
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class _Made:
     @property
     def digest(self) -> str:
         if self.path is None:
-            return "gone"
+            return _GONE
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -141,7 +143,8 @@ def _put(store: Store, made: list[_Made], entries: dict[str, Rewritten]) -> Take
     taken = Taken()
     for one in made:
         key, before = one.object.key, entries.get(one.object.key)
-        was = (*(before.was if before else ()), one.object.version)
+        # Of a version that was delivered since, nobody has read anything.
+        was = (*(before.was if before and before.version == one.object.version else ()), one.object.version)
         # As the object was listed `modified` is when it was delivered, also if it was put anew before.
         entries[key] = Rewritten(key, was, None, one.object.modified, one.digest)
     intake.save_rewritten(store, entries)
@@ -162,8 +165,11 @@ def finish(store: Store, entries: dict[str, Rewritten]) -> None:
     """Finds out what became of objects that an earlier run was putting anew when it died."""
     for key, entry in [(key, entry) for key, entry in entries.items() if entry.content]:
         now = next((one for one in store.list(key) if one.key == key), None)
-        if now is None:
+        if now is None and entry.content == _GONE:
             entries[key] = replace(entry, version=None, content="")
+        elif now is None:
+            # Somebody has removed it, with what others have in it.
+            del entries[key]
         elif now.version in entry.was or _digest(store, now) != entry.content:
             # It was not put any more, or somebody has delivered it since. It may have been put anew for others before.
             del entries[key]

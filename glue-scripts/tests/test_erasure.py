@@ -310,3 +310,36 @@ def test_after_a_proof_nothing_is_read_anew(lake):
         assert {entry.mode for entry in lake.run().values()} == {"incremental"}
         prove(lake)
     assert [row[1] for row in lake.rows("customer_trusted")] == [CLEO]
+
+
+def test_a_file_that_is_delivered_anew_before_the_job_runs_is_read(lake):
+    people(lake, ANN)
+    lake.deliver("customer", customer(ANN, 10, research=20), customer(CLEO, 10, research=20), name="mixed.json")
+    lake.run()
+    ask(lake, {"id": "r1", "email": ANN})
+    erase(lake)
+    # No job has run. In the file that comes now Cleo withdraws, and Ann is in it as before.
+    lake.deliver("customer", customer(ANN, 10, research=20), customer(CLEO, 30), name="mixed.json")
+    erase(lake, NOW + 1)
+    outcome(lake, "customer_trusted")
+    assert landed(lake, "customer", "email") == [CLEO]
+    assert lake.rows("customer_trusted") == []
+
+
+def test_a_file_that_somebody_removes_meanwhile_is_gone_with_all_rows(lake, monkeypatch):
+    people(lake, ANN, BEN)
+    file = lake.deliver("customer", customer(ANN, 11, research=20), customer(CLEO, 10, research=20), name="mixed.json")
+    lake.run()
+    ask(lake, {"id": "r1", "email": ANN})
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(erasure.storage.FolderStore, "replace", dies)
+    with suppress(KeyboardInterrupt):
+        erase(lake)
+    monkeypatch.undo()
+    file.unlink()
+    erase(lake)
+    outcome(lake, "customer_trusted")
+    assert [row[1] for row in lake.rows("customer_trusted")] == [BEN]
