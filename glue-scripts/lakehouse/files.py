@@ -53,6 +53,8 @@ def whole_lines(parts: Iterator[bytes]) -> Iterator[bytes]:
         # A CR at the very end may be half of a CRLF; a line that is not ended waits for the rest of it.
         ended = max(rest.rfind(b"\n"), rest.rfind(b"\r", 0, -1)) + 1
         if ended:
+            # A byte-order mark behind a line is none.
+            begun = True
             yield rest[:ended]
             rest = rest[ended:]
     if rest := rest if begun else rest.removeprefix(codecs.BOM_UTF8):

@@ -120,23 +120,24 @@ def _without(store: Store, theirs: Theirs, one: Object, path: Path) -> _Made | N
 
 
 def _pieces(store: Store, one: Object) -> Iterator[bytes]:
-    """Whole lines, with the byte-order mark that a file may begin with."""
+    """Whole lines, behind the byte-order mark that a file may begin with: it is no part of a line, and stays."""
     try:
         file = store.open(one)
     except Exception as error:
         raise unreadable(one.key, error) from error
-    mark: list[bytes] = []
+    begins = bytearray()
 
     def noted() -> Iterator[bytes]:
-        for number, piece in enumerate(files.pieces(file, one.is_packed)):
-            if not number and piece.startswith(codecs.BOM_UTF8):
-                mark.append(codecs.BOM_UTF8)
+        for piece in files.pieces(file, one.is_packed):
+            begins.extend(piece[: len(codecs.BOM_UTF8) - len(begins)])
             yield piece
 
     for number, piece in enumerate(files.whole_lines(noted())):
         if not number and piece.startswith(files.NO_TEXT):
             raise files.Damaged
-        yield mark.pop() + piece if mark else piece
+        if not number and begins == codecs.BOM_UTF8:
+            yield codecs.BOM_UTF8
+        yield piece
 
 
 def _put(store: Store, made: list[_Made], entries: dict[str, Rewritten]) -> Taken:

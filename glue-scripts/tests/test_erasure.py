@@ -343,3 +343,22 @@ def test_a_file_that_somebody_removes_meanwhile_is_gone_with_all_rows(lake, monk
     erase(lake)
     outcome(lake, "customer_trusted")
     assert [row[1] for row in lake.rows("customer_trusted")] == [BEN]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_byte_order_mark_is_no_part_of_a_line(lake, packed):
+    people(lake, ANN)
+    first, last = json.dumps({**customer(DAN, 5, research=6), "friend": ANN}).encode(), json.dumps(customer(ANN, 2)).encode()
+    file = lake.deliver("customer", customer(DAN, 1), name="mark.json.gz" if packed else "mark.json")
+    content = b"\xef\xbb\xbf" + first + b"\r\n" + last
+    file.write_bytes(gzip.compress(b"") + gzip.compress(content) if packed else content)
+    lake.run()
+    ask(lake, {"id": "r1", "email": ANN})
+    erase(lake)
+    left = gzip.decompress(file.read_bytes()) if packed else file.read_bytes()
+    assert left == b"\xef\xbb\xbf" + first + b"\r\n"
+    file.write_bytes(
+        b"\xef\xbb\xbf" + last + b"\n" + first if not packed else gzip.compress(b"\xef\xbb\xbf" + last + b"\n" + first)
+    )
+    erase(lake, NOW + 1)
+    assert (gzip.decompress(file.read_bytes()) if packed else file.read_bytes()) == b"\xef\xbb\xbf" + first
