@@ -123,8 +123,9 @@ class _Erasure:
         taken, rows = Taken(), 0
         if people:
             finder = Finder(people)
-            rows_of = self._quarantined(finder)
-            taken = self._take_out(people, finder, {file for _, file, *_ in rows_of}, entries)
+            theirs = _theirs(people, finder)
+            rows_of = self._quarantined(finder, theirs)
+            taken = self._take_out(theirs, {file for _, file, *_ in rows_of}, entries)
             rows = self._take_out_of_quarantine(rows_of)
         for request in known.values():
             request.lines, request.quarantined = request.lines + taken.lines, request.quarantined + rows
@@ -209,19 +210,11 @@ class _Erasure:
 
     # --- landing ---
 
-    def _take_out(self, people: Sequence[Person], finder: Finder, files: set[str], entries: dict[str, Rewritten]) -> Taken:
-        """`files`: those that rows of the quarantines are of, which are theirs."""
-        emails = {person.email for person in people if person.email}
-        serials = {serial for person in people for serial in person.serials}
+    def _take_out(self, theirs: Mapping[Job, Theirs], files: set[str], entries: dict[str, Rewritten]) -> Taken:
+        """`files`: others than those that the index knows of, which may hold lines of theirs."""
         taken = Taken()
-        for job in contracts.jobs():
-            if not job.landing:
-                continue
-            contract = contracts.load(job.landing)
-            column = contract.address or job.subject
-            subjects = emails if contract.address else serials
-            theirs = Theirs(contract, column, subjects, finder)
-            taken += rewriting.take_out(self.store, theirs, self._objects(job, subjects, files, entries), entries)
+        for job, lines in theirs.items():
+            taken += rewriting.take_out(self.store, lines, self._objects(job, lines.subjects, files, entries), entries)
         return taken
 
     def _objects(self, job: Job, subjects: set[str], files: set[str], entries: dict[str, Rewritten]) -> list[Object]:
@@ -240,15 +233,16 @@ class _Erasure:
 
     # --- quarantine ---
 
-    def _quarantined(self, finder: Finder) -> list[tuple[str, str, str, int]]:
-        """Table, file, version and position of the rows in quarantine that hold traces of people."""
+    def _quarantined(self, finder: Finder, theirs: Mapping[Job, Theirs]) -> list[tuple[str, str, str, int]]:
+        """Table, file, version and position of the rows in quarantine that are theirs, as their lines in landing are."""
         found = []
+        of_lines = {job.quarantine: lines.is_theirs_of_bad for job, lines in theirs.items()}
         text = "select file, version, position, line, encoding from present where line is not null"
         for contract in contracts.load_all():
             if contract.zone == "quarantine":
                 for *place, line, encoding in self.engine.fetch(text, present=self._table(contract.table)):
                     raw = base64.b64decode(line) if encoding == "base64" else line.encode()
-                    if finder.in_text(raw):
+                    if finder.in_text(raw) and of_lines.get(contract.table, finder.in_text)(raw):
                         found.append((contract.table, *place))
         return found
 
@@ -387,6 +381,18 @@ def _add(people: list[Person], email: str, serials: set[str], owners: Mapping[st
     alone = {*serials, *before.serials, *before.shared} - shared
     person = replace(before, serials=tuple(sorted(alone)), shared=tuple(sorted(shared)))
     people[:] = [*(one for one in people if one is not before), person]
+
+
+def _theirs(people: Sequence[Person], finder: Finder) -> dict[Job, Theirs]:
+    """Which lines are theirs, by the job that reads them."""
+    emails = {person.email for person in people if person.email}
+    serials = {serial for person in people for serial in person.serials}
+    theirs = {}
+    for job in contracts.jobs():
+        if job.landing:
+            contract = contracts.load(job.landing)
+            theirs[job] = Theirs(contract, contract.address or job.subject, emails if contract.address else serials, finder)
+    return theirs
 
 
 def _subjects(request: Request) -> Iterator[tuple[str, str, int]]:

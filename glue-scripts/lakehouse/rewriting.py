@@ -46,7 +46,9 @@ class Theirs:
 
     def __init__(self, contract: Contract, column: str, subjects: Iterable[str], finder: Finder) -> None:
         self._judge, self._place = Judge(contract), contract.names.index(column)
-        self._subjects, self._finder = set(subjects), finder
+        self.subjects, self._finder = set(subjects), finder
+        # What can be read of a bad record suspends whom it names (R13).
+        self._suspends = contract.limits is not None and contract.limits.unnamed_share is not None
 
     def may_hold(self, text: bytes) -> bool:
         """False where none of these lines can be theirs."""
@@ -58,7 +60,19 @@ class Theirs:
         if not self.may_hold(line):
             return False
         verdict = self._judge.judge(line, modified)
-        return verdict.values[self._place] in self._subjects or (verdict.reason is not None and self._finder.in_text(line))
+        if verdict.reason is not None:
+            return self._is_theirs(verdict.values[self._place], line)
+        return verdict.values[self._place] in self.subjects
+
+    def is_theirs_of_bad(self, line: bytes) -> bool:
+        """The same for a line of which it is known that it cannot be used."""
+        return self._is_theirs(self._judge.judge(line, 0).values[self._place], line)
+
+    def _is_theirs(self, whose: str | None, line: bytes) -> bool:
+        if self._suspends and whose is not None:
+            # Without a record of somebody else that suspends them, they would pass again.
+            return whose in self.subjects
+        return whose in self.subjects or self._finder.in_text(line)
 
 
 def take_out(store: Store, theirs: Theirs, objects: Iterable[Object], entries: dict[str, Rewritten]) -> Taken:

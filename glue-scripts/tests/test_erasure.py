@@ -362,3 +362,17 @@ def test_a_byte_order_mark_is_no_part_of_a_line(lake, packed):
     )
     erase(lake, NOW + 1)
     assert (gzip.decompress(file.read_bytes()) if packed else file.read_bytes()) == b"\xef\xbb\xbf" + first
+
+
+@pytest.mark.parametrize("serial", ["ann", "12"])
+def test_a_bad_record_of_somebody_else_stays_for_it_suspends_them(lake, serial):
+    """It names who is erased, in one way or another: without it a run over everything would let the other one pass (R13)."""
+    people(lake, ANN, BEN, serials={ANN: serial})
+    bad = {**customer(BEN, 50), "phone": 12, "customerName": f"a friend of {ANN}"}
+    lake.deliver("customer", bad, customer(DAN, 1, research=5))
+    lake.run(quarantined_share=1.0)
+    ask(lake, {"id": "r1", "email": ANN})
+    erase(lake)
+    outcome(lake, "customer_trusted")
+    assert [row[1] for row in lake.rows("customer_trusted")] == [DAN]
+    assert [row["line"] for row in lake.arrow("customer_quarantine").to_pylist()] == [json.dumps(bad)]
