@@ -112,7 +112,8 @@ class _Erasure:
         if any(one.content for one in entries.values()):
             rewriting.finish(self.store, entries)
         lines = requests.read(self.store, contracts.load(requests.TABLE).prefix)
-        if not lines and not requests.pending(self.store):
+        waiting = requests.pending(self.store)
+        if not lines and not waiting:
             return {"requests": 0}
         known, refused = self._resolved(lines, now)
         if refused:
@@ -125,7 +126,9 @@ class _Erasure:
             finder = Finder(people)
             theirs = _theirs(people, finder)
             rows_of = self._quarantined(finder, theirs)
-            taken = self._take_out(theirs, {file for _, file, *_ in rows_of}, entries)
+            # A quarantine forgets, and then only the proof has seen the line.
+            files = {file for _, file, *_ in rows_of} | {key for name in waiting for key in self._left(name)}
+            taken = self._take_out(theirs, files, entries)
             rows = self._take_out_of_quarantine(rows_of)
         for request in known.values():
             request.lines, request.quarantined = request.lines + taken.lines, request.quarantined + rows
@@ -216,6 +219,10 @@ class _Erasure:
         for job, lines in theirs.items():
             taken += rewriting.take_out(self.store, lines, self._objects(job, lines.subjects, files, entries), entries)
         return taken
+
+    def _left(self, name: str) -> Iterator[str]:
+        """Keys of objects in which the last proof of a request has found something."""
+        return (one["key"] for one in (self._certificate(name) or {"left": ()})["left"])
 
     def _objects(self, job: Job, subjects: set[str], files: set[str], entries: dict[str, Rewritten]) -> list[Object]:
         """The landing objects of a job that may hold lines of these subjects: the index knows those that the job has read."""

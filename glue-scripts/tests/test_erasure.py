@@ -376,3 +376,20 @@ def test_a_bad_record_of_somebody_else_stays_for_it_suspends_them(lake, serial):
     outcome(lake, "customer_trusted")
     assert [row[1] for row in lake.rows("customer_trusted")] == [DAN]
     assert [row["line"] for row in lake.arrow("customer_quarantine").to_pylist()] == [json.dumps(bad)]
+
+
+def test_what_the_proof_has_found_in_landing_goes_with_the_next_run(lake):
+    """A line that cannot be used is in no index, and a quarantine keeps its rows for some days only."""
+    people(lake, ANN, BEN, serials={ANN: "device-of-ann"})
+    lake.deliver("accelerometer", {**sample(ANN, 5), "x": "bad"}, sample(BEN, 9), name="bad.json")
+    lake.run(quarantined_share=1.0)
+    lake.load("accelerometer_quarantine").delete()
+    ask(lake, {"id": "r1", "email": ANN})
+    erase(lake)
+    lake.run(quarantined_share=1.0)
+    with pytest.raises(LakehouseError, match="r1: 1 traces are left"):
+        prove(lake)
+    erase(lake, NOW + 1)
+    assert landed(lake, "accelerometer", "user") == [BEN, BEN]
+    lake.run()
+    assert prove(lake) == {"requests": 1, "traces": 0}
