@@ -291,6 +291,7 @@ class _Erasure:
         for name in done:
             waiting.pop(name, None)
             self._end(known[name])
+        self._end_refused([known[name] for name in done])
         requests.save_pending(self.store, waiting)
         left = sum(len(found.left) for found in proofs.values())
         _put(self.options, {"ErasureProofHits": left, **self._oldest(waiting)})
@@ -322,6 +323,18 @@ class _Erasure:
             if key in there and there[key].version == version:
                 with suppress(storage.Changed):
                     self.store.replace(there[key], None)
+
+    def _end_refused(self, ended: Sequence[Request]) -> None:
+        """Removes what names these people, asks for nothing that can be done, and was put aside by the time they were erased."""
+        finder = Finder(person for request in ended for person in request.people)
+        until = min((request.erased_at for request in ended), default=0)
+        asked = requests.read(self.store, contracts.load(requests.TABLE).prefix)
+        wanted = {line.object for line in asked if not line.reason}
+        for one in {line.object for line in asked if finder.in_text(line.line)} - wanted:
+            # S3 tells whole seconds.
+            if one.modified < until - 1000:
+                with suppress(storage.Changed):
+                    self.store.replace(one, None)
 
     def _asked_again(self) -> dict[str, Request]:
         """Requests that were proven before, and are to be once more: the person is named anew, and must be who it was."""

@@ -393,3 +393,16 @@ def test_what_the_proof_has_found_in_landing_goes_with_the_next_run(lake):
     assert landed(lake, "accelerometer", "user") == [BEN, BEN]
     lake.run()
     assert prove(lake) == {"requests": 1, "traces": 0}
+
+
+def test_a_request_that_cannot_be_done_does_not_outlast_the_person(lake):
+    people(lake, ANN, BEN, serials={ANN: "device-of-ann"})
+    lake.run()
+    ask(lake, {"id": "r 1", "email": ANN}, name="bad.json")
+    ask(lake, {"id": "r 2", "email": BEN}, name="other.json")
+    ask(lake, {"id": "r1", "email": ANN})
+    erase(lake)
+    lake.run()
+    assert prove(lake) == {"requests": 1, "traces": 0}
+    assert [file.name for file in (lake.folder / "erasure/requests").iterdir()] == ["other.json"]
+    assert not [file for file in lake.folder.rglob("*") if file.is_file() and ANN.encode() in file.read_bytes()]
