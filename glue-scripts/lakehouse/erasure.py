@@ -20,6 +20,7 @@ from lakehouse.drafts import OP, Drafts
 from lakehouse.engines import Engine, Rows
 from lakehouse.errors import LakehouseError
 from lakehouse.intake import Rewritten
+from lakehouse.lines import MALFORMED
 from lakehouse.maintenance import DAY_MS
 from lakehouse.requests import Line, Request
 from lakehouse.rewriting import Taken, Theirs
@@ -152,12 +153,21 @@ class _Erasure:
     def _resolved(self, lines: Sequence[Line], now: int) -> tuple[dict[str, Request], list[Line]]:
         """Requests with the people that they are about, and lines that cannot be done."""
         refused = [line for line in lines if line.reason]
-        asked = [line for line in lines if not line.reason]
         known = requests.pending(self.store)
+        # Those of an earlier run are not asked anew whose a device is: by now somebody else may have it.
+        resolved = {(name, *place) for name, request in known.items() for place in request.objects.items()}
+        asked = [line for line in lines if not line.reason and (line.id, line.object.key, line.object.version) not in resolved]
         earlier = [person for request in known.values() for person in request.people]
         owners = self._owners(asked, earlier)
+        devices: dict[str, set[str]] = {}
+        for serial, emails in owners.items():
+            for email in emails - {""}:
+                devices.setdefault(email, set()).add(serial)
+        told = [(line, _tells(line, owners, devices)) for line in asked]
+        refused += [line.refused(MALFORMED, "id", "id: names whom it is about, and is kept") for line, tells in told if tells]
+        asked = [line for line, tells in told if not tells]
         wanted = {line.email for line in asked if line.email} | {person.email for person in earlier}
-        named: dict[str, list[tuple[str, set[str]]]] = {}
+        named = {name: [(one.email, {*one.serials, *one.shared}) for one in request.people] for name, request in known.items()}
         for line in asked:
             email = line.email
             if not email:
@@ -177,8 +187,7 @@ class _Erasure:
             request.erased_at = now
         for name, people in named.items():
             for email, serials in people:
-                serials = serials | {serial for serial, emails in owners.items() if email and email in emails}
-                _add(known[name].people, email, serials, owners, wanted)
+                _add(known[name].people, email, serials | devices.get(email, set()), owners, wanted)
         return known, refused
 
     def _owners(self, asked: Sequence[Line], earlier: Sequence[Person]) -> dict[str, set[str]]:
@@ -196,10 +205,18 @@ class _Erasure:
         people = [(line.email or None, line.serial or None) for line in asked]
         people += [(person.email or None, serial) for person in earlier for serial in (*person.serials, *person.shared, None)]
         people = engine.rows(_NAMED, people)
-        serials = engine.sql(
-            "select serialnumber from named semi join people on named.email = people.email union select serialnumber from people",
+        # Also of whom a device alone is named.
+        theirs = engine.sql(
+            "select email from people union "
+            "select named.email from named semi join people on named.serialnumber = people.serialnumber",
             named=named,
             people=people,
+        )
+        serials = engine.sql(
+            "select serialnumber from named semi join theirs on named.email = theirs.email union select serialnumber from people",
+            named=named,
+            people=people,
+            theirs=theirs,
         )
         found: dict[str, set[str]] = {}
         text = "select named.serialnumber, email from named semi join serials on named.serialnumber = serials.serialnumber"
@@ -394,9 +411,17 @@ def _put(options: Options, values: Mapping[str, int]) -> None:
     process.put(options, lambda cloudwatch, namespace, _: cloudwatch.put_metric_data(Namespace=namespace, MetricData=data))
 
 
+def _tells(line: Line, owners: Mapping[str, set[str]], devices: Mapping[str, set[str]]) -> bool:
+    """Whether the name of a request says whom it is about. `devices`: by address."""
+    emails = {line.email} if line.email else {"", *owners.get(line.serial, ())}
+    serials = {line.serial}.union(*(devices.get(email, ()) for email in emails)) - {""}
+    return Finder(Person(email, tuple(serials)) for email in emails).in_text(line.id.encode())
+
+
 def _add(people: list[Person], email: str, serials: set[str], owners: Mapping[str, set[str]], wanted: set[str]) -> None:
     """Adds a person, or what is new of one: a device is theirs alone when nobody is named with it who is not to be forgotten."""
-    before = next((one for one in people if one.email == email and (email or set(one.serials) & serials)), Person(email))
+    same = (one for one in people if one.email == email and (email or {*one.serials, *one.shared} & serials))
+    before = next(same, Person(email))
     shared = {serial for serial in {*serials, *before.serials, *before.shared} if owners.get(serial, set()) - wanted - {""}}
     alone = {*serials, *before.serials, *before.shared} - shared
     person = replace(before, serials=tuple(sorted(alone)), shared=tuple(sorted(shared)))

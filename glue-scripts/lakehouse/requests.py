@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from lakehouse import contracts, files, queries
+from lakehouse import contracts, emails, files, queries
 from lakehouse.drafts import OP, Drafts
 from lakehouse.engines import Engine
 from lakehouse.lines import LONGEST_LINE, MALFORMED, Judge
@@ -90,7 +90,8 @@ def _judged(judge: Judge, line: Line) -> Line:
     if found.reason:
         return line.refused(found.reason, found.column, found.detail or "")
     request, email, serial = found.values
-    line = replace(line, id=request, email=email or "", serial=serial or "")
+    # A blank names no device; looked for, it would be found in every line.
+    line = replace(line, id=request, email=email or "", serial=serial if emails.strip(serial or "") else "")
     if found.drift:
         return line.refused(MALFORMED, None, "a key that is none of id, email, serialNumber")
     if not _ID.match(request):

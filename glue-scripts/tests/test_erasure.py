@@ -1,6 +1,7 @@
 """Who asks to be forgotten is gone from landing, quarantine and tables, and from nobody else anything is (R17)."""
 
 import gzip
+import hashlib
 import json
 from contextlib import suppress
 
@@ -406,3 +407,46 @@ def test_a_request_that_cannot_be_done_does_not_outlast_the_person(lake):
     assert prove(lake) == {"requests": 1, "traces": 0}
     assert [file.name for file in (lake.folder / "erasure/requests").iterdir()] == ["other.json"]
     assert not [file for file in lake.folder.rglob("*") if file.is_file() and ANN.encode() in file.read_bytes()]
+
+
+def test_a_device_alone_stands_for_all_devices_of_whoever_has_it(lake):
+    people(lake, ANN, BEN)
+    lake.deliver("customer", customer(ANN, 5, research=6, serial="old"))
+    lake.deliver("step_trainer", step("old", 5))
+    lake.run()
+    ask(lake, {"id": "r1", "serialNumber": "ann"})
+    erase(lake)
+    outcome(lake, "customer_trusted")
+    assert landed(lake, "step_trainer", "serialNumber") == ["ben"]
+
+
+def test_who_has_the_device_later_is_not_asked_for(lake):
+    """While a request is open its device is sold on."""
+    people(lake, ANN, BEN)
+    lake.run()
+    ask(lake, {"id": "r1", "serialNumber": "ann"}, {"id": "r2", "serialNumber": "nobody"})
+    erase(lake)
+    lake.run()
+    lake.deliver("customer", customer(CLEO, 10, research=20, serial="ann"), customer(DAN, 10, research=20, serial="nobody"))
+    lake.deliver("step_trainer", step("ann", 500), step("nobody", 500))
+    for number in range(2):
+        assert erase(lake, NOW + 1 + number)["people"] == 2
+        outcome(lake, "customer_trusted")
+    assert [row[1] for row in lake.rows("customer_trusted")] == [BEN, CLEO, DAN]
+    assert landed(lake, "step_trainer", "serialNumber") == ["ben", "ann", "nobody"]
+
+
+def test_a_request_names_somebody_and_its_id_nobody(lake):
+    people(lake, ANN, BEN)
+    lake.deliver("customer", {**customer(BEN, 50), "phone": 5}, customer(DAN, 1, research=5))
+    lake.run(quarantined_share=1.0)
+    hashed = hashlib.sha256(ANN.encode()).hexdigest()
+    ask(lake, {"id": "r1", "serialNumber": " "}, {"id": "ann", "email": ANN}, {"id": hashed, "email": ANN})
+    done = erase(lake)
+    assert (done["requests"], done["refused"], done["lines"], done["quarantined"]) == (0, 3, 0, 0)
+    rows = sorted(lake.arrow("erasure_quarantine").to_pylist(), key=lambda row: row["position"])
+    assert [(row["reason"], row["column_name"]) for row in rows] == [
+        ("missing_key", "email"),
+        ("malformed", "id"),
+        ("malformed", "id"),
+    ]
