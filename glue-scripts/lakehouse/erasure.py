@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import secrets
 import time
 import uuid
@@ -125,7 +126,7 @@ class _Erasure:
         taken, rows = Taken(), 0
         if people:
             finder = Finder(people)
-            theirs = _theirs(people, finder)
+            theirs = _theirs(known.values(), now, finder)
             rows_of = self._quarantined(finder, theirs)
             # A quarantine forgets, and then only the proof has seen the line.
             files = {file for _, file, *_ in rows_of} | {key for name in waiting for key in self._left(name)}
@@ -170,8 +171,13 @@ class _Erasure:
         named = {name: [(one.email, {*one.serials, *one.shared}) for one in request.people] for name, request in known.items()}
         for line in asked:
             email = line.email
+            others = owners.get(line.serial, set()) - {""}
+            if email and others and email not in others:
+                refused.append(
+                    line.refused(requests.SEVERAL, "serialNumber", "serialNumber: others are named with it, the e-mail is not")
+                )
+                continue
             if not email:
-                others = {one for one in owners.get(line.serial, ()) if one}
                 if len(others) > 1:
                     refused.append(
                         line.refused(requests.SEVERAL, "serialNumber", "serialNumber: of several people, want the e-mail too")
@@ -180,11 +186,9 @@ class _Erasure:
                 email = next(iter(others), "")
                 wanted |= others
             request = known.setdefault(line.id, Request(requested_at=line.object.modified))
-            request.objects[line.object.key] = line.object.version
+            request.objects[line.object.key], request.erased_at = line.object.version, now
             request.requested_at = min(request.requested_at, line.object.modified)
             named.setdefault(line.id, []).append((email, {line.serial} - {""}))
-        for request in known.values():
-            request.erased_at = now
         for name, people in named.items():
             for email, serials in people:
                 _add(known[name].people, email, serials | devices.get(email, set()), owners, wanted)
@@ -241,7 +245,7 @@ class _Erasure:
         """Keys of objects in which the last proof of a request has found something."""
         return (one["key"] for one in (self._certificate(name) or {"left": ()})["left"])
 
-    def _objects(self, job: Job, subjects: set[str], files: set[str], entries: dict[str, Rewritten]) -> list[Object]:
+    def _objects(self, job: Job, subjects: Iterable[str], files: set[str], entries: dict[str, Rewritten]) -> list[Object]:
         """The landing objects of a job that may hold lines of these subjects: the index knows those that the job has read."""
         present = sorted(self.store.list(contracts.load(job.landing).prefix), key=lambda one: one.key)
         present = [entries[one.key].delivered_as(one) if one.key in entries else one for one in present if one.size]
@@ -359,6 +363,8 @@ class _Erasure:
         for line in requests.read(self.store, PROOFS):
             before = self._certificate(line.id)
             if line.reason or before is None or not self._is_about(line):
+                if not self.options.request or line.id != self.options.request:
+                    continue  # others are proven all the same
                 raise LakehouseError(f"{line.object.key}: no request of that name was about that person; remove the object")
             request = found.setdefault(line.id, Request())
             request.objects[line.object.key] = line.object.version
@@ -428,10 +434,17 @@ def _add(people: list[Person], email: str, serials: set[str], owners: Mapping[st
     people[:] = [*(one for one in people if one is not before), person]
 
 
-def _theirs(people: Sequence[Person], finder: Finder) -> dict[Job, Theirs]:
-    """Which lines are theirs, by the job that reads them."""
-    emails = {person.email for person in people if person.email}
-    serials = {serial for person in people for serial in person.serials}
+def _theirs(known: Iterable[Request], now: int, finder: Finder) -> dict[Job, Theirs]:
+    """Which lines are theirs, by the job that reads them. Of who asked before now, those that were delivered by then: somebody
+    may have come back since."""
+    emails: dict[str, float] = {}
+    serials: dict[str, float] = {}
+    for request in known:
+        until = math.inf if request.erased_at == now else request.erased_at
+        for person in request.people:
+            if person.email:
+                emails[person.email] = max(until, emails.get(person.email, until))
+            serials |= {serial: max(until, serials.get(serial, until)) for serial in person.serials}
     theirs = {}
     for job in contracts.jobs():
         if job.landing:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 import gzip
 import hashlib
+import math
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -42,11 +43,13 @@ class Taken:
 
 
 class Theirs:
-    """Knows the lines of people in a source. `column`: what says whose a row is; `subjects`: theirs, as the judge gives them."""
+    """Knows the lines of people in a source. `column`: what says whose a row is; `subjects`: theirs, as the judge gives them, and
+    until when (ms) what was delivered is meant."""
 
-    def __init__(self, contract: Contract, column: str, subjects: Iterable[str], finder: Finder) -> None:
+    def __init__(self, contract: Contract, column: str, subjects: Mapping[str, float], finder: Finder) -> None:
         self._judge, self._place = Judge(contract), contract.names.index(column)
-        self.subjects, self._finder = set(subjects), finder
+        self.subjects, self._finder = subjects, finder
+        self._until = max(subjects.values(), default=math.inf)
         # What can be read of a bad record suspends whom it names (R13).
         self._suspends = contract.limits is not None and contract.limits.unnamed_share is not None
 
@@ -57,12 +60,12 @@ class Theirs:
 
     def is_theirs(self, line: bytes, modified: int) -> bool:
         """A row of theirs, or what is no row of anybody and holds a trace of them."""
-        if not self.may_hold(line):
+        if modified > self._until or not self.may_hold(line):
             return False
         verdict = self._judge.judge(line, modified)
         if verdict.reason is not None:
             return self._is_theirs(verdict.values[self._place], line)
-        return verdict.values[self._place] in self.subjects
+        return modified <= self.subjects.get(verdict.values[self._place], -1)
 
     def is_theirs_of_bad(self, line: bytes) -> bool:
         """The same for a line of which it is known that it cannot be used."""

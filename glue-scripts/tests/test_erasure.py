@@ -450,3 +450,29 @@ def test_a_request_names_somebody_and_its_id_nobody(lake):
         ("malformed", "id"),
         ("malformed", "id"),
     ]
+
+
+def test_who_comes_back_while_the_request_waits_stays(lake):
+    """Something of them is in somebody else's file, so it waits; the moment stays the one at which they were erased first."""
+    people(lake, ANN, BEN)
+    lake.deliver("customer", {**customer(DAN, 5), "friend": ANN}, name="friend.json")
+    lake.run()
+    ask(lake, {"id": "r1", "email": ANN})
+    erase(lake)
+    lake.run()
+    later = NOW // 1000 + 100
+    lake.deliver("customer", customer(ANN, NOW - T + 60, research=NOW - T + 60), modified=later)
+    lake.deliver("accelerometer", sample(ANN, NOW - T + 70), modified=later)
+    erase(lake, NOW + 200_000)
+    lake.run()
+    assert [row[1] for row in lake.rows("accelerometer_trusted") if row[0] == ANN] == [NOW + 70]
+    assert ANN in landed(lake, "customer", "email")
+
+
+def test_a_device_that_others_are_named_with_is_no_reason_to_hide_what_they_measured(lake):
+    people(lake, ANN, BEN)
+    lake.run()
+    ask(lake, {"id": "r1", "email": ANN, "serialNumber": "ben"})
+    assert (erase(lake)["refused"], lake.run()["step_trainer_trusted"].mode) == (1, "unchanged")
+    (row,) = lake.arrow("erasure_quarantine").to_pylist()
+    assert (row["reason"], row["column_name"]) == ("several_people", "serialNumber")
