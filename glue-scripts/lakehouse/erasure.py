@@ -33,6 +33,9 @@ NAME = "erase_people"
 ERASE, PROVE = "erase", "prove"
 # Requests that were proven before and are to be once more; what was proven, by request and run.
 PROOFS, CERTIFICATES = "erasure/proofs/", "erasure/certificates/"
+# Why a device leads to nobody.
+_OF_OTHERS = "serialNumber: others are named with it, the e-mail is not"
+_OF_SEVERAL = "serialNumber: of several people, want the e-mail too"
 # What SELECTs ask for a person or a device.
 _NAMED = {"email": "string", "serialnumber": "string"}
 
@@ -167,24 +170,18 @@ class _Erasure:
         told = [(line, _tells(line, owners, devices)) for line in asked]
         refused += [line.refused(MALFORMED, "id", "id: names whom it is about, and is kept") for line, tells in told if tells]
         asked = [line for line, tells in told if not tells]
-        wanted = {line.email for line in asked if line.email} | {person.email for person in earlier}
+        wanted = {person.email for person in earlier}
         named = {name: [(one.email, {*one.serials, *one.shared}) for one in request.people] for name, request in known.items()}
         for line in asked:
-            email = line.email
             others = owners.get(line.serial, set()) - {""}
-            if email and others and email not in others:
-                refused.append(
-                    line.refused(requests.SEVERAL, "serialNumber", "serialNumber: others are named with it, the e-mail is not")
-                )
+            if line.email and others and line.email not in others:
+                refused.append(line.refused(requests.SEVERAL, "serialNumber", _OF_OTHERS))
                 continue
-            if not email:
-                if len(others) > 1:
-                    refused.append(
-                        line.refused(requests.SEVERAL, "serialNumber", "serialNumber: of several people, want the e-mail too")
-                    )
-                    continue
-                email = next(iter(others), "")
-                wanted |= others
+            if not line.email and len(others) > 1:
+                refused.append(line.refused(requests.SEVERAL, "serialNumber", _OF_SEVERAL))
+                continue
+            email = line.email or next(iter(others), "")
+            wanted.add(email)
             request = known.setdefault(line.id, Request(requested_at=line.object.modified))
             request.objects[line.object.key], request.erased_at = line.object.version, now
             request.requested_at = min(request.requested_at, line.object.modified)

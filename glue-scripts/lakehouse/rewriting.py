@@ -6,7 +6,7 @@ import codecs
 import gzip
 import hashlib
 import math
-import tempfile
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from lakehouse import files, intake
 from lakehouse.contracts import Contract
+from lakehouse.engines import scratch
 from lakehouse.errors import unreadable
 from lakehouse.intake import Rewritten
 from lakehouse.lines import Judge
@@ -82,14 +83,14 @@ def take_out(store: Store, theirs: Theirs, objects: Iterable[Object], entries: d
     """Puts objects anew without these people's lines. `entries`: what is noted of objects that were put anew, here too: before
     anything is put, so that whoever comes after knows what became of it. An object that somebody puts meanwhile is left to them.
     """
-    taken = Taken()
-    with tempfile.TemporaryDirectory(prefix="lakehouse-") as folder:
+    taken, folder = Taken(), scratch.folder()
+    try:
         waiting = iter(objects)
         while some := list(islice(waiting, _AT_ONCE)):
             made = []
             for number, one in enumerate(some):
                 try:
-                    found = _without(store, theirs, one, Path(folder, str(number)))
+                    found = _without(store, theirs, one, folder / str(number))
                 except files.Damaged:
                     taken += Taken(unreadable=(one.key,))
                     continue
@@ -97,6 +98,8 @@ def take_out(store: Store, theirs: Theirs, objects: Iterable[Object], entries: d
                     made.append(found)
             if made:
                 taken += _put(store, made, entries)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     return taken
 
 

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 from contextlib import suppress
 
 import pytest
@@ -467,6 +468,35 @@ def test_who_comes_back_while_the_request_waits_stays(lake):
     lake.run()
     assert [row[1] for row in lake.rows("accelerometer_trusted") if row[0] == ANN] == [NOW + 70]
     assert ANN in landed(lake, "customer", "email")
+
+
+def test_who_is_named_in_a_request_that_is_refused_keeps_the_device_they_share(lake):
+    people(lake, ANN, BEN, CLEO, serials={ANN: "s", CLEO: "s"})
+    lake.run()
+    ask(lake, {"id": "r1", "email": ANN, "serialNumber": "ben"}, {"id": "r2", "email": CLEO})
+    done = erase(lake)
+    assert (done["requests"], done["refused"]) == (1, 1)
+    assert sorted(landed(lake, "step_trainer", "serialNumber")) == ["ben", "s", "s"]
+    assert sorted(row["kind"] for row in lake.arrow("erasure_ledger").to_pylist()) == ["person", "shared_device"]
+
+
+def test_copies_of_an_erasure_that_was_killed_are_removed_by_the_next(lake, tmp_path, monkeypatch):
+    """They hold lines of everybody else."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    people(lake, ANN)
+    lake.deliver("customer", customer(ANN, 10, research=20), customer(BEN, 10, research=20), name="mixed.json")
+    seen, replace = [], erasure.storage.FolderStore.replace
+
+    def look(store, one, content):
+        seen.extend(file.parent.name for file in tmp_path.glob("lakehouse-*/*") if file.is_file() and BEN in file.read_text())
+        return replace(store, one, content)
+
+    monkeypatch.setattr(erasure.storage.FolderStore, "replace", look)
+    ask(lake, {"id": "r1", "email": ANN})
+    erase(lake)
+    # So whoever comes after knows whose they were, and removes them when that process is gone.
+    assert seen and all(name.startswith(f"lakehouse-{os.getpid()}-") for name in seen)
+    assert not list(tmp_path.glob("lakehouse-*"))
 
 
 def test_a_device_that_others_are_named_with_is_no_reason_to_hide_what_they_measured(lake):
