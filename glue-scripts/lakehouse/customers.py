@@ -71,7 +71,11 @@ def _forgotten(run: Run, records: Rows, known: Rows) -> _Forgotten:
     asked = " union all ".join(f"select email as subject from {name}" for name in ("records", "known", "there"))
     asked = engine.sql(asked, records=records, known=known, there=there)
     found = run.erased(run.read_tables()[erased.LEDGER], asked)
-    consent = engine.keep(queries.select(engine, "trusted", "forgotten", customer_consent=known, erased=found))
+    # What is known of somebody's consent is judged as the record that it is of.
+    columns = f"select {queries.filled(known, run.landing)}, file_path, file_modified from known"
+    asked = engine.sql(columns, known=known)
+    judged = queries.select(engine, "landing", "customer_records", customer_landing=asked, erased=found)
+    consent = engine.keep(engine.sql("select email from judged where is_erased", judged=judged))
     text = "select there.* from there join erased on there.email = erased.subject where there.delivered <= erased.erased_at"
     suspending = engine.keep(engine.sql(text, there=there, erased=found))
     people = engine.sql(

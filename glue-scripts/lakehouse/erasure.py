@@ -3,8 +3,6 @@ runs of the other jobs take them out of the tables. At the end, proves that noth
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import math
 import secrets
@@ -15,7 +13,20 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lakehouse import contracts, engines, erased, intake, ledger, process, proof, queries, requests, rewriting, storage
+from lakehouse import (
+    contracts,
+    engines,
+    erased,
+    intake,
+    ledger,
+    process,
+    proof,
+    quarantine,
+    queries,
+    requests,
+    rewriting,
+    storage,
+)
 from lakehouse.contracts import Job
 from lakehouse.drafts import OP, Drafts
 from lakehouse.engines import Engine, Rows
@@ -27,7 +38,7 @@ from lakehouse.requests import Line, Request
 from lakehouse.rewriting import Taken, Theirs
 from lakehouse.storage import Object, Store
 from lakehouse.tables import Tables
-from lakehouse.traces import Finder, Person
+from lakehouse.traces import Finder, Person, sha256
 
 NAME = "erase_people"
 ERASE, PROVE = "erase", "prove"
@@ -62,12 +73,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse(argv: Sequence[str]) -> Options:
     """The job's own arguments; those that Glue adds for itself are ignored."""
-    given = process.Arguments(allow_abbrev=False, add_help=False)
-    given.add_argument("--lake_uri", required=True)
-    given.add_argument("--database", required=True)
+    given = process.arguments()
     given.add_argument("--step", default=ERASE, choices=(ERASE, PROVE))
     given.add_argument("--JOB_RUN_ID", dest="run_id", default="")
-    for name in ("results_uri", "request", "metrics_namespace", "lake_name", "region"):
+    for name in ("results_uri", "request", "metrics_namespace", "lake_name"):
         given.add_argument(f"--{name}", default="")
     values, _ = given.parse_known_args(argv)
     process.require_place(values)
@@ -120,7 +129,7 @@ class _Erasure:
         waiting = requests.pending(self.store)
         if not lines and not waiting:
             return {"requests": 0}
-        known, refused = self._resolved(lines, now)
+        known, refused = self._resolved(lines, waiting, entries, now)
         if refused:
             requests.quarantine(self.engine, self.tables, self.run_id, refused)
         # Who they are is known once their records are gone, also to a run after this one died.
@@ -149,20 +158,22 @@ class _Erasure:
             "rewritten": taken.rewritten,
             "removed": taken.removed,
             "quarantined": rows,
-            "unreadable": len(taken.unreadable),
+            "unreadable": taken.unreadable,
         }
 
     # --- who it is about ---
 
-    def _resolved(self, lines: Sequence[Line], now: int) -> tuple[dict[str, Request], list[Line]]:
+    def _resolved(
+        self, lines: Sequence[Line], waiting: Mapping[str, Request], entries: Mapping[str, Rewritten], now: int
+    ) -> tuple[dict[str, Request], list[Line]]:
         """Requests with the people that they are about, and lines that cannot be done."""
         refused = [line for line in lines if line.reason]
-        known = requests.pending(self.store)
+        known = dict(waiting)
         # Those of an earlier run are not asked anew whose a device is: by now somebody else may have it.
         resolved = {(name, *place) for name, request in known.items() for place in request.objects.items()}
         asked = [line for line in lines if not line.reason and (line.id, line.object.key, line.object.version) not in resolved]
         earlier = [person for request in known.values() for person in request.people]
-        owners = self._owners(asked, earlier)
+        owners = self._owners(asked, earlier, entries)
         devices: dict[str, set[str]] = {}
         for serial, emails in owners.items():
             for email in emails - {""}:
@@ -191,12 +202,12 @@ class _Erasure:
                 _add(known[name].people, email, serials | devices.get(email, set()), owners, wanted)
         return known, refused
 
-    def _owners(self, asked: Sequence[Line], earlier: Sequence[Person]) -> dict[str, set[str]]:
+    def _owners(self, asked: Sequence[Line], earlier: Sequence[Person], entries: Mapping[str, Rewritten]) -> dict[str, set[str]]:
         """Everybody who is named with the devices of the people who are asked for: addresses by serial number."""
         engine = self.engine
         (job,) = (job for job in contracts.jobs() if job.kind == "customers")
         contract = contracts.load(job.landing)
-        objects, _ = intake.delivered(self.store, contract.prefix, intake.rewritten(self.store))
+        objects, _ = intake.delivered(self.store, contract.prefix, entries)
         landed = engine.read(contract, self.store, [one for one in objects if one.size])
         columns = queries.listed(_NAMED)
         sources = {"landed": landed.rows, "rejected": landed.rejected}
@@ -266,7 +277,7 @@ class _Erasure:
         for contract in contracts.load_all():
             if contract.zone == "quarantine":
                 for *place, line, encoding in self.engine.fetch(text, present=self._table(contract.table)):
-                    raw = base64.b64decode(line) if encoding == "base64" else line.encode()
+                    raw = quarantine.as_delivered(line, encoding)
                     if finder.in_text(raw) and of_lines.get(contract.table, finder.in_text)(raw):
                         found.append((contract.table, *place))
         return found
@@ -380,14 +391,14 @@ class _Erasure:
         secret, ledger_rows = self.store.read(erased.SECRET) or b"", self._table(erased.LEDGER)
         text = f"select distinct subject from ledger where request_id = {queries.literal(line.id)}"
         names = {name for (name,) in self.engine.fetch(text, ledger=ledger_rows)}
-        return all(erased.keyed(secret, _sha256(one)) in names for one in (line.email, line.serial) if one)
+        return all(erased.keyed(secret, sha256(one)) in names for one in (line.email, line.serial) if one)
 
     # --- what is noted and told ---
 
     def _note(self, known: Mapping[str, Request], step: str = "erased", certificates: Mapping[str, str] | None = None) -> None:
         secret = self.store.read(erased.SECRET)
         if secret is None:
-            if self._has_rows(erased.LEDGER):
+            if self.tables.rows(erased.LEDGER):
                 raise erased.lost()
             secret = secrets.token_bytes(32)
             self.store.write(erased.SECRET, secret)
@@ -399,9 +410,6 @@ class _Erasure:
                 hashed = erased.keyed(secret, subject)
                 rows.append((name, hashed, kind, step, until, *done, (certificates or {}).get(name), self.run_id, now))
         ledger.append_rows(self.engine, self.tables, erased.LEDGER, rows)
-
-    def _has_rows(self, table: str) -> bool:
-        return self.tables.rows(table) > 0
 
     def _oldest(self, known: Mapping[str, Request]) -> dict[str, int]:
         now = int(time.time() * 1000)
@@ -456,12 +464,8 @@ def _subjects(request: Request) -> Iterator[tuple[str, str, int]]:
     ahead = max(time.ahead for job in contracts.jobs() if job.landing for time in contracts.load(job.landing).times)
     for person in request.people:
         if person.email:
-            yield "person", _sha256(person.email), request.erased_at
+            yield "person", sha256(person.email), request.erased_at
         for serial in person.serials:
-            yield "device", _sha256(serial), request.erased_at
+            yield "device", sha256(serial), request.erased_at
         for serial in person.shared:
-            yield "shared_device", _sha256(serial), request.erased_at + ahead
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+            yield "shared_device", sha256(serial), request.erased_at + ahead

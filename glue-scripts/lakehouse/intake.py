@@ -84,10 +84,10 @@ class Rewritten:
         return replace(one, modified=self.delivered) if one.version == self.version else one
 
 
-def rewritten(store: Store) -> dict[str, Rewritten]:
-    """What was put anew for the erased, by key."""
+def rewritten(store: Store, prefix: str = "") -> dict[str, Rewritten]:
+    """What was put anew for the erased below a prefix, by key."""
     lines = map(json.loads, (store.read(REWRITTEN) or b"").splitlines())
-    return {line["key"]: Rewritten(**{**line, "was": tuple(line["was"])}) for line in lines}
+    return {line["key"]: Rewritten(**{**line, "was": tuple(line["was"])}) for line in lines if line["key"].startswith(prefix)}
 
 
 def save_rewritten(store: Store, entries: Mapping[str, Rewritten]) -> None:
@@ -95,10 +95,12 @@ def save_rewritten(store: Store, entries: Mapping[str, Rewritten]) -> None:
     store.write(REWRITTEN, "".join(f"{line}\n" for line in lines).encode())
 
 
-def require_finished(entries: Mapping[str, Rewritten], prefix: str) -> None:
+def require_finished(entries: Mapping[str, Rewritten]) -> None:
     """Fails when nobody knows whether an object is as it was put anew, or delivered since."""
-    if any(one.content and key.startswith(prefix) for key, one in entries.items()):
-        raise LakehouseError(f"{prefix}: an erasure ended while it took lines out of files; run the job erase_people first")
+    if unfinished := [key for key, one in entries.items() if one.content]:
+        raise LakehouseError(
+            f"{min(unfinished)}: an erasure ended while it took lines out of files; run the job erase_people first"
+        )
 
 
 def followed(before: Inputs, entries: Mapping[str, Rewritten]) -> Inputs:

@@ -56,12 +56,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse(argv: Sequence[str]) -> Options:
     """The job's own arguments; those that Glue adds for itself are ignored."""
-    given = process.Arguments(allow_abbrev=False, add_help=False)
-    given.add_argument("--lake_uri", required=True)
-    given.add_argument("--database", required=True)
+    given = process.arguments()
     given.add_argument("--snapshot_days", required=True, type=_days)
     given.add_argument("--quarantine_days", required=True, type=_days)
-    given.add_argument("--region", default="")
     values, _ = process.engine_arguments(given).parse_known_args(argv)
     process.require_place(values)
     return Options(**vars(values))
@@ -147,15 +144,8 @@ class _Maintenance:
 
         A draft that equals `main` stays: it may belong to a run that has just begun.
         """
-        current, change, dropped = loaded.current_snapshot(), loaded.manage_snapshots(), 0
-        for name, ref in loaded.refs().items():
-            head = loaded.snapshot_by_id(ref.snapshot_id)
-            is_old = head.timestamp_ms < self._before and (current is None or head.snapshot_id != current.snapshot_id)
-            if name.startswith(tables.DRAFT) and is_old:
-                change, dropped = change.remove_branch(name), dropped + 1
-        if dropped:
-            change.commit()
-        return dropped
+        current = tables.version(loaded.current_snapshot())
+        return tables.drop_drafts(loaded, lambda head: head.timestamp_ms < self._before and tables.version(head) != current)
 
     def _expire(self, table: str) -> int:
         """Removes old versions, and the files that only they know."""

@@ -63,9 +63,7 @@ def process(name: str, parse: Callable[[Sequence[str]], Any], work: Callable[[An
 
 def parse(argv: Sequence[str]) -> Options:
     """The job's own arguments; those that Glue adds for itself are ignored."""
-    given = Arguments(allow_abbrev=False, add_help=False)
-    given.add_argument("--lake_uri", required=True)
-    given.add_argument("--database", required=True)
+    given = arguments()
     given.add_argument("--consent_gate", default="as-of", choices=GATES)
     given.add_argument("--JOB_RUN_ID", default="")
     # Glue's arguments have a value each; by hand the flag alone will do.
@@ -73,7 +71,6 @@ def parse(argv: Sequence[str]) -> Options:
     given.add_argument("--quarantined_share", type=_share)
     given.add_argument("--metrics_namespace", default="")
     given.add_argument("--lake_name", default="")
-    given.add_argument("--region", default="")
     if any(one.partition("=")[0] == _OLD for one in argv):
         print(f"{_OLD} is now --full_refresh; the next release will not know it", file=sys.stderr, flush=True)
     values, _ = engine_arguments(given).parse_known_args(argv)
@@ -91,6 +88,15 @@ def parse(argv: Sequence[str]) -> Options:
         engine=values.engine,
         spark_from_gib=values.spark_from_gib,
     )
+
+
+def arguments() -> Arguments:
+    """What every job is told: where its lake is."""
+    given = Arguments(allow_abbrev=False, add_help=False)
+    given.add_argument("--lake_uri", required=True)
+    given.add_argument("--database", required=True)
+    given.add_argument("--region", default="")
+    return given
 
 
 def engine_arguments(given: argparse.ArgumentParser) -> argparse.ArgumentParser:

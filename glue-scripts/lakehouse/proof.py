@@ -245,7 +245,7 @@ class _Proving:
         knows."""
         store = self._stores[LAKE]
         before = maintenance.known(self._tables.load(table))
-        self._removed["drafts"] += self._tables.retried(table, _drop_drafts)
+        self._removed["drafts"] += self._tables.retried(table, tables.drop_drafts)
         self._tables.retried(table, tables.forget_gone_files)
         self._removed["versions of tables"] += self._tables.retried(table, _drop_versions)
         loaded = self._tables.load(table)
@@ -294,15 +294,6 @@ def _holds(finder: Finder, part: contents.Part) -> bool:
     return finder.in_text(part.content) or (
         part.how == contents.BOUNDS and any(finder.in_bound(value) for value in part.content.split(b"\n"))
     )
-
-
-def _drop_drafts(loaded: Table) -> int:
-    change, drafts = loaded.manage_snapshots(), [name for name in loaded.refs() if name.startswith(tables.DRAFT)]
-    for name in drafts:
-        change = change.remove_branch(name)
-    if drafts:
-        change.commit()
-    return len(drafts)
 
 
 def _drop_versions(loaded: Table) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
 
 # What a row has beside what was found: the run that put it aside, and when.
 _ADDED = ("run_id", "quarantined_at")
+
+
+def as_text(line: bytes) -> tuple[str, str]:
+    """A line as a quarantine keeps it, and how it is written there."""
+    try:
+        return line.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(line).decode(), "base64"
+
+
+def as_delivered(line: str, encoding: str) -> bytes:
+    """The line of a row of a quarantine."""
+    return base64.b64decode(line) if encoding == "base64" else line.encode()
 
 
 def write(run: Run, found: Found) -> None:

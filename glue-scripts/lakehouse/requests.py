@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import time
@@ -15,6 +14,7 @@ from lakehouse import contracts, emails, files, queries
 from lakehouse.drafts import OP, Drafts
 from lakehouse.engines import Engine
 from lakehouse.lines import LONGEST_LINE, MALFORMED, Judge
+from lakehouse.quarantine import as_text
 from lakehouse.storage import Object, Store
 from lakehouse.tables import Tables
 from lakehouse.traces import Person
@@ -132,10 +132,7 @@ def quarantine(engine: Engine, of: Tables, run_id: str, refused: Sequence[Line])
 
 
 def _row(line: Line, run_id: str) -> tuple[Any, ...]:
-    try:
-        text, encoding = line.line.decode(), "utf-8"
-    except UnicodeDecodeError:
-        text, encoding = base64.b64encode(line.line).decode(), "base64"
+    text, encoding = as_text(line.line)
     given = {
         "file": line.object.key,
         "version": line.object.version,

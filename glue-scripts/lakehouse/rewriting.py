@@ -9,7 +9,7 @@ import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -31,16 +31,15 @@ _GONE = "gone"
 
 @dataclass(frozen=True)
 class Taken:
-    """Lines that were taken out; objects that were put anew and that were removed; keys of those that hold no lines."""
+    """Lines that were taken out; objects that were put anew, that were removed, and that hold no lines."""
 
     lines: int = 0
     rewritten: int = 0
     removed: int = 0
-    unreadable: tuple[str, ...] = ()
+    unreadable: int = 0
 
     def __add__(self, other: Taken) -> Taken:
-        lines, rewritten = self.lines + other.lines, self.rewritten + other.rewritten
-        return Taken(lines, rewritten, self.removed + other.removed, (*self.unreadable, *other.unreadable))
+        return Taken(*(one + another for one, another in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Theirs:
@@ -92,7 +91,7 @@ def take_out(store: Store, theirs: Theirs, objects: Iterable[Object], entries: d
                 try:
                     found = _without(store, theirs, one, folder / str(number))
                 except files.Damaged:
-                    taken += Taken(unreadable=(one.key,))
+                    taken += Taken(unreadable=1)
                     continue
                 if found is not None:
                     made.append(found)

@@ -224,12 +224,11 @@ def _look(job: Job, options: Options, store: Store, of: Tables) -> tuple[Plan, I
     # First: when another run is ahead of this one, from here on, it is seen by them.
     own = {name: of.load(name) for name in (job.target, *job.keeps)}
     landing = contracts.load(job.landing) if job.landing else None
-    rewritten = intake.rewritten(store) if landing else {}
+    rewritten = intake.rewritten(store, landing.prefix) if landing else {}
+    intake.require_finished(rewritten)
     before = intake.followed(intake.load(store, job), rewritten)
     objects, ignored = intake.delivered(store, landing.prefix, rewritten) if landing else ([], {})
-    if landing:
-        intake.require_finished(rewritten, landing.prefix)
-    gone = any(key.startswith(landing.prefix) and one.version is None for key, one in rewritten.items()) if landing else False
+    gone = any(one.version is None for one in rewritten.values())
     if landing and not objects and not gone and not (landing.limits.optional and not before):
         others = "".join(f"; {one.objects} {reason}, such as {one.example}" for reason, one in ignored.items())
         raise LakehouseError(

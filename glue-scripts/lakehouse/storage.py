@@ -23,8 +23,8 @@ class Object:
     """`key`: place in the lake, without a slash in front. `size`: bytes. `modified`: when it was put there, in ms.
 
     `version`: changes whenever it is put again. An ETag alone does so only where KMS encrypts the bucket, and what a row is
-    depends on when its file was delivered (R12). Of one that was put anew since, without the lines of
-    the erased (R17), `modified` is when it was delivered all the same.
+    depends on when its file was delivered (R12). Of one that was put anew since, without the lines of the erased (R17),
+    `modified` is when it was delivered all the same.
     """
 
     key: str
@@ -110,8 +110,7 @@ class S3Store:
     def list(self, prefix: str) -> Iterator[Object]:
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
             for found in page.get("Contents", ()):
-                etag, modified = found["ETag"].strip('"'), _modified(found)
-                yield Object(found["Key"], f"{etag}-{modified}", found["Size"], modified)
+                yield _object(found["Key"], found["Size"], found)
 
     def read(self, key: str) -> bytes | None:
         # S3 says "no such key" only to those who may list the whole bucket; to others, "access denied". A job may list this key.
@@ -145,8 +144,7 @@ class S3Store:
         if content is not None:
             self.delete_versions(before)
             found = self._s3.head_object(**place, VersionId=put["VersionId"])
-            modified = _modified(found)
-            return Object(one.key, f"{found['ETag'].strip(chr(34))}-{modified}", found["ContentLength"], modified)
+            return _object(one.key, found["ContentLength"], found)
         last = [version for version in before if version.id == put["VersionId"]]
         # Without its older versions first, the last of them would be the object again.
         self.delete_versions([version for version in before if version.id != put["VersionId"] and not version.is_current])
@@ -178,6 +176,11 @@ class S3Store:
 
     def uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{key}"
+
+
+def _object(key: str, size: int, found: dict[str, Any]) -> Object:
+    etag, modified = found["ETag"].strip('"'), _modified(found)
+    return Object(key, f"{etag}-{modified}", size, modified)
 
 
 def _modified(found: dict[str, Any]) -> int:

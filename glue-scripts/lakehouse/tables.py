@@ -429,6 +429,17 @@ def forget_gone_files(loaded: Table) -> None:
             pass
 
 
+def drop_drafts(loaded: Table, which: Callable[[Snapshot], bool] = lambda head: True) -> int:
+    """Removes the drafts of which that is so, and says how many."""
+    heads = {name: loaded.snapshot_by_id(ref.snapshot_id) for name, ref in loaded.refs().items() if name.startswith(DRAFT)}
+    dropped, change = [name for name, head in heads.items() if which(head)], loaded.manage_snapshots()
+    for name in dropped:
+        change = change.remove_branch(name)
+    if dropped:
+        change.commit()
+    return len(dropped)
+
+
 def _first_version(loaded: Table) -> Table:
     """PyIceberg makes a branch from a version only: the first one has no rows."""
     if loaded.current_snapshot() is None:

@@ -47,8 +47,8 @@ class Finder:
     def __init__(self, people: Iterable[Person]) -> None:
         people = list(people)
         plain = {text for one in people for text in (one.email, *one.serials) if text}
-        hashed = {_sha256(text) for text in plain}
-        hashed |= {_sha256(f"{one.email} {serial}") for one in people if one.email for serial in (*one.serials, *one.shared)}
+        hashed = {sha256(text) for text in plain}
+        hashed |= {sha256(f"{one.email} {serial}") for one in people if one.email for serial in (*one.serials, *one.shared)}
         self._plain, self._hashed = plain, hashed
         wanted = {_apart(text.encode()).strip() or text.encode() for text in plain | hashed}
         wanted |= {one.strip(b" .") or one for one in wanted}
@@ -140,7 +140,8 @@ def _texts_around(content: bytes, first: int, last: int) -> Iterator[bytes]:
             yield text
 
 
-def _sha256(text: str) -> str:
+def sha256(text: str) -> str:
+    """How indexes name who has an address, or a device; hex."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
