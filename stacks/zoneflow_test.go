@@ -95,23 +95,43 @@ func widen(statement map[string]any, key string, values ...any) {
 	statement[key] = append(list, values...)
 }
 
+const curator = "CustomerTrustedToCuratedRole"
+
+// change makes a mistake in an app.
+type change func(t *testing.T, app cloud.Assembly)
+
+// widened gives a statement of a role one more action, or one more resource.
+func widened(role, sid, key, value string) change {
+	return func(t *testing.T, app cloud.Assembly) { widen(statementOf(t, app, role, sid), key, value) }
+}
+
+// reaching gives a statement of a role one more place in the lake.
+func reaching(role, sid, place string) change {
+	return func(t *testing.T, app cloud.Assembly) {
+		widen(statementOf(t, app, role, sid), "Resource", bucketARN(t, app, place))
+	}
+}
+
+// listing lets a job list one more prefix.
+func listing(prefix string) change {
+	return func(t *testing.T, app cloud.Assembly) {
+		condition := statementOf(t, app, curator, "ListObjectsInBucket")["Condition"].(map[string]any)
+		widen(condition["StringLike"].(map[string]any), "s3:prefix", prefix)
+	}
+}
+
 // Each case widens a policy in the template of stage prod, or takes something from it.
 func TestZoneFlowNamesTheStatement(t *testing.T) {
-	const curator = "CustomerTrustedToCuratedRole"
 	for name, test := range map[string]struct {
-		change func(t *testing.T, app cloud.Assembly)
+		change change
 		want   []string
 	}{
 		"reads landing": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, curator, "ReadSources"), "Resource", bucketARN(t, app, "/customer/landing/*"))
-			},
+			reaching(curator, "ReadSources", "/customer/landing/*"),
 			[]string{"job customer_trusted_to_curated may read customer_landing and must not: statement ReadSources (policy S3Access of CustomerTrustedToCuratedRole", "allows s3:GetObject on"},
 		},
 		"writes what it reads": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, curator, "ReadSources"), "Action", "s3:PutObject")
-			},
+			widened(curator, "ReadSources", "Action", "s3:PutObject"),
 			[]string{"job customer_trusted_to_curated may write customer_trusted and must not: statement ReadSources", "may write accelerometer_trusted"},
 		},
 		"wildcard action": {
@@ -147,9 +167,7 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			[]string{"may write customer_trusted and must not: statement ReadSources"},
 		},
 		"another job's intake": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, curator, "KeepIntake"), "Resource", bucketARN(t, app, "/intake/ledger/step_trainer_trusted.json"))
-			},
+			reaching(curator, "KeepIntake", "/intake/ledger/step_trainer_trusted.json"),
 			[]string{"may write object intake/ledger/step_trainer_trusted.json and must not: statement KeepIntake"},
 		},
 		"lists everything": {
@@ -167,24 +185,15 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			[]string{"job customer_trusted_to_curated may list customer_landing and must not: statement ListObjectsInBucket"},
 		},
 		"lists with an empty prefix": {
-			func(t *testing.T, app cloud.Assembly) {
-				condition := statementOf(t, app, curator, "ListObjectsInBucket")["Condition"].(map[string]any)
-				widen(condition["StringLike"].(map[string]any), "s3:prefix", "")
-			},
+			listing(""),
 			[]string{"job customer_trusted_to_curated may list customer_landing and must not: statement ListObjectsInBucket"},
 		},
 		"lists with a short prefix": {
-			func(t *testing.T, app cloud.Assembly) {
-				condition := statementOf(t, app, curator, "ListObjectsInBucket")["Condition"].(map[string]any)
-				widen(condition["StringLike"].(map[string]any), "s3:prefix", "customer/lan")
-			},
+			listing("customer/lan"),
 			[]string{"job customer_trusted_to_curated may list customer_landing and must not: statement ListObjectsInBucket"},
 		},
 		"looks up another job's intake": {
-			func(t *testing.T, app cloud.Assembly) {
-				condition := statementOf(t, app, curator, "ListObjectsInBucket")["Condition"].(map[string]any)
-				widen(condition["StringLike"].(map[string]any), "s3:prefix", "intake/ledger/step_trainer_trusted.json")
-			},
+			listing("intake/ledger/step_trainer_trusted.json"),
 			[]string{"may list object intake/ledger/step_trainer_trusted.json and must not: statement ListObjectsInBucket"},
 		},
 		"catalog entry": {
@@ -194,9 +203,7 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			[]string{"may change the catalog entry of customer_landing and must not: statement CommitToTable"},
 		},
 		"drops tables": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, curator, "CommitToTable"), "Action", "glue:*")
-			},
+			widened(curator, "CommitToTable", "Action", "glue:*"),
 			[]string{"may drop the catalog entry of customer_curated and must not: statement CommitToTable"},
 		},
 		"state machine": {
@@ -228,39 +235,27 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			[]string{"job customer_trusted_to_curated may not write customer_curated and needs to"},
 		},
 		"deletes versions": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, curator, "AllObjectActions"), "Action", "s3:DeleteObjectVersion")
-			},
+			widened(curator, "AllObjectActions", "Action", "s3:DeleteObjectVersion"),
 			[]string{"job customer_trusted_to_curated may delete versions of customer_curated and must not: statement AllObjectActions"},
 		},
 		"maintenance deletes versions": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "TableMaintenanceRole", "AllObjectActions"), "Action", "s3:DeleteObjectVersion")
-			},
+			widened("TableMaintenanceRole", "AllObjectActions", "Action", "s3:DeleteObjectVersion"),
 			[]string{"job table_maintenance may delete versions of customer_trusted and must not: statement AllObjectActions"},
 		},
 		"reads versions": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "CustomersRole", "ReadTables"), "Action", "s3:GetObjectVersion")
-			},
+			widened("CustomersRole", "ReadTables", "Action", "s3:GetObjectVersion"),
 			[]string{"CustomersRole", "may read versions of customer_trusted and must not: statement ReadTables"},
 		},
 		"gate writes what was delivered": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "CustomerLandingToTrustedRole", "ReadSources"), "Action", "s3:PutObject")
-			},
+			widened("CustomerLandingToTrustedRole", "ReadSources", "Action", "s3:PutObject"),
 			[]string{"job customer_landing_to_trusted may write customer_landing and must not: statement ReadSources"},
 		},
 		"gate writes the secret": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "StepTrainerTrustedRole", "Consult"), "Action", "s3:PutObject")
-			},
+			widened("StepTrainerTrustedRole", "Consult", "Action", "s3:PutObject"),
 			[]string{"job step_trainer_trusted may write object erasure/state/secret and must not: statement Consult"},
 		},
 		"gate reads more of the state": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "StepTrainerTrustedRole", "Consult"), "Resource", bucketARN(t, app, "/erasure/state/*"))
-			},
+			reaching("StepTrainerTrustedRole", "Consult", "/erasure/state/*"),
 			[]string{"job step_trainer_trusted may read object erasure/state/pending.json and must not: statement Consult"},
 		},
 		"gate without the secret": {
@@ -270,21 +265,15 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			[]string{"job step_trainer_trusted may not read object erasure/state/secret and needs to"},
 		},
 		"derived table reads the secret": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, curator, "ReadSources"), "Resource", bucketARN(t, app, "/erasure/state/secret"))
-			},
+			reaching(curator, "ReadSources", "/erasure/state/secret"),
 			[]string{"job customer_trusted_to_curated may read object erasure/state/secret and must not: statement ReadSources"},
 		},
 		"reader reads certificates": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "ResearchRole", "ReadTables"), "Resource", bucketARN(t, app, "/erasure/certificates/*"))
-			},
+			reaching("ResearchRole", "ReadTables", "/erasure/certificates/*"),
 			[]string{"ResearchRole", "may read object erasure/certificates/ and must not: statement ReadTables"},
 		},
 		"reader reads requests": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "CustomersRole", "ReadTables"), "Resource", bucketARN(t, app, "/erasure/requests/*"))
-			},
+			reaching("CustomersRole", "ReadTables", "/erasure/requests/*"),
 			[]string{"CustomersRole", "may read erasure_requests and must not: statement ReadTables"},
 		},
 		"state machine lists more": {
@@ -294,27 +283,19 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			[]string{"ChainStateMachineRole", "may list erasure_ledger and must not", "may list object erasure/certificates/ and must not"},
 		},
 		"who erases people writes intakes": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "ErasePeopleRole", "AllObjectActions"), "Resource", bucketARN(t, app, "/intake/ledger/*"))
-			},
+			reaching("ErasePeopleRole", "AllObjectActions", "/intake/ledger/*"),
 			[]string{"job erase_people may write intake_ledger and must not: statement AllObjectActions", "may delete versions of intake_ledger"},
 		},
 		"who erases people drops tables": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "ErasePeopleRole", "CommitToTable"), "Action", "glue:DeleteTable")
-			},
+			widened("ErasePeopleRole", "CommitToTable", "Action", "glue:DeleteTable"),
 			[]string{"job erase_people may drop the catalog entry of customer_curated and must not: statement CommitToTable"},
 		},
 		"who erases people writes results": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "ErasePeopleRole", "DeleteResults"), "Action", "s3:PutObject")
-			},
+			widened("ErasePeopleRole", "DeleteResults", "Action", "s3:PutObject"),
 			[]string{"job erase_people may write results of stedi-customers and must not: statement DeleteResults"},
 		},
 		"reader deletes versions of results": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "ResearchRole", "KeepResults"), "Action", "s3:DeleteObjectVersion")
-			},
+			widened("ResearchRole", "KeepResults", "Action", "s3:DeleteObjectVersion"),
 			[]string{"ResearchRole", "may delete versions of results of stedi-research and must not: statement KeepResults"},
 		},
 		"who erases people cannot": {
@@ -324,9 +305,7 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			[]string{"job erase_people may not delete versions of customer_landing and needs to", "may not delete versions of object erasure/proofs/ and needs to"},
 		},
 		"another reader's scratch": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "ResearchRole", "MakeTables"), "Resource", "arn:aws:glue:eu-*:*:table/stedi_customers_scratch/copy")
-			},
+			widened("ResearchRole", "MakeTables", "Resource", "arn:aws:glue:eu-*:*:table/stedi_customers_scratch/copy"),
 			[]string{"ResearchRole", "may drop the catalog entry of tables in stedi_customers_scratch and must not: statement MakeTables (policy UseScratch of ResearchRole"},
 		},
 		"another reader's results": {
@@ -342,21 +321,15 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			[]string{"ResearchRole", "may list results of stedi and must not: statement ListResults", "may list results of stedi-customers"},
 		},
 		"reader makes tables in the lake": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "CustomersRole", "MakeTables"), "Resource", "arn:aws:glue:*:*:table/stedi/customer_trusted")
-			},
+			widened("CustomersRole", "MakeTables", "Resource", "arn:aws:glue:*:*:table/stedi/customer_trusted"),
 			[]string{"CustomersRole", "may drop the catalog entry of customer_trusted and must not: statement MakeTables"},
 		},
 		"reader deletes in the lake": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "CustomersRole", "KeepResults"), "Resource", bucketARN(t, app, "/customer/trusted/*"))
-			},
+			reaching("CustomersRole", "KeepResults", "/customer/trusted/*"),
 			[]string{"CustomersRole", "may delete customer_trusted and must not: statement KeepResults"},
 		},
 		"job makes tables in a scratch": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, curator, "CommitToTable"), "Resource", "arn:aws:glue:*:*:table/stedi_research_scratch/*")
-			},
+			widened(curator, "CommitToTable", "Resource", "arn:aws:glue:*:*:table/stedi_research_scratch/*"),
 			[]string{"job customer_trusted_to_curated may change the catalog entry of tables in stedi_research_scratch and must not: statement CommitToTable"},
 		},
 		"job writes results": {
@@ -376,21 +349,15 @@ func TestZoneFlowNamesTheStatement(t *testing.T) {
 			[]string{"ResearchRole", "may drop the catalog entry of customer_trusted and must not: statement MakeTables"},
 		},
 		"reader searches the catalog": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "ResearchRole", "OpenConsole"), "Action", "glue:SearchTables")
-			},
+			widened("ResearchRole", "OpenConsole", "Action", "glue:SearchTables"),
 			[]string{"ResearchRole", "may see the catalog entry of customer_trusted and must not: statement OpenConsole"},
 		},
 		"reader becomes another": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "ResearchRole", "OpenConsole"), "Action", "sts:*")
-			},
+			widened("ResearchRole", "OpenConsole", "Action", "sts:*"),
 			[]string{"statement OpenConsole (policy Query of ResearchRole", "allows sts:AssumeRole, by which more rights come than are computed"},
 		},
 		"reader moves its results": {
-			func(t *testing.T, app cloud.Assembly) {
-				widen(statementOf(t, app, "ResearchRole", "QueryInWorkgroup"), "Action", "athena:UpdateWorkGroup")
-			},
+			widened("ResearchRole", "QueryInWorkgroup", "Action", "athena:UpdateWorkGroup"),
 			[]string{"statement QueryInWorkgroup (policy Query of ResearchRole", "allows athena:UpdateWorkGroup"},
 		},
 		"scratch where nothing expires": {

@@ -63,17 +63,16 @@ class Caller(FileIO):
 
     def demand(self, action: str, database: str, table: str) -> None:
         """Raises QueryError when the caller may not do this in the catalog; Glue asks for the right on all three."""
-        arn = f"arn:aws:glue:{get_region()}:{get_account_id()}"
-        try:
-            for resource in ("catalog", f"database/{database}", f"table/{database}/{table}"):
-                self._demand(action, f"{arn}:{resource}")
-        except PermissionError as error:
-            raise QueryError(f"Insufficient permissions to execute the query. {error}") from None
+        self._require(action, "glue", "catalog", f"database/{database}", f"table/{database}/{table}")
 
     def demand_group(self, action: str, group: str) -> None:
         """Raises QueryError when the caller may not do this with what is kept in a workgroup."""
+        self._require(action, "athena", f"workgroup/{group}")
+
+    def _require(self, action: str, service: str, *resources: str) -> None:
         try:
-            self._demand(action, f"arn:aws:athena:{get_region()}:{get_account_id()}:workgroup/{group}")
+            for resource in resources:
+                self._demand(action, f"arn:aws:{service}:{get_region()}:{get_account_id()}:{resource}")
         except PermissionError as error:
             raise QueryError(f"Insufficient permissions to execute the query. {error}") from None
 
@@ -120,6 +119,7 @@ class Caller(FileIO):
         return _Input(location, self.read)
 
     def new_output(self, location: str) -> OutputFile:
+        # PyIceberg asks for it of every FileIO. Tables are written through its own catalog (athena_writes.py).
         raise NotImplementedError("a query writes no table")
 
 

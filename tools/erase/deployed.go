@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
@@ -107,13 +108,5 @@ func (d deployed) look(ctx context.Context, run string) (gluetypes.JobRunState, 
 
 func is(err error, codes ...string) bool {
 	var answered smithy.APIError
-	if !errors.As(err, &answered) {
-		return false
-	}
-	for _, code := range codes {
-		if answered.ErrorCode() == code {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &answered) && slices.Contains(codes, answered.ErrorCode())
 }

@@ -14,14 +14,12 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"stedi-lakehouse/internal/command"
 	"stedi-lakehouse/internal/lake"
 )
 
@@ -29,17 +27,9 @@ var errUsage = errors.New("usage: erase [-stage NAME] [-request ID] [-file FILE]
 	"(make erase STAGE=NAME, make erasure-proof STAGE=NAME REQUEST=ID); addresses are asked for, and never given as an argument")
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], terminal{in: bufio.NewReader(os.Stdin), out: os.Stdout, ask: os.Stderr, env: os.Getenv})
-	stop()
-	if err == nil {
-		return
-	}
-	fmt.Fprintln(os.Stderr, "erase:", err)
-	if errors.Is(err, errUsage) {
-		os.Exit(2)
-	}
-	os.Exit(1)
+	command.Run("erase", errUsage, func(ctx context.Context) error {
+		return run(ctx, os.Args[1:], terminal{in: bufio.NewReader(os.Stdin), out: os.Stdout, ask: os.Stderr, env: os.Getenv})
+	})
 }
 
 // terminal is who types, and what is shown to them.

@@ -11,6 +11,7 @@ import (
 
 	gluetypes "github.com/aws/aws-sdk-go-v2/service/glue/types"
 
+	"stedi-lakehouse/internal/contract"
 	"stedi-lakehouse/internal/report"
 )
 
@@ -20,7 +21,7 @@ var ended = []gluetypes.JobRunState{
 }
 
 // certificates is where the job puts those of a request, one a run.
-func certificates(id string) string { return "erasure/certificates/" + id + "/" }
+func certificates(id string) string { return contract.ErasureCertificates + id + "/" }
 
 // prove has the job look through everything for the person of a request, and fetches what it says of it.
 func (c client) prove(ctx context.Context, id, folder string) error {
@@ -80,7 +81,7 @@ func (c client) nameAgain(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return c.put(ctx, "erasure/proofs/"+id+".json", append(line, '\n'), false)
+	return c.put(ctx, contract.ErasureProofs+id+".json", append(line, '\n'), false)
 }
 
 func (c client) wait(ctx context.Context, run string) (gluetypes.JobRunState, string, error) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"stedi-lakehouse/internal/contract"
 	"stedi-lakehouse/internal/strictjson"
 )
 
@@ -154,14 +155,14 @@ const (
 
 // stateOf looks a request up where its person is still named, and else among the certificates.
 func (c client) stateOf(ctx context.Context, id string) (state, error) {
-	content, err := c.get(ctx, "erasure/state/pending.json")
+	content, err := c.get(ctx, contract.ErasurePending)
 	if err != nil && !errors.Is(err, errNone) {
 		return unknown, err
 	}
 	var pending map[string]json.RawMessage
 	if len(content) > 0 {
 		if err := json.Unmarshal(content, &pending); err != nil {
-			return unknown, errors.New("erasure/state/pending.json is not what the job writes")
+			return unknown, errors.New(contract.ErasurePending + " is not what the job writes")
 		}
 	}
 	if pending[id] != nil {

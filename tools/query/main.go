@@ -17,29 +17,20 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 
+	"stedi-lakehouse/internal/command"
 	"stedi-lakehouse/internal/lake"
 )
 
 var errUsage = errors.New("usage: query [-stage NAME] [-format table|csv|json] 'select ...' (make query SQL='select ...')")
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err == nil {
-		return
-	}
-	fmt.Fprintln(os.Stderr, "query:", err)
-	if errors.Is(err, errUsage) {
-		os.Exit(2)
-	}
-	os.Exit(1)
+	command.Run("query", errUsage, func(ctx context.Context) error {
+		return run(ctx, os.Args[1:], os.Stdout)
+	})
 }
 
 var writers = map[string]func(io.Writer, lake.Result) error{"table": writeTable, "csv": writeCSV, "json": writeJSON}

@@ -14,11 +14,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"stedi-lakehouse/data"
+	"stedi-lakehouse/internal/command"
 	"stedi-lakehouse/internal/contract"
 	"stedi-lakehouse/internal/lake"
 	"stedi-lakehouse/internal/report"
@@ -27,17 +26,9 @@ import (
 var errUsage = errors.New("usage: report [-stage NAME] [-out folder] (make report STAGE=NAME)")
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err == nil {
-		return
-	}
-	fmt.Fprintln(os.Stderr, "report:", err)
-	if errors.Is(err, errUsage) {
-		os.Exit(2)
-	}
-	os.Exit(1)
+	command.Run("report", errUsage, func(ctx context.Context) error {
+		return run(ctx, os.Args[1:])
+	})
 }
 
 func run(ctx context.Context, args []string) error {
