@@ -197,10 +197,7 @@ func (m matrix) add(holder, place string, right Right, by source) {
 // cloud.Statement.
 func rights(app cloud.Assembly, targets []target, objects, names map[string]string) matrix {
 	found := matrix{}
-	for _, policy := range app.Policies() {
-		if policy.Type == "AWS::EC2::VPCEndpoint" || policy.Type == "AWS::KMS::Key" {
-			continue // the one only limits, the other is about no table
-		}
+	for _, policy := range giving(app) {
 		for _, statement := range policy.Statements {
 			if statement.Effect != "Allow" {
 				continue
@@ -224,6 +221,13 @@ func rights(app cloud.Assembly, targets []target, objects, names map[string]stri
 		}
 	}
 	return found
+}
+
+// giving are the policies by which somebody may do something with a table: an endpoint's only limits, a key's is about no table.
+func giving(app cloud.Assembly) []cloud.Policy {
+	return slices.DeleteFunc(app.Policies(), func(policy cloud.Policy) bool {
+		return policy.Type == "AWS::EC2::VPCEndpoint" || policy.Type == "AWS::KMS::Key"
+	})
 }
 
 // policyName is "policy S3Access of R", or the resource that is a policy.

@@ -107,10 +107,7 @@ func unseen(app cloud.Assembly) []string {
 // escalations finds statements by which a holder comes to rights that are not its own.
 func escalations(app cloud.Assembly) []string {
 	var mistakes []string
-	for _, policy := range app.Policies() {
-		if policy.Type == "AWS::EC2::VPCEndpoint" || policy.Type == "AWS::KMS::Key" {
-			continue
-		}
+	for _, policy := range giving(app) {
 		for _, statement := range policy.Statements {
 			if action, given := firstMatch(statement, beyond); given && statement.Effect == "Allow" {
 				mistakes = append(mistakes, fmt.Sprintf("statement %s (%s) of stack %s allows %s, by which more rights come than are computed",
